@@ -1,0 +1,25 @@
+"""The errors of this project: one line each, naming the file, what was found, what was expected and what to do."""
+
+from __future__ import annotations
+
+__all__ = ["CheckpointError", "CohortError", "DartsError", "ScanError", "UsageError"]
+
+
+class DartsError(Exception):
+    """Base of every error that a command reports in one line, without a traceback."""
+
+
+class ScanError(DartsError):
+    """A scan or label map that can't be read, or is not what it should be."""
+
+
+class CheckpointError(DartsError):
+    """A weights file that can't be read safely, or does not fit the network."""
+
+
+class CohortError(DartsError):
+    """A folder of references or predictions in which nothing fits."""
+
+
+class UsageError(DartsError):
+    """Options that don't go together."""

@@ -1,0 +1,162 @@
+"""The 2-D Dense U-Net and U-Net of DARTS, with sizes as parameters and state dicts compatible with the released files."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+__all__ = ["DenseUNet", "UNet"]
+
+
+class _DenseBlock(nn.Module):
+    """Convolutions whose inputs are summed: convolution i also receives the outputs of all but the last before it."""
+
+    def __init__(self, filters: int, convolutions: int) -> None:
+        super().__init__()
+        self.conv_list = nn.ModuleList(nn.Conv2d(filters, filters, 3, padding=1) for _ in range(convolutions))
+        self.bn_list = nn.ModuleList(nn.BatchNorm2d(filters) for _ in range(convolutions))
+
+    def forward(self, x: Tensor) -> Tensor:
+        earlier: Tensor | None = None
+        for conv, bn in zip(self.conv_list, self.bn_list, strict=True):
+            total = conv(x) if earlier is None else conv(x) + earlier
+            earlier = x if earlier is None else earlier + x
+            x = functional.relu(bn(total))
+        return x
+
+
+class _DenseUp(nn.Module):
+    """Up-sample by a transposed convolution, join the skip, convolve."""
+
+    def __init__(self, filters: int) -> None:
+        super().__init__()
+        self.upsample_layer = nn.ConvTranspose2d(filters, filters, 4, stride=2, padding=1)
+        self.conv = nn.Conv2d(2 * filters, filters, 3, padding=1)
+        self.bn = nn.BatchNorm2d(filters)
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        return functional.relu(self.bn(self.conv(torch.cat([self.upsample_layer(x), skip], dim=1))))
+
+
+class DenseUNet(nn.Module):
+    """Dense U-Net: four levels of dense blocks with the same number of filters at each.
+
+    The names of the parameters are those of the released checkpoints. With the default sizes it has 30,207,857
+    parameters. Xavier initialisation, as published (arXiv 1911.05567).
+
+    Parameters
+    ----------
+    in_channels : int
+        Channels of a slice.
+    out_channels : int
+        Logit channels.
+    filters : int
+        Filters of every convolution.
+    convolutions : int
+        Convolutions in a block.
+    """
+
+    def __init__(
+        self, in_channels: int = 1, out_channels: int = 113, filters: int = 256, convolutions: int = 4
+    ) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, filters, 1)
+        for name in ("d1", "d2", "d3", "d4", "bottom", "u4", "u3", "u2", "u1"):
+            self.add_module(name, _DenseBlock(filters, convolutions))
+        for name in ("up4", "up3", "up2", "up1"):
+            self.add_module(name, _DenseUp(filters))
+        self.outconv = nn.Conv2d(filters, out_channels, 1)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                nn.init.xavier_uniform_(module.weight)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return the last block's output, (B, filters, R, C): what `outconv` turns into logits."""
+        x = self.conv1(x)
+        skips = []
+        for level in range(1, 5):
+            x = self.get_submodule(f"d{level}")(x)
+            skips.append(x)
+            x = functional.max_pool2d(x, 2)
+        x = self.get_submodule("bottom")(x)
+        for level in range(4, 0, -1):
+            x = self.get_submodule(f"u{level}")(self.get_submodule(f"up{level}")(x, skips.pop()))
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Slices (B, in_channels, R, C), R and C multiples of 16, to logits (B, out_channels, R, C)."""
+        return self.outconv(self.features(x))
+
+
+class _Down(nn.Module):
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.bn2 = nn.BatchNorm2d(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.relu(self.bn1(self.conv1(x)))
+        return functional.relu(self.bn2(self.conv2(x)))
+
+
+class _Up(nn.Module):
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.transconv = nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1)
+        self.conv1 = nn.Conv2d(2 * outputs, outputs, 3, padding=1)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.bn2 = nn.BatchNorm2d(outputs)
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        x = torch.cat([self.transconv(x), skip], dim=1)
+        x = functional.relu(self.bn1(self.conv1(x)))
+        return functional.relu(self.bn2(self.conv2(x)))
+
+
+class UNet(nn.Module):
+    """U-Net with `filters` at the first level, doubled at each of four more.
+
+    Dropout stands after the two convolutions of the bottom and works in training only; the reference leaves it on when it
+    predicts, so that two of its runs differ. `outconvp1` and `outconvm1` of the released files are not part of it:
+    nothing uses them. With them the reference counts 39,420,179 parameters.
+
+    Parameters
+    ----------
+    in_channels, out_channels, filters : int
+        As for :class:`DenseUNet`.
+    dropout : float
+        Probability of the bottom's dropout.
+    """
+
+    def __init__(
+        self, in_channels: int = 1, out_channels: int = 113, filters: int = 64, dropout: float = 0.5
+    ) -> None:
+        super().__init__()
+        widths = [filters * 2**level for level in range(5)]
+        for level, (inputs, outputs) in enumerate(zip([in_channels, *widths[:3]], widths[:4], strict=True), start=1):
+            self.add_module(f"down{level}", _Down(inputs, outputs))
+        self.conv1 = nn.Conv2d(widths[3], widths[4], 3, padding=1)
+        self.bn1 = nn.BatchNorm2d(widths[4])
+        self.conv2 = nn.Conv2d(widths[4], widths[4], 3, padding=1)
+        self.bn2 = nn.BatchNorm2d(widths[4])
+        self.dropout = nn.Dropout(dropout)
+        for level in range(4, 0, -1):
+            self.add_module(f"up{level}", _Up(widths[level], widths[level - 1]))
+        self.outconv = nn.Conv2d(filters, out_channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Slices (B, in_channels, R, C), R and C multiples of 16, to logits (B, out_channels, R, C)."""
+        skips = []
+        for level in range(1, 5):
+            x = self.get_submodule(f"down{level}")(x)
+            skips.append(x)
+            x = functional.max_pool2d(x, 2)
+        x = self.dropout(functional.relu(self.bn1(self.conv1(x))))
+        x = self.dropout(functional.relu(self.bn2(self.conv2(x))))
+        for level in range(4, 0, -1):
+            x = self.get_submodule(f"up{level}")(x, skips.pop())
+        return self.outconv(x)

@@ -1,0 +1,148 @@
+"""Coronal, axial, sagittal: how a conformed volume becomes slices and slices a volume; left/right pooling."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from darts_ensemble.labels import HOMOLOGUE_CLASS
+
+__all__ = [
+    "NORMALISATIONS",
+    "SLICE_AXIS",
+    "VIEWS",
+    "SagittalPooling",
+    "normalise_slices",
+    "place_slices",
+    "pool_homologues",
+    "share_between_sides",
+    "take_slices",
+    "volume_scale",
+]
+
+VIEWS = ("coronal", "axial", "sagittal")
+#: Axis of the LIA volume along which a view's slices are stacked. No flip and no transpose: the weights expect the
+#: slice as it lies in memory (coronal R-L x S-I, axial R-L x P-A, sagittal S-I x P-A).
+SLICE_AXIS = {"coronal": 2, "axial": 1, "sagittal": 0}
+#: "slice-minmax" belongs to the released weights; "volume-median" to those trained here.
+NORMALISATIONS = ("slice-minmax", "volume-median")
+
+SagittalPooling = Literal["split", "duplicate", "none"]
+
+Float = npt.NDArray[np.floating[Any]]
+
+
+def take_slices(volume: npt.NDArray[Any], view: str, indices: npt.ArrayLike | slice) -> npt.NDArray[Any]:
+    """Return slices of a view.
+
+    Parameters
+    ----------
+    volume : ndarray, (..., X, Y, Z)
+        LIA volume, or several of them along leading axes.
+    view : {"coronal", "axial", "sagittal"}
+    indices : slice or (k,) ints
+        Which slices.
+
+    Returns
+    -------
+    ndarray, (k, ..., rows, columns)
+    """
+    axis = SLICE_AXIS[view] - 3
+    return np.moveaxis(volume, axis, 0)[indices]
+
+
+def place_slices(
+    volume: npt.NDArray[Any], view: str, indices: npt.ArrayLike | slice, slices: npt.NDArray[Any]
+) -> None:
+    """Write slices (k, ..., rows, columns) of a view into `volume` (..., X, Y, Z), in place."""
+    axis = SLICE_AXIS[view] - 3
+    np.moveaxis(volume, axis, 0)[indices] = slices
+
+
+def volume_scale(volume: npt.NDArray[Any]) -> float:
+    """Return a robust brightness of the tissue of a volume.
+
+    The median of the voxels brighter than the mean of the positive ones: air, whether zero or noisy, and the bright
+    scalp hardly move it, so whole-head and skull-stripped scans come out on one scale.
+
+    Returns
+    -------
+    float
+        Above 0; 1 where the volume has no positive voxel.
+    """
+    positive = volume[volume > 0]
+    if positive.size == 0:
+        return 1.0
+    bright = positive[positive > positive.mean(dtype=np.float64)]
+    return float(np.median(bright if bright.size else positive))
+
+
+def normalise_slices(slices: npt.NDArray[Any], method: str, scale: float = 1.0) -> npt.NDArray[np.float32]:
+    """Scale intensities to what a network was trained on.
+
+    Parameters
+    ----------
+    slices : ndarray, (k, rows, columns)
+        Whole slices: "slice-minmax" is computed on each before any crop.
+    method : {"slice-minmax", "volume-median"}
+        `(x - min) / (max - min + 1e-4)` per slice, after NaN -> 0 and clipping below at 0 (the released weights), or
+        `x / scale` with the scale of :func:`volume_scale` (about 0 to 2).
+    scale : float
+        For "volume-median".
+
+    Returns
+    -------
+    ndarray of float32, same shape
+    """
+    x = np.clip(np.nan_to_num(np.asarray(slices, dtype=np.float32)), 0, None)
+    if method == "slice-minmax":
+        low = x.min(axis=(-2, -1), keepdims=True)
+        high = x.max(axis=(-2, -1), keepdims=True)
+        return ((x - low) / (high - low + np.float32(1e-4))).astype(np.float32)
+    if method == "volume-median":
+        return (x / np.float32(scale)).astype(np.float32)
+    raise ValueError(f"normalisation {method!r}; expected one of {', '.join(NORMALISATIONS)}")
+
+
+def pool_homologues(probabilities: Float) -> Float:
+    """Give each of a homologous pair the sum of both, (103, ...) -> (103, ...); midline classes stay.
+
+    The result counts a pair twice: it is the numerator that :func:`share_between_sides` divides.
+    """
+    paired = HOMOLOGUE_CLASS != np.arange(len(HOMOLOGUE_CLASS))
+    pooled = probabilities.copy()
+    pooled[paired] += probabilities[HOMOLOGUE_CLASS[paired]]
+    return pooled
+
+
+def share_between_sides(sagittal: Float, others: Float, pooling: SagittalPooling = "split") -> Float:
+    """Decide what a sagittal network says of left and right, which a sagittal slice doesn't tell.
+
+    Parameters
+    ----------
+    sagittal : ndarray, (103, ...)
+        Probabilities of the sagittal network.
+    others : ndarray, (103, ...)
+        What the other views say of the same voxels, on any common scale.
+    pooling : {"split", "duplicate", "none"}
+        "split": the sum of a pair is shared in proportion to `others`, equally where both are near 0; every voxel still
+        sums to 1. "duplicate": both sides get the sum (FastSurfer), then the voxel is scaled to sum to 1. "none": as is.
+
+    Returns
+    -------
+    ndarray, (103, ...)
+    """
+    if pooling == "none":
+        return sagittal
+    pooled = pool_homologues(sagittal)
+    if pooling == "duplicate":
+        return pooled / pooled.sum(axis=0, keepdims=True)
+    paired = np.flatnonzero(HOMOLOGUE_CLASS != np.arange(len(HOMOLOGUE_CLASS)))
+    mine = np.asarray(others[paired], dtype=np.float32)
+    both = mine + np.asarray(others[HOMOLOGUE_CLASS[paired]], dtype=np.float32)
+    # Below 1e-3 the ratio of two nearly empty probabilities is noise (and in float16, quantisation): share equally.
+    share = np.where(both > 1e-3, mine / np.maximum(both, 1e-3), np.float32(0.5))
+    pooled[paired] *= share
+    return pooled
