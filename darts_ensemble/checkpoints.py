@@ -1,0 +1,246 @@
+"""Weights files: the authors' .pth and our own .safetensors, read safely; an ensemble is one network a view."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from darts_ensemble.errors import CheckpointError
+from darts_ensemble.labels import N_CHANNELS
+from darts_ensemble.networks import DenseUNet, UNet
+from darts_ensemble.views import NORMALISATIONS, VIEWS
+
+__all__ = ["BUNDLED", "Ensemble", "ViewNetwork", "load_ensemble", "load_view", "save_view", "view_of_name", "voxel_checksum"]
+
+#: The compact ensemble inside the package.
+BUNDLED = Path(__file__).parent / "weights"
+_VIEW_PATTERNS = {
+    "coronal": r"coronal|back2front|back_to_front",
+    "axial": r"axial|top2bottom|top2down|top_to_bottom",
+    "sagittal": r"sagg?ital|left2right|left_to_right",
+}
+#: Present in released U-Net files and used by nothing.
+_UNUSED_KEYS = re.compile(r"outconv[pm]1\.(weight|bias)")
+
+
+@dataclass(frozen=True)
+class ViewNetwork:
+    """The network of one view, ready to predict.
+
+    Attributes
+    ----------
+    view : {"coronal", "axial", "sagittal"}
+    network : torch.nn.Module
+        In evaluation mode, float32, on the CPU.
+    architecture : {"dense-unet", "unet"}
+    filters : int
+    normalisation : str
+        See :func:`darts_ensemble.views.normalise_slices`.
+    in_channels : int
+    path : Path or None
+    metadata : dict of str to str
+        Of a safetensors file; `training_subjects` is a JSON list of {"id", "sha256"}.
+    """
+
+    view: str
+    network: nn.Module
+    architecture: str
+    filters: int
+    normalisation: str
+    in_channels: int = 1
+    path: Path | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def training_subjects(self) -> list[dict[str, str]]:
+        """The scans this network was trained on; empty where its file doesn't say."""
+        subjects: list[dict[str, str]] = json.loads(self.metadata.get("training_subjects", "[]"))
+        return subjects
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """One network a view, in the order coronal, axial, sagittal."""
+
+    networks: dict[str, ViewNetwork]
+    name: str
+
+
+def voxel_checksum(data: npt.NDArray[Any]) -> str:
+    """Return the sha256 of a scan's voxels as stored: shape, then values rounded to little-endian int16, C order."""
+    digest = hashlib.sha256(json.dumps(list(data.shape)).encode())
+    digest.update(np.ascontiguousarray(np.rint(np.clip(data, -32768, 32767)).astype("<i2")).tobytes())
+    return digest.hexdigest()
+
+
+def view_of_name(path: Path) -> str | None:
+    """Return the view that a file's name tells (also in the released files' spelling), or None."""
+    views = [view for view, pattern in _VIEW_PATTERNS.items() if re.search(pattern, path.name.lower())]
+    return views[0] if len(views) == 1 else None
+
+
+def load_view(path: str | Path, view: str | None = None) -> ViewNetwork:
+    """Read one weights file; architecture and sizes are taken from the shapes in it.
+
+    Parameters
+    ----------
+    path : path
+        `.safetensors`, or a released `.pth`/`.pt` state dict.
+    view : str, optional
+        Needed where neither metadata nor name tells it.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, truncated, unsafe, of another architecture, or its view is not known.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such weights file; expected a .safetensors or a released .pth file")
+    metadata: dict[str, str] = {}
+    state = _read_safetensors(path, metadata) if path.suffix == ".safetensors" else _read_pickle(path)
+    state = {
+        name.removeprefix("module."): value.float() if value.is_floating_point() else value
+        for name, value in state.items()
+        if not _UNUSED_KEYS.fullmatch(name.removeprefix("module."))
+    }
+    view = view or metadata.get("view") or view_of_name(path)
+    if view not in VIEWS:
+        raise CheckpointError(
+            f"{path}: view {view or 'unknown'}; expected {', '.join(VIEWS)}: name the view in the file's name or give it"
+        )
+    normalisation = metadata.get("normalisation", "slice-minmax")
+    if normalisation not in NORMALISATIONS:
+        raise CheckpointError(f"{path}: normalisation {normalisation!r}; expected one of {', '.join(NORMALISATIONS)}")
+    architecture, filters, in_channels, network = _network_for(path, state)
+    return ViewNetwork(view, network.eval(), architecture, filters, normalisation, in_channels, path, metadata)
+
+
+def load_ensemble(weights: str | Path | Mapping[str, str | Path] = "bundled") -> Ensemble:
+    """Read the networks of an ensemble.
+
+    Parameters
+    ----------
+    weights : "bundled", a folder with one file a view, a single file, or a mapping from view to file
+
+    Raises
+    ------
+    CheckpointError
+        If a file can't be used, or two files are for the same view.
+    """
+    if isinstance(weights, Mapping):
+        loaded = [load_view(path, view) for view, path in weights.items()]
+        name = "given files"
+    else:
+        folder = BUNDLED if str(weights) == "bundled" else Path(weights)
+        name = "bundled" if folder == BUNDLED else str(weights)
+        if folder.is_dir():
+            files = sorted(p for p in folder.iterdir() if p.suffix in (".safetensors", ".pth", ".pt"))
+            files = [p for p in files if not p.name.endswith(".checkpoint.pt")]
+            if not files:
+                raise CheckpointError(f"{folder}: no weights file; expected one .safetensors or .pth a view")
+        else:
+            files = [folder]
+        loaded = [load_view(path) for path in files]
+    networks: dict[str, ViewNetwork] = {}
+    for network in sorted(loaded, key=lambda one: VIEWS.index(one.view)):
+        if network.view in networks:
+            raise CheckpointError(
+                f"{network.path}: a second {network.view} network beside {networks[network.view].path}; expected one a view"
+            )
+        networks[network.view] = network
+    return Ensemble(networks, name)
+
+
+def save_view(
+    path: Path,
+    network: nn.Module,
+    *,
+    view: str,
+    normalisation: str,
+    training_subjects: list[dict[str, str]],
+    extra: Mapping[str, str] | None = None,
+) -> None:
+    """Write a network as float16 safetensors with what is needed to use it; the name appears when it is whole."""
+    state = {
+        name: (value.half() if value.is_floating_point() else value).contiguous()
+        for name, value in network.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+    architecture, filters, in_channels, _ = _network_for(path, state)
+    metadata = {
+        "format_version": "1",
+        "architecture": architecture,
+        "view": view,
+        "classes": str(N_CHANNELS),
+        "in_channels": str(in_channels),
+        "filters": str(filters),
+        "normalisation": normalisation,
+        "training_subjects": json.dumps(training_subjects),
+        **(extra or {}),
+    }
+    temporary = path.with_name(f".{path.name}.tmp")
+    save_file(state, temporary, metadata=metadata)
+    os.replace(temporary, path)
+
+
+def _read_safetensors(path: Path, metadata: dict[str, str]) -> dict[str, Tensor]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata.update(file.metadata() or {})
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: {error}; expected a whole safetensors file: copy or download it again") from None
+
+
+def _read_pickle(path: Path) -> dict[str, Tensor]:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise CheckpointError(
+            f"{path}: holds Python objects, not only tensors; expected a plain state dict. Such a file can run code when read: "
+            "if you trust its source, load it yourself and save its state_dict()"
+        ) from None
+    except (RuntimeError, OSError, EOFError, ValueError, KeyError):
+        raise CheckpointError(f"{path}: truncated or not a PyTorch file; expected a state dict: download it again") from None
+    if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
+        raise CheckpointError(f"{path}: {type(state).__name__} found; expected a plain state dict of tensors")
+    return state
+
+
+def _network_for(path: Path, state: Mapping[str, Tensor]) -> tuple[str, int, int, nn.Module]:
+    """Build the network whose shapes a state dict has, and fill it."""
+    network: nn.Module
+    if "d1.conv_list.0.weight" in state and "conv1.weight" in state:
+        filters, in_channels = state["conv1.weight"].shape[:2]
+        convolutions = sum(bool(re.fullmatch(r"d1\.conv_list\.\d+\.weight", name)) for name in state)
+        architecture = "dense-unet"
+        network = DenseUNet(in_channels, N_CHANNELS, filters, convolutions)
+    elif "down1.conv1.weight" in state:
+        filters, in_channels = state["down1.conv1.weight"].shape[:2]
+        architecture = "unet"
+        network = UNet(in_channels, N_CHANNELS, filters)
+    else:
+        shown = ", ".join(sorted(state)[:3])
+        raise CheckpointError(f"{path}: keys such as {shown}; expected those of a DARTS Dense U-Net or U-Net")
+    expected = {name: value for name, value in network.state_dict().items() if not name.endswith("num_batches_tracked")}
+    found = {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
+    wrong = sorted(set(expected) ^ set(found)) or [n for n in expected if expected[n].shape != found[n].shape]
+    if wrong:
+        raise CheckpointError(f"{path}: keys that don't fit a {architecture}: {', '.join(wrong[:4])} ({len(wrong)} in all)")
+    network.load_state_dict({name: value.float() for name, value in found.items()}, strict=False)
+    return architecture, int(filters), int(in_channels), network

@@ -1,0 +1,106 @@
+"""Bring probabilities and volumes from the conformed grid back to the grid of the scan."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from darts_ensemble.conform import Conformed, whole_voxel_map
+from darts_ensemble.labels import BACKGROUND_CLASS
+
+__all__ = ["classes_to_native", "labels_to_native", "volume_to_native"]
+
+_CORNERS = np.array([[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)])
+_VOXELS_AT_ONCE = 200_000
+
+
+def _to_conformed(conformed: Conformed) -> npt.NDArray[np.float64]:
+    return np.linalg.inv(conformed.affine) @ conformed.scan.affine
+
+
+def labels_to_native(
+    probabilities: npt.NDArray[Any], origin: npt.ArrayLike, conformed: Conformed
+) -> npt.NDArray[np.uint8]:
+    """Return the most probable class at each voxel of the scan, from probabilities interpolated there.
+
+    A class that leads at all eight neighbours of a point also leads between them, so only points among neighbours that
+    disagree are interpolated: exact, and memory stays small. Where the grids differ by whole voxels nothing is interpolated.
+
+    Parameters
+    ----------
+    probabilities : (C, a, b, c) ndarray
+        In a box of the conformed volume; background outside.
+    origin : (3,) ints
+        First voxel of the box.
+    conformed : Conformed
+
+    Returns
+    -------
+    ndarray of uint8
+        Class indices on the grid of the scan.
+    """
+    best = probabilities.argmax(axis=0).astype(np.uint8)
+    matrix = _to_conformed(conformed)
+    matrix[:3, 3] -= np.asarray(origin)
+    if whole_voxel_map(matrix):
+        return _nearest(best, np.rint(matrix), conformed.scan.data.shape)
+    padded = np.pad(best, 1, constant_values=BACKGROUND_CLASS)
+    low = ndimage.minimum_filter(padded, size=2, origin=-1)
+    uniform = low == ndimage.maximum_filter(padded, size=2, origin=-1)
+    shape = conformed.scan.data.shape
+    native = np.full(shape, BACKGROUND_CLASS, dtype=np.uint8)
+    plane = np.stack(np.meshgrid(np.arange(shape[1]), np.arange(shape[2]), indexing="ij"), axis=-1).reshape(-1, 2)
+    for x in range(shape[0]):
+        points = plane @ matrix[:3, 1:3].T + matrix[:3, 0] * x + matrix[:3, 3] + 1  # +1: into the padded box
+        cell = np.floor(points).astype(np.int64)
+        inside = np.flatnonzero(((cell >= 0) & (cell < np.array(padded.shape) - 1)).all(axis=1))
+        index = tuple(cell[inside].T)
+        row = native[x].reshape(-1)
+        row[inside] = padded[index]
+        mixed = inside[~uniform[index]]
+        for start in range(0, len(mixed), _VOXELS_AT_ONCE):
+            part = mixed[start : start + _VOXELS_AT_ONCE]
+            row[part] = _interpolated_argmax(probabilities, cell[part] - 1, points[part] - cell[part])
+        native[x] = row.reshape(shape[1:])
+    return native
+
+
+def _interpolated_argmax(
+    probabilities: npt.NDArray[Any], cell: npt.NDArray[np.int64], fraction: npt.NDArray[np.float64]
+) -> npt.NDArray[np.uint8]:
+    """Argmax of trilinear interpolation; `cell` is the lower corner in the box, `fraction` the way to the next, 0 to 1."""
+    total = np.zeros((probabilities.shape[0], len(cell)), dtype=np.float32)
+    for corner in _CORNERS:
+        at = cell + corner
+        weight = np.where(corner == 1, fraction, 1 - fraction).prod(axis=1).astype(np.float32)
+        inside = ((at >= 0) & (at < np.array(probabilities.shape[1:]))).all(axis=1)
+        total[BACKGROUND_CLASS] += weight * ~inside
+        clipped = np.where(inside[:, None], at, 0)
+        total += probabilities[:, clipped[:, 0], clipped[:, 1], clipped[:, 2]].astype(np.float32) * (weight * inside)
+    return total.argmax(axis=0).astype(np.uint8)
+
+
+def _nearest(box: npt.NDArray[np.uint8], matrix: npt.NDArray[np.float64], shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+    return ndimage.affine_transform(
+        box, matrix[:3, :3], matrix[:3, 3], output_shape=shape, order=0, cval=BACKGROUND_CLASS, output=np.uint8
+    )
+
+
+def classes_to_native(classes: npt.NDArray[np.uint8], origin: npt.ArrayLike, conformed: Conformed) -> npt.NDArray[np.uint8]:
+    """Bring class indices of a box, (a, b, c), to the scan's grid by nearest neighbour; background outside the box."""
+    matrix = _to_conformed(conformed)
+    matrix[:3, 3] -= np.asarray(origin)
+    if whole_voxel_map(matrix):
+        matrix = np.rint(matrix)
+    return _nearest(classes, matrix, conformed.scan.data.shape)
+
+
+def volume_to_native(volume: npt.NDArray[np.float32], conformed: Conformed, order: int = 1) -> npt.NDArray[np.float32]:
+    """Bring a volume (n, n, n) of the conformed grid to the scan's, interpolated with the given spline order; 0 outside."""
+    matrix = _to_conformed(conformed)
+    return ndimage.affine_transform(
+        volume, matrix[:3, :3], matrix[:3, 3], output_shape=conformed.scan.data.shape, order=order, output=np.float32
+    )

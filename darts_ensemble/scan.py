@@ -1,0 +1,188 @@
+"""Read .mgz, .mgh, .nii and .nii.gz scans and label maps, check them, and write label maps on the same grid."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import numpy.typing as npt
+from nibabel.filebasedimages import ImageFileError
+
+from darts_ensemble.errors import ScanError
+from darts_ensemble.labels import REGION_BY_ID
+
+__all__ = [
+    "EXTENSIONS",
+    "SCAN_NAMES",
+    "Scan",
+    "find_scan_in_subject",
+    "read_label_map",
+    "read_scan",
+    "without_extension",
+    "write_label_map",
+    "write_volume",
+]
+
+EXTENSIONS = (".nii.gz", ".nii", ".mgz", ".mgh")
+#: Scans of a FreeSurfer subject, the best first.
+SCAN_NAMES = ("T1.mgz", "orig.mgz", "brain.mgz", "brainmask.mgz")
+
+
+@dataclass(frozen=True)
+class Scan:
+    """An image as it is stored.
+
+    Attributes
+    ----------
+    path : Path
+    data : (x, y, z) ndarray
+        Finite; scaled by the header's slope, else of the type on disk.
+    affine : (4, 4) float64
+        Voxel indices to RAS millimetres.
+    image : nibabel image
+        Source of the header.
+    """
+
+    path: Path
+    data: npt.NDArray[Any]
+    affine: npt.NDArray[np.float64]
+    image: Any
+
+
+def without_extension(path: Path) -> str:
+    """Return a file's name without its image extension."""
+    for extension in EXTENSIONS:
+        if path.name.lower().endswith(extension):
+            return path.name[: -len(extension)]
+    return path.stem
+
+
+def find_scan_in_subject(folder: Path) -> Path:
+    """Return the scan of a FreeSurfer subject: T1, else orig, brain or brainmask.
+
+    Raises
+    ------
+    ScanError
+        If the subject has none.
+    """
+    for name in SCAN_NAMES:
+        if (folder / "mri" / name).is_file():
+            return folder / "mri" / name
+    raise ScanError(f"{folder}: no scan found; expected mri/ with one of {', '.join(SCAN_NAMES)}")
+
+
+def read_scan(path: str | Path) -> Scan:
+    """Read a T1 scan.
+
+    Raises
+    ------
+    ScanError
+        If it can't be read, is not one 3-D volume, has voxels that are not finite or no contrast, a singular affine, or is a
+        label map.
+    """
+    scan = _read(Path(path))
+    if not np.any(scan.data) or np.all(scan.data == scan.data.flat[0]):
+        raise ScanError(f"{path}: all voxels are {scan.data.flat[0]}; expected a T1 scan: was it exported empty?")
+    if _looks_like_labels(scan.data):
+        raise ScanError(f"{path}: FreeSurfer label ids found; expected a T1 scan such as mri/T1.mgz, not a label map")
+    return scan
+
+
+def read_label_map(path: str | Path) -> Scan:
+    """Read a label map; `data` is int32.
+
+    Raises
+    ------
+    ScanError
+        As :func:`read_scan`, or if a value is not a whole number.
+    """
+    scan = _read(Path(path))
+    if not np.issubdtype(scan.data.dtype, np.integer) and np.any(scan.data != np.rint(scan.data)):
+        raise ScanError(f"{path}: values that are not whole numbers found; expected a label map")
+    return Scan(scan.path, scan.data.astype(np.int32), scan.affine, scan.image)
+
+
+def _read(path: Path) -> Scan:
+    if path.is_dir():
+        raise ScanError(f"{path}: a folder; expected one file {', '.join(EXTENSIONS)} (DICOM: convert it with dcm2niix)")
+    if not path.is_file():
+        raise ScanError(f"{path}: no such file; expected a scan {', '.join(EXTENSIONS)}")
+    if not path.name.lower().endswith(EXTENSIONS):
+        hint = "DICOM: convert it with dcm2niix" if _is_dicom(path) else "convert it to NIfTI"
+        raise ScanError(f"{path}: not a file this reads; expected {', '.join(EXTENSIONS)} ({hint})")
+    try:
+        image: Any = nib.load(path)
+        shape, affine = tuple(image.shape), np.asarray(image.affine, dtype=np.float64)
+        if len(shape) == 4 and shape[3] == 1:
+            shape = shape[:3]
+        if len(shape) != 3 or min(shape) < 2:
+            raise ScanError(f"{path}: shape {image.shape}; expected one 3-D volume: choose one of a series")
+        data = np.asarray(image.dataobj).reshape(shape, order="F")
+    except ScanError:
+        raise
+    except ImageFileError:
+        raise ScanError(f"{path}: not an image; expected {', '.join(EXTENSIONS)}") from None
+    except PermissionError:
+        raise ScanError(f"{path}: not readable; expected a file you may read") from None
+    except Exception as error:  # nibabel lets through whatever gzip, zlib and struct raise on damaged files
+        raise ScanError(f"{path}: damaged ({type(error).__name__}); expected a whole image: copy it again") from None
+    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+        raise ScanError(f"{path}: singular affine; expected one that places the voxels in space: mend the header")
+    if np.issubdtype(data.dtype, np.floating) and not np.isfinite(data).all():
+        count = int((~np.isfinite(data)).sum())
+        raise ScanError(f"{path}: {count} voxels are NaN or infinite; expected finite values: mend the scan")
+    if data.dtype.kind not in "iufb":
+        raise ScanError(f"{path}: voxels of type {data.dtype}; expected one number a voxel")
+    return Scan(path, data, affine, image)
+
+
+def _is_dicom(path: Path) -> bool:
+    with path.open("rb") as file:
+        return path.suffix.lower() == ".dcm" or file.read(132)[128:] == b"DICM"
+
+
+def _looks_like_labels(data: npt.NDArray[Any]) -> bool:
+    """FreeSurfer maps hold few distinct whole values, nearly all of them region ids, both sides' white matter among them."""
+    sample = data[::2, ::2, ::2]
+    values = np.unique(sample)
+    if len(values) > 300 or np.any(values != np.rint(values)):
+        return False
+    known = sum(int(value) in REGION_BY_ID for value in values)
+    return known >= 10 and known >= 0.7 * (len(values) - 1)
+
+
+def write_label_map(ids: npt.NDArray[Any], scan: Scan, path: Path) -> None:
+    """Write FreeSurfer ids on a scan's grid, uint8 where all are below 256, else int16; affine and header are the scan's."""
+    dtype = np.uint8 if ids.max(initial=0) < 256 else np.int16
+    _write(np.asarray(ids, dtype=dtype), scan, path)
+
+
+def write_volume(data: npt.NDArray[Any], scan: Scan, path: Path) -> None:
+    """Write a float32 volume, 3-D or 4-D, on a scan's grid."""
+    _write(np.asarray(data, dtype=np.float32), scan, path)
+
+
+def _write(data: npt.NDArray[Any], scan: Scan, path: Path) -> None:
+    if data.shape[:3] != scan.data.shape:
+        raise ValueError(f"shape {data.shape} does not lie on the grid {scan.data.shape} of {scan.path}")
+    kind = nib.MGHImage if path.name.endswith((".mgz", ".mgh")) else nib.Nifti1Image
+    header = scan.image.header.copy() if isinstance(scan.image, kind) else None
+    image = kind(data, scan.affine, header)
+    image.set_data_dtype(data.dtype)
+    if header is not None and kind is nib.Nifti1Image:
+        image.header.set_slope_inter(1, 0)
+        image.header["cal_max"] = image.header["cal_min"] = 0
+    extension = next(e for e in EXTENSIONS if path.name.endswith(e))
+    temporary = path.with_name(f".{path.name}.tmp{extension}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        nib.save(image, temporary)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ScanError(f"{path}: {error.strerror}; expected a folder with room to write") from None
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,209 @@
+"""Segmenter: from a scan to its label map, with one set of loaded networks for many scans."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from darts_ensemble.checkpoints import Ensemble, load_ensemble, voxel_checksum
+from darts_ensemble.conform import conform
+from darts_ensemble.errors import UsageError
+from darts_ensemble.fusion import FUSIONS, fuse_views
+from darts_ensemble.inference import choose_device, head_box, predict_view
+from darts_ensemble.labels import BACKGROUND_CLASS, classes_to_ids
+from darts_ensemble.midsagittal import midsagittal_plane, move_to_sides, sides_from_plane
+from darts_ensemble.native import classes_to_native, labels_to_native, volume_to_native
+from darts_ensemble.scan import Scan, read_scan, write_label_map, write_volume
+from darts_ensemble.views import VIEWS, SagittalPooling
+from darts_ensemble.volumetry import quality_flags, region_volumes
+
+__all__ = ["Segmentation", "Segmenter"]
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """The regions of one scan.
+
+    Attributes
+    ----------
+    scan : Scan
+    ids : (x, y, z) int16
+        FreeSurfer ids on the scan's grid.
+    volumes : DataFrame
+        See :func:`darts_ensemble.volumetry.region_volumes`.
+    agreement : (x, y, z) float32 or None
+        Share of pairs of views that name the same class; None for one view.
+    mean_agreement : float or None
+        Over the brain.
+    per_view_ids : dict of str to (x, y, z) int16
+        Label map of each view, where asked for.
+    flags : list of str
+        See :func:`darts_ensemble.volumetry.quality_flags`.
+    seen_in_training : bool
+        Whether the networks were trained on this very scan.
+    """
+
+    scan: Scan
+    ids: npt.NDArray[np.int16]
+    volumes: pd.DataFrame
+    agreement: npt.NDArray[np.float32] | None
+    mean_agreement: float | None
+    per_view_ids: dict[str, npt.NDArray[np.int16]]
+    flags: list[str]
+    seen_in_training: bool
+
+    @property
+    def labels(self) -> Any:
+        """The label map as a nibabel image on the scan's grid."""
+        return nib.Nifti1Image(self.ids, self.scan.affine)
+
+    def save(self, out: Path, name: str, extension: str = ".nii.gz", *, save_agreement: bool = False) -> Path:
+        """Write label map, `_volumes.tsv` and `_quality.json` (and `_agreement`) into a folder; return the label map's path.
+
+        The label map comes last: where it stands, the others stand too.
+        """
+        out.mkdir(parents=True, exist_ok=True)
+        _replace_text(out / f"{name}_volumes.tsv", self.volumes.to_csv(sep="\t", index=False))
+        account = {
+            "scan": str(self.scan.path),
+            "flags": self.flags,
+            "mean_view_agreement": self.mean_agreement,
+            "seen_in_training": self.seen_in_training,
+        }
+        _replace_text(out / f"{name}_quality.json", json.dumps(account, indent=1) + "\n")
+        if save_agreement and self.agreement is not None:
+            write_volume(self.agreement, self.scan, out / f"{name}_agreement{extension}")
+        path = out / f"{name}_dseg{extension}"
+        write_label_map(self.ids, self.scan, path)
+        return path
+
+
+class Segmenter:
+    """Segments scans with the networks of an ensemble.
+
+    Parameters
+    ----------
+    ensemble : Ensemble, or what :func:`darts_ensemble.checkpoints.load_ensemble` takes
+    device : {"auto", "cuda", "mps", "cpu"}
+    precision : {"auto", "fp32", "bf16", "fp16"}
+        "auto" is bf16 on CUDA, else fp32.
+    fusion : {"mean", "geometric", "vote"}
+    weights : dict of view to float, optional
+        0.4 coronal, 0.4 axial, 0.2 sagittal by default.
+    sagittal_pooling : {"split", "duplicate", "none"}
+    views : sequence of str, optional
+        Use only these views of the ensemble.
+    batch_size : int
+
+    Raises
+    ------
+    UsageError
+        If the device isn't there or the ensemble lacks a view asked for.
+    """
+
+    def __init__(
+        self,
+        ensemble: Ensemble | str | Path = "bundled",
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        fusion: str = "mean",
+        weights: dict[str, float] | None = None,
+        sagittal_pooling: SagittalPooling = "split",
+        views: tuple[str, ...] | None = None,
+        batch_size: int = 4,
+    ) -> None:
+        self.ensemble = ensemble if isinstance(ensemble, Ensemble) else load_ensemble(ensemble)
+        self.device = choose_device(device)
+        self.precision = ("bf16" if self.device.type == "cuda" else "fp32") if precision == "auto" else precision
+        if fusion not in FUSIONS:
+            raise UsageError(f"fusion {fusion}; expected one of {', '.join(FUSIONS)}")
+        self.fusion, self.weights, self.pooling, self.batch_size = fusion, weights, sagittal_pooling, batch_size
+        self.views = tuple(view for view in VIEWS if view in (views or self.ensemble.networks))
+        lacking = [view for view in self.views if view not in self.ensemble.networks]
+        if lacking or not self.views:
+            raise UsageError(
+                f"weights {self.ensemble.name}: no {', '.join(lacking) or 'known'} network; "
+                f"expected some of {', '.join(self.ensemble.networks)}"
+            )
+
+    def segment(self, scan: str | Path | Scan, *, keep_views: bool = False) -> Segmentation:
+        """Segment one scan.
+
+        Parameters
+        ----------
+        scan : path or Scan
+        keep_views : bool
+            Also give the label map of each view.
+
+        Raises
+        ------
+        ScanError
+            If the scan can't be read or used.
+        """
+        if not isinstance(scan, Scan):
+            scan = read_scan(scan)
+        conformed = conform(scan)
+        box = head_box(conformed.data)
+        origin = [side.start for side in box]
+        shape = (box[0].stop - box[0].start, box[1].stop - box[1].start, box[2].stop - box[2].start)
+        predictions = {
+            view: predict_view(
+                self.ensemble.networks[view], conformed.data, box=box, device=self.device, precision=self.precision,
+                batch_size=self.batch_size,
+            )
+            for view in self.views
+        }  # fmt: skip
+        fused = fuse_views(predictions, shape, fusion=self.fusion, weights=self.weights, pooling=self.pooling)
+        classes = fused.view_classes
+        if "sagittal" in classes and self.pooling != "none":
+            plane = midsagittal_plane(classes["sagittal"])
+            classes["sagittal"] = sides_from_plane(classes["sagittal"], plane)
+            if self.views == ("sagittal",):
+                move_to_sides(fused.probabilities, plane)
+        native = labels_to_native(fused.probabilities, origin, conformed)
+        ids = classes_to_ids(native)
+        agreement, mean_agreement = None, None
+        if len(self.views) > 1:
+            inside = fused.agreement()
+            brain = fused.probabilities.argmax(axis=0) != BACKGROUND_CLASS
+            mean_agreement = round(float(inside[brain].mean()), 4) if brain.any() else 0.0
+            whole = np.ones(conformed.data.shape, dtype=np.float32)
+            whole[box] = inside
+            agreement = volume_to_native(whole, conformed)
+        volumes = region_volumes(ids, scan.affine)
+        return Segmentation(
+            scan=scan,
+            ids=ids,
+            volumes=volumes,
+            agreement=agreement,
+            mean_agreement=mean_agreement,
+            per_view_ids={
+                view: classes_to_ids(classes_to_native(one, origin, conformed)) for view, one in classes.items()
+            }
+            if keep_views
+            else {},
+            flags=quality_flags(volumes, ids, mean_agreement),
+            seen_in_training=self.has_seen(scan),
+        )
+
+    def has_seen(self, scan: Scan) -> bool:
+        """Whether any of the networks in use was trained on these very voxels."""
+        checksum = voxel_checksum(scan.data)
+        return any(
+            subject["sha256"] == checksum for view in self.views for subject in self.ensemble.networks[view].training_subjects
+        )
+
+
+def _replace_text(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)

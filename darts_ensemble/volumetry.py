@@ -1,0 +1,72 @@
+"""Volumes of the regions of a label map, in cubic millimetres, and quality flags."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from darts_ensemble.labels import REGIONS
+
+__all__ = ["quality_flags", "region_volumes"]
+
+#: Below this mean agreement of the views over the brain a segmentation deserves a look.
+LOW_AGREEMENT = 0.7
+#: Two sides of a pair of at least 500 mm^3 that differ by more than this share of their mean deserve a look.
+ASYMMETRY = 0.5
+
+
+def region_volumes(ids: npt.NDArray[Any], affine: npt.NDArray[np.float64]) -> pd.DataFrame:
+    """Return one row a region: region_id, region_name, hemisphere, group, n_voxels, volume_mm3.
+
+    Parameters
+    ----------
+    ids : (x, y, z) ndarray of int
+        FreeSurfer ids.
+    affine : (4, 4) ndarray
+        Its determinant is the volume of a voxel, oblique or not.
+    """
+    counts = np.bincount(np.asarray(ids).ravel(order="K"), minlength=3000)
+    voxel = abs(float(np.linalg.det(affine[:3, :3])))
+    return pd.DataFrame(
+        {
+            "region_id": [region.id for region in REGIONS],
+            "region_name": [region.name for region in REGIONS],
+            "hemisphere": [region.hemisphere for region in REGIONS],
+            "group": [region.group for region in REGIONS],
+            "n_voxels": [int(counts[region.id]) for region in REGIONS],
+            "volume_mm3": [round(float(counts[region.id]) * voxel, 3) for region in REGIONS],
+        }
+    )
+
+
+def quality_flags(volumes: pd.DataFrame, ids: npt.NDArray[Any], agreement: float | None) -> list[str]:
+    """Return what deserves a look: missing regions, unlike sides, brain at the border of the scan, views that disagree.
+
+    Parameters
+    ----------
+    volumes : DataFrame
+        Of :func:`region_volumes`.
+    ids : (x, y, z) ndarray of int
+    agreement : float or None
+        Mean agreement of the views over the brain, 0 to 1; None for one view.
+    """
+    flags = []
+    volume = dict(zip(volumes["region_id"], volumes["volume_mm3"], strict=True))
+    missing = [region.name for region in REGIONS if volume[region.id] == 0]
+    if missing:
+        flags.append(f"missing region: {', '.join(missing)}")
+    for region in REGIONS:
+        if region.hemisphere == "left" and region.homologue is not None:
+            left, right = volume[region.id], volume[region.homologue]
+            mean = (left + right) / 2
+            if mean >= 500 and abs(left - right) > ASYMMETRY * mean:
+                flags.append(f"left/right asymmetry: {region.name} {left:.0f} mm3, other side {right:.0f} mm3")
+    faces = [np.take(ids, end, axis=axis) for axis in range(3) for end in (0, -1)]
+    if any(np.any(face > 0) for face in faces):
+        flags.append("brain touches the border of the scan")
+    if agreement is not None and agreement < LOW_AGREEMENT:
+        flags.append(f"low view agreement: {agreement:.2f}")
+    return flags
