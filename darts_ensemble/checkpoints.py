@@ -7,7 +7,7 @@ import json
 import os
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ BUNDLED = Path(__file__).parent / "weights"
 _VIEW_PATTERNS = {
     "coronal": r"coronal|back2front|back_to_front",
     "axial": r"axial|top2bottom|top2down|top_to_bottom",
-    "sagittal": r"sagg?ital|left2right|left_to_right",
+    "sagittal": r"sagg?itt?al|left2right|left_to_right",
 }
 #: Present in released U-Net files and used by nothing.
 _UNUSED_KEYS = re.compile(r"outconv[pm]1\.(weight|bias)")
@@ -126,6 +126,7 @@ def load_view(path: str | Path, view: str | None = None) -> ViewNetwork:
     normalisation = metadata.get("normalisation", "slice-minmax")
     if normalisation not in NORMALISATIONS:
         raise CheckpointError(f"{path}: normalisation {normalisation!r}; expected one of {', '.join(NORMALISATIONS)}")
+    _check_training_subjects(path, metadata)
     architecture, filters, in_channels, network = _network_for(path, state)
     return ViewNetwork(view, network.eval(), architecture, filters, normalisation, in_channels, path, metadata)
 
@@ -194,8 +195,13 @@ def save_view(
         **(extra or {}),
     }
     temporary = path.with_name(f".{path.name}.tmp")
-    save_file(state, temporary, metadata=metadata)
-    os.replace(temporary, path)
+    try:
+        save_file(state, temporary, metadata=metadata)
+        os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: {error}; expected a folder with room to write") from None
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _read_safetensors(path: Path, metadata: dict[str, str]) -> dict[str, Tensor]:
@@ -215,32 +221,50 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
             f"{path}: holds Python objects, not only tensors; expected a plain state dict. Such a file can run code when read: "
             "if you trust its source, load it yourself and save its state_dict()"
         ) from None
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError):
+    except Exception:  # torch lets through whatever a damaged file makes struct, zipfile or an index raise
         raise CheckpointError(f"{path}: truncated or not a PyTorch file; expected a state dict: download it again") from None
-    if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
+    plain = isinstance(state, dict) and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items())
+    if not plain or not state:
         raise CheckpointError(f"{path}: {type(state).__name__} found; expected a plain state dict of tensors")
     return state
 
 
+def _check_training_subjects(path: Path, metadata: Mapping[str, str]) -> None:
+    try:
+        subjects = json.loads(metadata.get("training_subjects", "[]"))
+        fits = isinstance(subjects, list) and all(isinstance(one, dict) and {"id", "sha256"} <= set(one) for one in subjects)
+    except ValueError:
+        fits = False
+    if not fits:
+        raise CheckpointError(f"{path}: metadata training_subjects is not a JSON list of id and sha256; save the weights again")
+
+
 def _network_for(path: Path, state: Mapping[str, Tensor]) -> tuple[str, int, int, nn.Module]:
     """Build the network whose shapes a state dict has, and fill it."""
-    network: nn.Module
+    make: Callable[[], nn.Module]
     if "d1.conv_list.0.weight" in state and "conv1.weight" in state:
-        filters, in_channels = state["conv1.weight"].shape[:2]
+        architecture, first = "dense-unet", "conv1.weight"
         convolutions = sum(bool(re.fullmatch(r"d1\.conv_list\.\d+\.weight", name)) for name in state)
-        architecture = "dense-unet"
-        network = DenseUNet(in_channels, N_CHANNELS, filters, convolutions)
+        make = lambda: DenseUNet(in_channels, N_CHANNELS, filters, convolutions)  # noqa: E731
     elif "down1.conv1.weight" in state:
-        filters, in_channels = state["down1.conv1.weight"].shape[:2]
-        architecture = "unet"
-        network = UNet(in_channels, N_CHANNELS, filters)
+        architecture, first = "unet", "down1.conv1.weight"
+        make = lambda: UNet(in_channels, N_CHANNELS, filters)  # noqa: E731
     else:
         shown = ", ".join(sorted(state)[:3])
         raise CheckpointError(f"{path}: keys such as {shown}; expected those of a DARTS Dense U-Net or U-Net")
-    expected = {name: value for name, value in network.state_dict().items() if not name.endswith("num_batches_tracked")}
+    if state[first].ndim != 4 or 0 in state[first].shape:
+        raise CheckpointError(
+            f"{path}: {first} of shape {tuple(state[first].shape)}; expected (filters, channels, rows, columns)"
+        )
+    filters, in_channels = state[first].shape[:2]
+    with torch.device("meta"):  # shapes alone: a damaged file may claim more filters than there is memory for
+        expected = {name: value for name, value in make().state_dict().items() if not name.endswith("num_batches_tracked")}
     found = {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
     wrong = sorted(set(expected) ^ set(found)) or [n for n in expected if expected[n].shape != found[n].shape]
     if wrong:
-        raise CheckpointError(f"{path}: keys that don't fit a {architecture}: {', '.join(wrong[:4])} ({len(wrong)} in all)")
+        raise CheckpointError(
+            f"{path}: keys that don't fit a {architecture} of {filters} filters: {', '.join(wrong[:4])} ({len(wrong)} in all)"
+        )
+    network = make()
     network.load_state_dict({name: value.float() for name, value in found.items()}, strict=False)
     return architecture, int(filters), int(in_channels), network

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from darts_ensemble.labels import N_CLASSES
 from darts_ensemble.views import SagittalPooling, place_slices, pool_homologues, share_between_sides, take_slices
@@ -18,7 +19,7 @@ __all__ = ["DEFAULT_WEIGHTS", "FUSIONS", "Fused", "fuse_views"]
 DEFAULT_WEIGHTS = {"coronal": 0.4, "axial": 0.4, "sagittal": 0.2}
 FUSIONS = ("mean", "geometric", "vote")
 
-Predictions = Iterable[tuple[slice, npt.NDArray[np.float32]]]
+Predictions = Iterable[tuple[slice, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -27,14 +28,17 @@ class Fused:
 
     Attributes
     ----------
-    probabilities : (103, a, b, c) float16
+    probabilities : (a, b, c, 103) float16
         Each voxel sums to 1, to the precision of float16.
+    classes : (a, b, c) uint8
+        The most probable class.
     view_classes : dict of str to (a, b, c) uint8
         The most probable class of each view. That of a sagittal one is the most probable pair, whose side is still to be
         told (:func:`darts_ensemble.midsagittal.sides_from_plane`), unless pooling is "none".
     """
 
     probabilities: npt.NDArray[np.float16]
+    classes: npt.NDArray[np.uint8]
     view_classes: dict[str, npt.NDArray[np.uint8]]
 
     def agreement(self) -> npt.NDArray[np.float32]:
@@ -53,8 +57,11 @@ def fuse_views(
     fusion: str = "mean",
     weights: Mapping[str, float] | None = None,
     pooling: SagittalPooling = "split",
+    device: torch.device | str = "cpu",
 ) -> Fused:
     """Fuse the views, one after the other into a single float16 volume; the sagittal comes last.
+
+    The class axis is the last, so that slices of every view are made of whole runs of memory.
 
     Parameters
     ----------
@@ -68,45 +75,47 @@ def fuse_views(
         Weight a view; scaled to sum to 1 over the views present.
     pooling : {"split", "duplicate", "none"}
         See :func:`darts_ensemble.views.share_between_sides`.
+    device : torch.device or str
+        Where the predictions are; the volume (206 bytes a voxel) is kept there.
     """
     given = dict(DEFAULT_WEIGHTS if weights is None else weights)
     order = [view for view in ("coronal", "axial", "sagittal") if view in predictions]
     total_weight = sum(given[view] for view in order)
-    fused = np.zeros((N_CLASSES, *shape), dtype=np.float16)
+    fused = torch.zeros((*shape, N_CLASSES), dtype=torch.float16, device=device)
+    best = torch.zeros(shape, dtype=torch.uint8, device=device)
     view_classes: dict[str, npt.NDArray[np.uint8]] = {}
     for view in order:
-        weight = np.float32(given[view] / total_weight)
-        classes = np.zeros(shape, dtype=np.uint8)
+        weight = given[view] / total_weight
+        classes = torch.zeros(shape, dtype=torch.uint8, device=device)
         for where, probabilities in predictions[view]:
-            so_far = np.moveaxis(take_slices(fused, view, where), 0, 1)
+            so_far = take_slices(fused, view, where)
+            added = so_far.float()
             if view == "sagittal" and pooling != "none":
-                winner = pool_homologues(probabilities).argmax(axis=0).astype(np.uint8)
-                probabilities = share_between_sides(probabilities, _linear(so_far, fusion), pooling)
+                winner = pool_homologues(probabilities).argmax(dim=-1)
+                probabilities = share_between_sides(probabilities, _linear(added, fusion), pooling)
             else:
-                winner = probabilities.argmax(axis=0).astype(np.uint8)
-            place_slices(classes, view, where, winner)
-            added = so_far.astype(np.float32) + weight * _contribution(probabilities, fusion)
+                winner = probabilities.argmax(dim=-1)
+            place_slices(classes, view, where, winner.to(torch.uint8))
+            added += weight * _contribution(probabilities, fusion)
             if view == order[-1]:
-                added = np.clip(_linear(added, fusion), 0, None)
-                added /= added.sum(axis=0, keepdims=True)
-            place_slices(fused, view, where, np.moveaxis(added, 0, 1))
-        view_classes[view] = classes
-    return Fused(fused, view_classes)
+                added = _linear(added, fusion).clamp_(min=0)
+                added /= added.sum(dim=-1, keepdim=True)
+                place_slices(best, view, where, added.argmax(dim=-1).to(torch.uint8))
+            so_far.copy_(added)
+        view_classes[view] = classes.cpu().numpy()
+    return Fused(fused.cpu().numpy(), best.cpu().numpy(), view_classes)
 
 
-def _contribution(probabilities: npt.NDArray[Any], fusion: str) -> npt.NDArray[Any]:
+def _contribution(probabilities: Tensor, fusion: str) -> Tensor:
     if fusion == "mean":
         return probabilities
     if fusion == "geometric":
-        return np.log(np.maximum(probabilities, 1e-6))
+        return probabilities.clamp(min=1e-6).log()
     if fusion == "vote":
-        votes = np.zeros_like(probabilities)
-        np.put_along_axis(votes, probabilities.argmax(axis=0)[None], 1, axis=0)
-        return votes
+        return torch.zeros_like(probabilities).scatter_(-1, probabilities.argmax(dim=-1, keepdim=True), 1.0)
     raise ValueError(f"fusion {fusion!r}; expected one of {', '.join(FUSIONS)}")
 
 
-def _linear(accumulated: npt.NDArray[Any], fusion: str) -> npt.NDArray[np.float32]:
+def _linear(accumulated: Tensor, fusion: str) -> Tensor:
     """The accumulated views on a scale of probabilities."""
-    values = accumulated.astype(np.float32)
-    return np.exp(values) if fusion == "geometric" else values
+    return accumulated.exp() if fusion == "geometric" else accumulated

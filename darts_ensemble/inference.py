@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from darts_ensemble.checkpoints import ViewNetwork
 from darts_ensemble.errors import UsageError
 from darts_ensemble.labels import BACKGROUND_CLASS, KEPT_CHANNELS, N_CLASSES
 from darts_ensemble.views import SLICE_AXIS, normalise_slices, take_slices, volume_scale
 
-__all__ = ["DEVICES", "PRECISIONS", "choose_device", "head_box", "predict_view"]
+__all__ = ["DEVICES", "PRECISIONS", "brain_box", "choose_device", "head_box", "predict_view"]
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -47,9 +48,51 @@ def head_box(volume: npt.NDArray[np.float32], margin: int = 8) -> Box:
         # A lone bright voxel (noise, a wrap-around) should not widen the box: ask for ten in a plane.
         planes = np.flatnonzero(tissue.sum(axis=tuple(a for a in range(3) if a != axis)) >= 10)
         low, high = (int(planes[0]) - margin, int(planes[-1]) + 1 + margin) if planes.size else (0, n)
-        length = min(-(-(min(high, n) - max(low, 0)) // 16) * 16, n)
-        start = min(max(low, 0), n - length)
-        sides.append(slice(start, start + length))
+        sides.append(_side(low, high, 0, n))
+    return sides[0], sides[1], sides[2]
+
+
+def _side(low: int, high: int, first: int, end: int) -> slice:
+    """Return a slice over low to high, its length a multiple of 16, within first to end (itself a multiple of 16 long)."""
+    length = min(-(-(min(high, end) - max(low, first)) // 16) * 16, end - first)
+    start = min(max(low, first), end - length)
+    return slice(start, start + length)
+
+
+def brain_box(
+    view_network: ViewNetwork,
+    volume: npt.NDArray[np.float32],
+    *,
+    head: Box,
+    device: torch.device,
+    precision: str = "fp32",
+    every: int = 8,
+    margin: int = 16,
+) -> Box:
+    """Return the box around what a view's network labels on every eighth slice, with a margin; `head` where it labels nothing.
+
+    A brain fills about a third of the box around its head, so this look costs a tenth of the time it saves. Whoever uses the
+    box checks that no label reaches a face of it that is not also one of `head`'s.
+    """
+    axis = SLICE_AXIS[view_network.view]
+    sparse = slice(head[axis].start + every // 2, head[axis].stop, every)
+    found = np.concatenate(
+        [
+            (probabilities.argmax(dim=-1) != BACKGROUND_CLASS).cpu().numpy()
+            for _, probabilities in predict_view(
+                view_network, volume, box=head, device=device, precision=precision, slices=range(*sparse.indices(sparse.stop))
+            )
+        ]
+    )
+    if not found.any():
+        return head
+    others = [other for other in range(3) if other != axis]
+    sides = list(head)
+    planes = np.flatnonzero(found.any(axis=(1, 2))) * every + sparse.start
+    sides[axis] = _side(planes[0] - margin, planes[-1] + 1 + margin, head[axis].start, head[axis].stop)
+    for other, lines in zip(others, (found.any(axis=(0, 2)), found.any(axis=(0, 1))), strict=True):
+        ends = np.flatnonzero(lines) + head[other].start
+        sides[other] = _side(ends[0] - margin, ends[-1] + 1 + margin, head[other].start, head[other].stop)
     return sides[0], sides[1], sides[2]
 
 
@@ -61,8 +104,9 @@ def predict_view(
     device: torch.device,
     precision: str = "fp32",
     batch_size: int = 4,
-) -> Iterator[tuple[slice, npt.NDArray[np.float32]]]:
-    """Predict the slices of one view inside a box.
+    slices: Sequence[int] | None = None,
+) -> Iterator[tuple[slice, Tensor]]:
+    """Predict the slices of one view inside a box, all of them or those whose indices in the volume are given.
 
     Intensities are normalised on whole slices, before the crop. The ten channels that are no classes are dropped before the
     softmax. Constant slices are background and never reach the network.
@@ -70,9 +114,9 @@ def predict_view(
     Yields
     ------
     slice
-        Slices, counted from the start of the box.
-    ndarray of float32, (103, k, rows, columns)
-        Probabilities.
+        Slices, counted from the start of the box (of `slices`, where given).
+    Tensor of float32, (k, rows, columns, 103)
+        Probabilities, on `device`.
     """
     axis = SLICE_AXIS[view_network.view]
     inside = tuple(side for other, side in enumerate(box) if other != axis)
@@ -80,19 +124,22 @@ def predict_view(
     network = view_network.network.to(device)
     kept = torch.from_numpy(KEPT_CHANNELS).to(device)
     dtype = PRECISIONS[precision]
-    first = box[axis].start
-    for start in range(first, box[axis].stop, batch_size):
-        stop = min(start + batch_size, box[axis].stop)
-        slices = take_slices(volume, view_network.view, slice(start, stop))
-        images = normalise_slices(slices, view_network.normalisation, scale)[:, inside[0], inside[1]]
-        varied = np.ptp(slices, axis=(1, 2)) > 0
-        probabilities = np.zeros((N_CLASSES, *images.shape), dtype=np.float32)
-        probabilities[BACKGROUND_CLASS] = 1
+    wanted = range(box[axis].start, box[axis].stop) if slices is None else slices
+    for start in range(0, len(wanted), batch_size):
+        numbers = np.asarray(wanted[start : start + batch_size])
+        whole = take_slices(volume, view_network.view, numbers)
+        images = normalise_slices(whole, view_network.normalisation, scale)[:, inside[0], inside[1]]
+        varied = np.ptp(whole, axis=(1, 2)) > 0
+        probabilities = torch.zeros((*images.shape, N_CLASSES), device=device)
+        probabilities[..., BACKGROUND_CLASS] = 1
         if varied.any():
             batch = torch.from_numpy(np.ascontiguousarray(images[varied])[:, None]).to(device)
             autocast: Any = torch.autocast(device.type, dtype) if precision != "fp32" else nullcontext()
             with torch.inference_mode(), autocast:
                 logits = network(batch)
-            softmax = torch.softmax(logits[:, kept].float(), dim=1)
-            probabilities[:, varied] = softmax.transpose(0, 1).cpu().numpy()
-        yield slice(start - first, stop - first), probabilities
+            softmax = torch.softmax(logits[:, kept].float(), dim=1).movedim(1, -1)
+            if varied.all():
+                probabilities = softmax
+            else:
+                probabilities[torch.from_numpy(varied).to(device)] = softmax
+        yield slice(start, start + len(numbers)), probabilities

@@ -64,10 +64,11 @@ def sides_from_plane(classes: npt.NDArray[np.uint8], plane: npt.NDArray[np.float
 
 
 def move_to_sides(probabilities: npt.NDArray[np.float16], plane: npt.NDArray[np.float64]) -> None:
-    """Give each pair's summed probability (103, a, b, c) to the side on which the voxel lies, in place."""
-    left = left_of_plane(probabilities.shape[1:], plane)
+    """Give each pair's summed probability (a, b, c, 103) to the side on which the voxel lies, in place."""
+    a, b, c, _ = probabilities.shape
+    left = left_of_plane((a, b, c), plane)
     for one in _LEFT:
         other = HOMOLOGUE_CLASS[one]
-        both = probabilities[one] + probabilities[other]
-        probabilities[one] = np.where(left, both, 0)
-        probabilities[other] = np.where(left, 0, both)
+        both = probabilities[..., one] + probabilities[..., other]
+        probabilities[..., one] = np.where(left, both, 0)
+        probabilities[..., other] = np.where(left, 0, both)

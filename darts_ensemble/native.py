@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,10 @@ from scipy import ndimage
 from darts_ensemble.conform import Conformed, whole_voxel_map
 from darts_ensemble.labels import BACKGROUND_CLASS
 
-__all__ = ["classes_to_native", "labels_to_native", "volume_to_native"]
+__all__ = ["classes_to_native", "labels_to_native", "probabilities_to_native", "volume_to_native"]
 
 _CORNERS = np.array([[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)])
-_VOXELS_AT_ONCE = 200_000
+_VOXELS_AT_ONCE = 50_000
 
 
 def _to_conformed(conformed: Conformed) -> npt.NDArray[np.float64]:
@@ -22,7 +23,7 @@ def _to_conformed(conformed: Conformed) -> npt.NDArray[np.float64]:
 
 
 def labels_to_native(
-    probabilities: npt.NDArray[Any], origin: npt.ArrayLike, conformed: Conformed
+    probabilities: npt.NDArray[Any], best: npt.NDArray[np.uint8], origin: npt.ArrayLike, conformed: Conformed
 ) -> npt.NDArray[np.uint8]:
     """Return the most probable class at each voxel of the scan, from probabilities interpolated there.
 
@@ -31,8 +32,10 @@ def labels_to_native(
 
     Parameters
     ----------
-    probabilities : (C, a, b, c) ndarray
+    probabilities : (a, b, c, C) ndarray
         In a box of the conformed volume; background outside.
+    best : (a, b, c) uint8
+        The most probable class of each voxel of the box.
     origin : (3,) ints
         First voxel of the box.
     conformed : Conformed
@@ -42,7 +45,6 @@ def labels_to_native(
     ndarray of uint8
         Class indices on the grid of the scan.
     """
-    best = probabilities.argmax(axis=0).astype(np.uint8)
     matrix = _to_conformed(conformed)
     matrix[:3, 3] -= np.asarray(origin)
     if whole_voxel_map(matrix):
@@ -72,15 +74,15 @@ def _interpolated_argmax(
     probabilities: npt.NDArray[Any], cell: npt.NDArray[np.int64], fraction: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.uint8]:
     """Argmax of trilinear interpolation; `cell` is the lower corner in the box, `fraction` the way to the next, 0 to 1."""
-    total = np.zeros((probabilities.shape[0], len(cell)), dtype=np.float32)
+    total = np.zeros((len(cell), probabilities.shape[-1]), dtype=np.float32)
     for corner in _CORNERS:
         at = cell + corner
         weight = np.where(corner == 1, fraction, 1 - fraction).prod(axis=1).astype(np.float32)
-        inside = ((at >= 0) & (at < np.array(probabilities.shape[1:]))).all(axis=1)
-        total[BACKGROUND_CLASS] += weight * ~inside
+        inside = ((at >= 0) & (at < np.array(probabilities.shape[:3]))).all(axis=1)
+        total[:, BACKGROUND_CLASS] += weight * ~inside
         clipped = np.where(inside[:, None], at, 0)
-        total += probabilities[:, clipped[:, 0], clipped[:, 1], clipped[:, 2]].astype(np.float32) * (weight * inside)
-    return total.argmax(axis=0).astype(np.uint8)
+        total += probabilities[tuple(clipped.T)].astype(np.float32) * (weight * inside)[:, None]
+    return total.argmax(axis=1).astype(np.uint8)
 
 
 def _nearest(box: npt.NDArray[np.uint8], matrix: npt.NDArray[np.float64], shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
@@ -104,3 +106,38 @@ def volume_to_native(volume: npt.NDArray[np.float32], conformed: Conformed, orde
     return ndimage.affine_transform(
         volume, matrix[:3, :3], matrix[:3, 3], output_shape=conformed.scan.data.shape, order=order, output=np.float32
     )
+
+
+def probabilities_to_native(
+    probabilities: npt.NDArray[Any], origin: npt.ArrayLike, conformed: Conformed, classes: Sequence[int]
+) -> npt.NDArray[np.float32]:
+    """Bring the probabilities of some classes to the scan's grid, interpolated linearly.
+
+    Parameters
+    ----------
+    probabilities : (a, b, c, C) ndarray
+        In a box of the conformed volume; background outside.
+    origin : (3,) ints
+        First voxel of the box.
+    conformed : Conformed
+    classes : sequence of int
+        Class indices, in the order wanted.
+
+    Returns
+    -------
+    ndarray of float32, (x, y, z, len(classes))
+        0 to 1; the class axis is the last, as NIfTI has it.
+    """
+    matrix = _to_conformed(conformed)
+    matrix[:3, 3] -= np.asarray(origin)
+    whole = whole_voxel_map(matrix)
+    matrix = np.rint(matrix) if whole else matrix
+    shape = conformed.scan.data.shape
+    native = np.empty((*shape, len(classes)), dtype=np.float32)
+    for number, one in enumerate(classes):
+        outside = 1.0 if one == BACKGROUND_CLASS else 0.0
+        padded = np.pad(probabilities[..., one].astype(np.float32), 1, constant_values=outside)
+        native[..., number] = ndimage.affine_transform(
+            padded, matrix[:3, :3], matrix[:3, 3] + 1, output_shape=shape, order=0 if whole else 1, cval=outside
+        )
+    return native

@@ -14,10 +14,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from darts_ensemble.checkpoints import Ensemble, load_ensemble, voxel_checksum
-from darts_ensemble.conform import conform
+from darts_ensemble.conform import Conformed, conform
 from darts_ensemble.errors import UsageError
-from darts_ensemble.fusion import FUSIONS, fuse_views
-from darts_ensemble.inference import choose_device, head_box, predict_view
+from darts_ensemble.fusion import FUSIONS, Fused, fuse_views
+from darts_ensemble.inference import Box, brain_box, choose_device, head_box, predict_view
 from darts_ensemble.labels import BACKGROUND_CLASS, classes_to_ids
 from darts_ensemble.midsagittal import midsagittal_plane, move_to_sides, sides_from_plane
 from darts_ensemble.native import classes_to_native, labels_to_native, volume_to_native
@@ -49,6 +49,12 @@ class Segmentation:
         See :func:`darts_ensemble.volumetry.quality_flags`.
     seen_in_training : bool
         Whether the networks were trained on this very scan.
+    conformed : Conformed
+        The scan on the networks' grid.
+    origin : (3,) int64
+        First voxel, in the conformed volume, of the box in which the networks looked.
+    probabilities_box : (a, b, c, 103) float16 or None
+        Fused probabilities in that box, where asked for (about 1 GB for a whole head).
     """
 
     scan: Scan
@@ -59,6 +65,9 @@ class Segmentation:
     per_view_ids: dict[str, npt.NDArray[np.int16]]
     flags: list[str]
     seen_in_training: bool
+    conformed: Conformed
+    origin: npt.NDArray[np.int64]
+    probabilities_box: npt.NDArray[np.float16] | None = None
 
     @property
     def labels(self) -> Any:
@@ -135,7 +144,9 @@ class Segmenter:
                 f"expected some of {', '.join(self.ensemble.networks)}"
             )
 
-    def segment(self, scan: str | Path | Scan, *, keep_views: bool = False) -> Segmentation:
+    def segment(
+        self, scan: str | Path | Scan, *, keep_views: bool = False, keep_probabilities: bool = False
+    ) -> Segmentation:
         """Segment one scan.
 
         Parameters
@@ -143,6 +154,8 @@ class Segmenter:
         scan : path or Scan
         keep_views : bool
             Also give the label map of each view.
+        keep_probabilities : bool
+            Also give the fused probabilities.
 
         Raises
         ------
@@ -152,29 +165,21 @@ class Segmenter:
         if not isinstance(scan, Scan):
             scan = read_scan(scan)
         conformed = conform(scan)
-        box = head_box(conformed.data)
-        origin = [side.start for side in box]
-        shape = (box[0].stop - box[0].start, box[1].stop - box[1].start, box[2].stop - box[2].start)
-        predictions = {
-            view: predict_view(
-                self.ensemble.networks[view], conformed.data, box=box, device=self.device, precision=self.precision,
-                batch_size=self.batch_size,
-            )
-            for view in self.views
-        }  # fmt: skip
-        fused = fuse_views(predictions, shape, fusion=self.fusion, weights=self.weights, pooling=self.pooling)
+        fused, box = self._fuse(conformed.data)
+        origin = np.array([side.start for side in box], dtype=np.int64)
         classes = fused.view_classes
         if "sagittal" in classes and self.pooling != "none":
             plane = midsagittal_plane(classes["sagittal"])
             classes["sagittal"] = sides_from_plane(classes["sagittal"], plane)
             if self.views == ("sagittal",):
                 move_to_sides(fused.probabilities, plane)
-        native = labels_to_native(fused.probabilities, origin, conformed)
+        best = fused.probabilities.argmax(axis=-1).astype(np.uint8) if self.views == ("sagittal",) else fused.classes
+        native = labels_to_native(fused.probabilities, best, origin, conformed)
         ids = classes_to_ids(native)
         agreement, mean_agreement = None, None
         if len(self.views) > 1:
             inside = fused.agreement()
-            brain = fused.probabilities.argmax(axis=0) != BACKGROUND_CLASS
+            brain = best != BACKGROUND_CLASS
             mean_agreement = round(float(inside[brain].mean()), 4) if brain.any() else 0.0
             whole = np.ones(conformed.data.shape, dtype=np.float32)
             whole[box] = inside
@@ -193,7 +198,29 @@ class Segmenter:
             else {},
             flags=quality_flags(volumes, ids, mean_agreement),
             seen_in_training=self.has_seen(scan),
+            conformed=conformed,
+            origin=origin,
+            probabilities_box=fused.probabilities if keep_probabilities else None,
         )
+
+    def _fuse(self, volume: npt.NDArray[np.float32]) -> tuple[Fused, Box]:
+        """Predict and fuse the views in the box around the brain, or around the head where labels reach the former's faces."""
+        networks = {view: self.ensemble.networks[view] for view in self.views}
+        how: dict[str, Any] = {"device": self.device, "precision": self.precision}
+        head = head_box(volume)
+        box = brain_box(networks[self.views[0]], volume, head=head, **how)
+        while True:
+            shape = (box[0].stop - box[0].start, box[1].stop - box[1].start, box[2].stop - box[2].start)
+            predictions = {
+                view: predict_view(network, volume, box=box, batch_size=self.batch_size, **how)
+                for view, network in networks.items()
+            }
+            fused = fuse_views(
+                predictions, shape, fusion=self.fusion, weights=self.weights, pooling=self.pooling, device=self.device
+            )
+            if box == head or not _reaches_inner_face(fused.classes, box, head):
+                return fused, box
+            box = head
 
     def has_seen(self, scan: Scan) -> bool:
         """Whether any of the networks in use was trained on these very voxels."""
@@ -201,6 +228,15 @@ class Segmenter:
         return any(
             subject["sha256"] == checksum for view in self.views for subject in self.ensemble.networks[view].training_subjects
         )
+
+
+def _reaches_inner_face(classes: npt.NDArray[np.uint8], box: Box, head: Box) -> bool:
+    """Whether a label lies on a face of the box that is not one of the head's box."""
+    for axis, (inner, outer) in enumerate(zip(box, head, strict=True)):
+        for end, cut in ((0, inner.start > outer.start), (-1, inner.stop < outer.stop)):
+            if cut and np.any(np.take(classes, end, axis=axis) != BACKGROUND_CLASS):
+                return True
+    return False
 
 
 def _replace_text(path: Path, text: str) -> None:

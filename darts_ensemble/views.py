@@ -6,8 +6,10 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
-from darts_ensemble.labels import HOMOLOGUE_CLASS
+from darts_ensemble.labels import HOMOLOGUE_CLASS, N_CLASSES
 
 __all__ = [
     "NORMALISATIONS",
@@ -31,34 +33,35 @@ NORMALISATIONS = ("slice-minmax", "volume-median")
 
 SagittalPooling = Literal["split", "duplicate", "none"]
 
-Float = npt.NDArray[np.floating[Any]]
+_PAIRED = torch.from_numpy(HOMOLOGUE_CLASS) != torch.arange(N_CLASSES)
+_POOLING = torch.eye(N_CLASSES) + _PAIRED[:, None] * torch.eye(N_CLASSES)[torch.from_numpy(HOMOLOGUE_CLASS)]
 
 
-def take_slices(volume: npt.NDArray[Any], view: str, indices: npt.ArrayLike | slice) -> npt.NDArray[Any]:
+def take_slices(volume: Any, view: str, indices: Any) -> Any:
     """Return slices of a view.
 
     Parameters
     ----------
-    volume : ndarray, (..., X, Y, Z)
-        LIA volume, or several of them along leading axes.
+    volume : ndarray or Tensor, (X, Y, Z, ...)
+        LIA volume, or several of them along trailing axes.
     view : {"coronal", "axial", "sagittal"}
     indices : slice or (k,) ints
         Which slices.
 
     Returns
     -------
-    ndarray, (k, ..., rows, columns)
+    (k, rows, columns, ...)
+        For a slice a view into `volume`.
     """
-    axis = SLICE_AXIS[view] - 3
-    return np.moveaxis(volume, axis, 0)[indices]
+    axis = SLICE_AXIS[view]
+    order = [axis, *(other for other in range(volume.ndim) if other != axis)]
+    turned = volume.permute(order) if isinstance(volume, Tensor) else volume.transpose(order)
+    return turned[indices]
 
 
-def place_slices(
-    volume: npt.NDArray[Any], view: str, indices: npt.ArrayLike | slice, slices: npt.NDArray[Any]
-) -> None:
-    """Write slices (k, ..., rows, columns) of a view into `volume` (..., X, Y, Z), in place."""
-    axis = SLICE_AXIS[view] - 3
-    np.moveaxis(volume, axis, 0)[indices] = slices
+def place_slices(volume: Any, view: str, indices: slice, slices: Any) -> None:
+    """Write slices (k, rows, columns, ...) of a view into `volume` (X, Y, Z, ...), in place."""
+    take_slices(volume, view, indices)[:] = slices
 
 
 def volume_scale(volume: npt.NDArray[Any]) -> float:
@@ -106,25 +109,23 @@ def normalise_slices(slices: npt.NDArray[Any], method: str, scale: float = 1.0) 
     raise ValueError(f"normalisation {method!r}; expected one of {', '.join(NORMALISATIONS)}")
 
 
-def pool_homologues(probabilities: Float) -> Float:
-    """Give each of a homologous pair the sum of both, (103, ...) -> (103, ...); midline classes stay.
+def pool_homologues(probabilities: Tensor) -> Tensor:
+    """Give each of a homologous pair the sum of both, (..., 103) -> (..., 103); midline classes stay.
 
     The result counts a pair twice: it is the numerator that :func:`share_between_sides` divides.
     """
-    paired = HOMOLOGUE_CLASS != np.arange(len(HOMOLOGUE_CLASS))
-    pooled = probabilities.copy()
-    pooled[paired] += probabilities[HOMOLOGUE_CLASS[paired]]
-    return pooled
+    # A product with zeros and ones is exact, and several times as fast as picking 82 of 103 interleaved values.
+    return probabilities @ _POOLING.to(probabilities.device)
 
 
-def share_between_sides(sagittal: Float, others: Float, pooling: SagittalPooling = "split") -> Float:
+def share_between_sides(sagittal: Tensor, others: Tensor, pooling: SagittalPooling = "split") -> Tensor:
     """Decide what a sagittal network says of left and right, which a sagittal slice doesn't tell.
 
     Parameters
     ----------
-    sagittal : ndarray, (103, ...)
+    sagittal : Tensor, (..., 103)
         Probabilities of the sagittal network.
-    others : ndarray, (103, ...)
+    others : Tensor, (..., 103)
         What the other views say of the same voxels, on any common scale.
     pooling : {"split", "duplicate", "none"}
         "split": the sum of a pair is shared in proportion to `others`, equally where both are near 0; every voxel still
@@ -132,17 +133,14 @@ def share_between_sides(sagittal: Float, others: Float, pooling: SagittalPooling
 
     Returns
     -------
-    ndarray, (103, ...)
+    Tensor, (..., 103)
     """
     if pooling == "none":
         return sagittal
     pooled = pool_homologues(sagittal)
     if pooling == "duplicate":
-        return pooled / pooled.sum(axis=0, keepdims=True)
-    paired = np.flatnonzero(HOMOLOGUE_CLASS != np.arange(len(HOMOLOGUE_CLASS)))
-    mine = np.asarray(others[paired], dtype=np.float32)
-    both = mine + np.asarray(others[HOMOLOGUE_CLASS[paired]], dtype=np.float32)
+        return pooled / pooled.sum(dim=-1, keepdim=True)
+    both = pool_homologues(others)
     # Below 1e-3 the ratio of two nearly empty probabilities is noise (and in float16, quantisation): share equally.
-    share = np.where(both > 1e-3, mine / np.maximum(both, 1e-3), np.float32(0.5))
-    pooled[paired] *= share
-    return pooled
+    share = torch.where(both > 1e-3, others / both.clamp(min=1e-3), 0.5)
+    return pooled * torch.where(_PAIRED.to(share.device), share, 1.0)

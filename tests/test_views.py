@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ from darts_ensemble.views import (
     VIEWS,
     normalise_slices,
     place_slices,
+    pool_homologues,
     share_between_sides,
     take_slices,
     volume_scale,
@@ -27,7 +29,7 @@ def test_slices_lie_as_the_released_weights_expect_them() -> None:
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_slices_of_a_probability_volume_go_back_where_they_came_from(view: str) -> None:
-    volume = np.random.default_rng(0).random((5, 6, 7, 8))
+    volume = np.random.default_rng(0).random((5, 6, 7, 3))
     copy = np.zeros_like(volume)
     place_slices(copy, view, slice(None), take_slices(volume, view, slice(None)))
     np.testing.assert_array_equal(copy, volume)
@@ -52,18 +54,27 @@ def test_the_scale_follows_a_gain_exactly_and_hardly_feels_added_air() -> None:
 @given(seed=st.integers(0, 10_000), pooling=st.sampled_from(["split", "duplicate", "none"]))
 def test_every_voxel_sums_to_one_however_sides_are_pooled(seed: int, pooling: str) -> None:
     rng = np.random.default_rng(seed)
-    sagittal, others = (rng.dirichlet(np.full(103, 0.05), size=6).T.astype(np.float32) for _ in range(2))
-    shared = share_between_sides(sagittal, others, pooling)  # type: ignore[arg-type]
-    np.testing.assert_allclose(shared.sum(axis=0), 1, atol=1e-5)
+    sagittal, others = (rng.dirichlet(np.full(103, 0.05), size=6).astype(np.float32) for _ in range(2))
+    shared = share_between_sides(torch.from_numpy(sagittal), torch.from_numpy(others), pooling)  # type: ignore[arg-type]
+    np.testing.assert_allclose(shared.sum(dim=-1), 1, atol=1e-5)
 
 
 def test_a_pair_is_split_in_proportion_to_the_other_views() -> None:
     left, right = 12, int(HOMOLOGUE_CLASS[12])
-    sagittal = np.zeros((103, 2))
-    sagittal[left] = 0.6
-    sagittal[102] = 0.4
-    others = np.zeros((103, 2))
-    others[left, 0], others[right, 0] = 0.2, 0.6
+    sagittal = torch.zeros((2, 103))
+    sagittal[:, left] = 0.6
+    sagittal[:, 102] = 0.4
+    others = torch.zeros((2, 103))
+    others[0, left], others[0, right] = 0.2, 0.6
     shared = share_between_sides(sagittal, others)
-    np.testing.assert_allclose(shared[[left, right], 0], [0.15, 0.45])
-    np.testing.assert_allclose(shared[[left, right], 1], [0.3, 0.3])
+    np.testing.assert_allclose(shared[0, [left, right]], [0.15, 0.45], rtol=1e-6)
+    np.testing.assert_allclose(shared[1, [left, right]], [0.3, 0.3], rtol=1e-6)
+    np.testing.assert_allclose(shared[:, 102], 0.4, rtol=1e-6)
+
+
+def test_both_sides_of_a_pair_get_its_sum_and_the_midline_stays() -> None:
+    probabilities = torch.rand((5, 103), dtype=torch.float32)
+    pooled = pool_homologues(probabilities)
+    for one, other in enumerate(HOMOLOGUE_CLASS):
+        expected = probabilities[:, one] if one == other else probabilities[:, one] + probabilities[:, int(other)]
+        assert torch.equal(pooled[:, one], expected)

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from darts_ensemble.labels import BACKGROUND_CLASS, HOMOLOGUE_CLASS, IGNORE_CLASS, N_CLASSES, REGIONS
 
-__all__ = ["LEFT_CLASS", "pooled_log_probabilities", "segmentation_loss"]
+__all__ = ["LEFT_CLASS", "segmentation_loss"]
 
 _HOMOLOGUE = torch.from_numpy(HOMOLOGUE_CLASS)
 #: Class that stands for a homologous pair, (103,) int64: the left one's.
@@ -19,13 +19,6 @@ LEFT_CLASS = torch.tensor(
     ]
     + [BACKGROUND_CLASS]
 )
-
-
-def pooled_log_probabilities(log_probabilities: Tensor) -> Tensor:
-    """Log of the summed probability of each homologous pair, (N, 103) -> (N, 103), the same in both of a pair's classes."""
-    homologue = _HOMOLOGUE.to(log_probabilities.device)
-    paired = homologue != torch.arange(N_CLASSES, device=homologue.device)
-    return torch.where(paired, torch.logaddexp(log_probabilities, log_probabilities[:, homologue]), log_probabilities)
 
 
 def segmentation_loss(logits: Tensor, labels: Tensor, *, pool_sides: bool = False) -> Tensor:
@@ -51,14 +44,19 @@ def segmentation_loss(logits: Tensor, labels: Tensor, *, pool_sides: bool = Fals
     keep = target != IGNORE_CLASS
     flat, target = flat[keep], target[keep]
     log_probabilities = functional.log_softmax(flat, dim=1)
-    if pool_sides:
-        log_probabilities = pooled_log_probabilities(log_probabilities)
-        target = LEFT_CLASS.to(target.device)[target]
-    cross_entropy = functional.nll_loss(log_probabilities, target)
-    picked = log_probabilities.gather(1, target[:, None])[:, 0].exp()
+    picked = log_probabilities.gather(1, target[:, None])[:, 0]
     predicted = log_probabilities.exp().sum(dim=0)
+    if pool_sides:
+        # log(p_left + p_right) is needed at the target only, and sums over voxels can be pooled after summing.
+        homologue = _HOMOLOGUE.to(target.device)
+        other = homologue[target]
+        both = torch.logaddexp(picked, log_probabilities.gather(1, other[:, None])[:, 0])
+        picked = torch.where(other != target, both, picked)
+        paired = homologue != torch.arange(N_CLASSES, device=target.device)
+        predicted = torch.where(paired, predicted + predicted[homologue], predicted)
+        target = LEFT_CLASS.to(target.device)[target]
     size = torch.bincount(target, minlength=N_CLASSES).to(predicted.dtype)
-    intersection = torch.zeros_like(predicted).index_add_(0, target, picked)
+    intersection = torch.zeros_like(predicted).index_add_(0, target, picked.exp())
     present = size > 0
     dice = 2 * intersection[present] / (predicted[present] + size[present])
-    return cross_entropy + 1 - dice.mean()
+    return 1 - picked.mean() - dice.mean()

@@ -1,0 +1,39 @@
+# Two commands do everything from a fresh clone: `make demo` and `make test`. Neither calls apt or sudo.
+PYTHON ?= python3
+# Another wheel index for torch, e.g. make test TORCH_INDEX=https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
+# A T1 scan of your own for the demo: make demo T1=scan.nii.gz
+T1 ?=
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: demo test lint soak wheel-check clean
+.DEFAULT_GOAL := demo
+
+# torch goes first and alone: asked for together with the rest, pip may take a newer build with gigabytes of CUDA.
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python >= 3.11 is needed; try: make PYTHON=python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$$(grep '^torch==' constraints.txt)"
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[demo,notebook,dev]'
+	touch $@
+
+demo: $(INSTALLED)
+	$(BIN)/python -m darts_ensemble.demo --out demo_output $(if $(T1),--t1 "$(T1)")
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest
+
+soak: $(INSTALLED)
+	DARTS_SOAK=1 $(BIN)/python -m pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+wheel-check: $(INSTALLED)
+	.ci/check_wheel
+
+clean:
+	rm -rf .venv build dist demo_output

@@ -1,0 +1,256 @@
+"""The interface of the published DARTS package: `Segmentation(weights).predict(inputs)`, and the class list.
+
+Thin over :class:`darts_ensemble.segmenter.Segmenter`. Arguments are named as in `DARTSeg` 1.0.0; what differs from it:
+
+- Labels are FreeSurfer ids (background 0), int16, not class indices (background 102, left white matter 0).
+- Slices are taken along the axis of the view that the weights are for, not always along the coronal one.
+- The scan is resampled to 1 mm where it is not, the result comes back on the grid of the scan, of any size and orientation, and
+  files keep its affine.
+- Probabilities are (x, y, z, 103), class axis last, background last of the classes; saved as a float32 NIfTI file, which in the
+  original is a pickle of that name. Those of several inputs are not held in memory together.
+- Weights are read without running code, may be of any size, and a folder or "bundled" gives an ensemble of views.
+- `use_gpu=True` takes a GPU where there is one, else the CPU.
+- `Path` inputs work, inputs of one name don't overwrite each other, `T1.mgz` becomes `T1_seg.mgz` (was `T1mgz_seg.mgz`), and
+  what can't be done raises a :class:`darts_ensemble.errors.DartsError`.
+- The methods behind `predict` (`read_image`, `predict_single`, `save_output`) have no counterpart.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import pickle
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import numpy.typing as npt
+
+from darts_ensemble.checkpoints import load_ensemble
+from darts_ensemble.errors import CheckpointError, DartsError, ScanError, UsageError
+from darts_ensemble.labels import N_CLASSES, REGIONS
+from darts_ensemble.native import probabilities_to_native
+from darts_ensemble.scan import Scan, without_extension, write_label_map
+from darts_ensemble.segmenter import Segmentation as Result
+from darts_ensemble.segmenter import Segmenter
+
+__all__ = ["CLASS_LIST_EXTENSIONS", "MODEL_TYPES", "Segmentation", "save_prediction", "write_class_list"]
+
+MODEL_TYPES = ("dense-unet", "unet")
+CLASS_LIST_EXTENSIONS = (".tsv", ".txt", ".json", ".pkl")
+
+
+class Segmentation:
+    """Segments scans with the weights of one file, as the class of this name in `DARTSeg` does.
+
+    Parameters
+    ----------
+    model_wts_path : path, "bundled", or mapping from view to path
+        A released `.pth` file, whose name tells the view, a `.safetensors` file, or a folder with one file a view.
+    model_type : {"dense-unet", "unet"}
+        What the weights are for; checked against the file.
+    use_gpu : bool
+        Use a GPU where there is one.
+
+    Raises
+    ------
+    UsageError
+        If `model_type` is neither of the two.
+    CheckpointError
+        If a weights file can't be used or is for the other architecture.
+    """
+
+    def __init__(
+        self,
+        model_wts_path: str | Path | Mapping[str, str | Path],
+        model_type: str = "dense-unet",
+        use_gpu: bool = True,
+    ) -> None:
+        if model_type not in MODEL_TYPES:
+            raise UsageError(f"model_type {model_type}; expected {' or '.join(MODEL_TYPES)}")
+        ensemble = load_ensemble(model_wts_path)
+        for network in ensemble.networks.values():
+            if network.architecture != model_type:
+                raise CheckpointError(
+                    f"{network.path}: a {network.architecture}; expected a {model_type}: set model_type to what the file holds"
+                )
+        self.segmenter = Segmenter(ensemble, device="auto" if use_gpu else "cpu")
+        self._inputs_of_names: dict[Path, Path] = {}
+
+    def predict(
+        self,
+        inputs: str | Path | Sequence[str | Path],
+        save_directory: str | Path | None = None,
+        save_proba: bool | None = None,
+        is_mgz: bool | None = None,
+    ) -> tuple[Any, Any]:
+        """Segment one scan or several.
+
+        Parameters
+        ----------
+        inputs : path, or sequence of paths
+        save_directory : path, optional
+            Folder for `<name>_seg.mgz` or `<name>_seg.nii.gz`; made if it isn't there. Nothing is saved by default.
+        save_proba : bool, optional
+            Also save `<name>_prob.nii.gz`, (x, y, z, 103) float32.
+        is_mgz : bool, optional
+            Whether labels are saved as .mgz; by default as the input is. The type of an input is read from the file.
+
+        Returns
+        -------
+        labels : (x, y, z) int16, or a list of them
+            FreeSurfer ids on the grid of the scan.
+        probabilities : (x, y, z, 103) float16, or a list
+            In the order of :data:`darts_ensemble.labels.REGIONS`, background last; each voxel sums to 1. A 256^3 scan takes
+            3.5 GB. For several inputs the list holds, instead of arrays, what reads them from the saved files when they are
+            used (`numpy.asarray(probabilities[0])`, or a part such as `probabilities[0][..., 5]`), and None where they are
+            not saved.
+
+        Raises
+        ------
+        ScanError
+            If an input can't be used. Where several are saved, the others are done first.
+        """
+        single = isinstance(inputs, str | Path)
+        paths = [Path(one) for one in ([inputs] if isinstance(inputs, str | Path) else inputs)]
+        folder = None if save_directory is None else Path(save_directory)
+        names = [] if folder is None else self._names(paths, folder)
+        save = bool(save_proba) and folder is not None
+        labels: list[npt.NDArray[np.int16]] = []
+        probabilities: list[Any] = []
+        failures = []
+        for number, path in enumerate(paths):
+            try:
+                result = self.segmenter.segment(path, keep_probabilities=single or save)
+                whole = _all_probabilities(result) if single else None
+                if folder is not None:
+                    mgz = path.name.lower().endswith((".mgz", ".mgh")) if is_mgz is None else is_mgz
+                    save_prediction(result, folder, names[number], mgz=mgz, probabilities=save)
+            except DartsError as error:
+                if single or folder is None:
+                    raise
+                failures.append(str(error))
+                continue
+            labels.append(result.ids)
+            saved: Any = nib.load(folder / f"{names[number]}_prob.nii.gz") if folder is not None and save else None
+            probabilities.append(whole if saved is None else whole if single else saved.dataobj)
+        if failures:
+            raise ScanError(f"{len(failures)} of {len(paths)} inputs failed, the others are in {folder}: {'; '.join(failures)}")
+        return (labels[0], probabilities[0]) if single else (labels, probabilities)
+
+    def _names(self, paths: Sequence[Path], folder: Path) -> list[str]:
+        """Name outputs after the inputs, with as many of the folders above as keep apart all that this object has named."""
+        inputs = [path.absolute() for path in paths]
+        # The extension becomes part of the name only where nothing else differs (T1.mgz beside T1.nii.gz).
+        for stem in (without_extension, lambda path: path.name.replace(".", "_")):
+            for depth in range(1, max((len(path.parts) for path in inputs), default=1)):
+                names = ["_".join([*path.parts[1:][-depth:-1], stem(path)]) for path in inputs]
+                named = {folder.absolute() / name: path for name, path in zip(names, inputs, strict=True)}
+                distinct = len(named) == len(set(inputs))
+                if distinct and all(self._inputs_of_names.get(target, path) == path for target, path in named.items()):
+                    self._inputs_of_names.update(named)
+                    return names
+        raise UsageError(
+            f"{folder}: inputs whose results would overwrite each other; expected different names: save apart"
+        )
+
+
+def save_prediction(result: Result, folder: Path, name: str, *, mgz: bool, probabilities: bool) -> Path:
+    """Write `<name>_seg.mgz` or `<name>_seg.nii.gz`, and before it `<name>_prob.nii.gz` where asked for.
+
+    Returns
+    -------
+    Path
+        Of the label map.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ScanError(f"{folder}: {error.strerror}; expected a folder to write to") from None
+    if probabilities:
+        _write_probabilities(_native_classes(result), result.scan, folder / f"{name}_prob.nii.gz")
+    path = folder / f"{name}_seg{'.mgz' if mgz else '.nii.gz'}"
+    write_label_map(result.ids, result.scan, path)
+    return path
+
+
+def write_class_list(path: str | Path) -> None:
+    """Write FreeSurfer ids and names of the 102 regions and the background (id 0, "None").
+
+    Parameters
+    ----------
+    path : path
+        `.tsv`: class_index, id, name, hemisphere, group, r, g, b. `.txt`: a colour table for freeview. `.json` and `.pkl`: a
+        mapping from id (in JSON a string) to name; the pickle holds nothing but a dict of int and str.
+
+    Raises
+    ------
+    UsageError
+        If the ending is another.
+    """
+    path = Path(path)
+    names = {0: "None"} | {region.id: region.name for region in REGIONS}
+    if path.suffix == ".tsv":
+        rows = [(r.class_index, r.id, r.name, r.hemisphere, r.group, *r.rgb) for r in REGIONS]
+        rows.append((N_CLASSES - 1, 0, "None", "midline", "background", 0, 0, 0))
+        header = ("class_index", "id", "name", "hemisphere", "group", "r", "g", "b")
+        content = "".join("\t".join(map(str, row)) + "\n" for row in [header, *rows]).encode()
+    elif path.suffix == ".txt":
+        colours = {0: (0, 0, 0)} | {region.id: region.rgb for region in REGIONS}
+        content = "".join(f"{id_} {names[id_]} {r} {g} {b} 0\n" for id_, (r, g, b) in sorted(colours.items())).encode()
+    elif path.suffix == ".json":
+        content = (json.dumps(names, indent=1) + "\n").encode()
+    elif path.suffix == ".pkl":
+        content = pickle.dumps(names, protocol=2)
+    else:
+        raise UsageError(f"{path}: class list of another type; expected {', '.join(CLASS_LIST_EXTENSIONS)}")
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}; expected a file that can be written") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _native_classes(result: Result) -> Iterator[npt.NDArray[np.float32]]:
+    """Yield the probabilities of one class after the other on the grid of the scan, so that only one is held in float32."""
+    assert result.probabilities_box is not None
+    for one in range(N_CLASSES):
+        yield probabilities_to_native(result.probabilities_box, result.origin, result.conformed, [one])[..., 0]
+
+
+def _all_probabilities(result: Result) -> npt.NDArray[np.float16]:
+    # Fortran order: each class is written in one piece.
+    whole = np.empty((*result.ids.shape, N_CLASSES), dtype=np.float16, order="F")
+    for number, one in enumerate(_native_classes(result)):
+        whole[..., number] = one
+    return whole
+
+
+def _write_probabilities(classes: Iterable[npt.NDArray[np.float32]], scan: Scan, path: Path) -> None:
+    """Write one class after the other into a 4-D float32 NIfTI file: a whole 256^3 volume of 103 would take 6.9 GB."""
+    source = scan.image.header.copy() if isinstance(scan.image, nib.Nifti1Image) else None
+    shape = (*scan.data.shape, N_CLASSES)
+    image = nib.Nifti1Image(np.broadcast_to(np.float32(0), shape), scan.affine, source)
+    image.set_data_dtype(np.float32)
+    image.header.set_slope_inter(1, 0)
+    image.header["cal_max"] = image.header["cal_min"] = 0
+    image.header["magic"], image.header["vox_offset"] = b"n+1", 352
+    header = image.header.as_byteswapped("<").binaryblock + bytes(4)  # no extensions
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with gzip.open(temporary, "wb", compresslevel=1) as file:
+            file.write(header)
+            for one in classes:
+                file.write(one.astype("<f4", copy=False).tobytes(order="F"))
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ScanError(f"{path}: {error.strerror}; expected a folder with room to write") from None
+    finally:
+        temporary.unlink(missing_ok=True)
