@@ -44,9 +44,10 @@ class Conformed:
 def conform(scan: Scan, *, size: int = 256) -> Conformed:
     """Resample a scan to LIA, 1 mm, at least `size` voxels a side.
 
-    FreeSurfer's convention: the middle of the scan (voxel shape / 2) comes to voxel n / 2. The middle is taken after the axes are
-    ordered as LIA, so that the order in which a scan is stored changes nothing. A scan with 1 mm voxels along the axes of space is
-    copied voxel by voxel; every other is interpolated once, linearly, after a Gaussian low-pass along axes finer than 1 mm.
+    FreeSurfer's convention: the middle of the scan (voxel shape / 2) comes to voxel n / 2. The middle is taken after the
+    axes are ordered as LIA, so that the order in which a scan is stored changes nothing. A scan with 1 mm voxels along the
+    axes of space is copied voxel by voxel; every other is interpolated once, linearly, after a Gaussian low-pass along axes
+    finer than 1 mm.
 
     Parameters
     ----------
@@ -104,8 +105,7 @@ def conform_labels(labels: Scan, conformed: Conformed) -> npt.NDArray[np.int32]:
 def whole_voxel_map(matrix: Affine) -> bool:
     """Whether a voxel-to-voxel affine only permutes, flips and shifts by whole voxels."""
     return bool(
-        np.allclose(matrix[:3], np.rint(matrix[:3]), atol=1e-3)
-        and np.allclose(np.abs(np.rint(matrix[:3, :3])).sum(axis=0), 1)
+        np.allclose(matrix[:3], np.rint(matrix[:3]), atol=1e-3) and np.allclose(np.abs(np.rint(matrix[:3, :3])).sum(axis=0), 1)
     )
 
 

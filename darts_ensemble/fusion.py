@@ -91,8 +91,9 @@ def fuse_views(
             so_far = take_slices(fused, view, where)
             added = so_far.float()
             if view == "sagittal" and pooling != "none":
-                winner = pool_homologues(probabilities).argmax(dim=-1)
-                probabilities = share_between_sides(probabilities, _linear(added, fusion), pooling)
+                pooled = pool_homologues(probabilities)
+                winner = pooled.argmax(dim=-1)
+                probabilities = share_between_sides(pooled, _linear(added, fusion), pooling)
             else:
                 winner = probabilities.argmax(dim=-1)
             place_slices(classes, view, where, winner.to(torch.uint8))

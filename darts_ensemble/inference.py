@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy import ndimage
 from torch import Tensor
 
 from darts_ensemble.checkpoints import ViewNetwork
@@ -55,8 +56,8 @@ def head_box(volume: npt.NDArray[np.float32], margin: int = 8) -> Box:
 def _side(low: int, high: int, first: int, end: int) -> slice:
     """Return a slice over low to high, its length a multiple of 16, within first to end (itself a multiple of 16 long)."""
     length = min(-(-(min(high, end) - max(low, first)) // 16) * 16, end - first)
-    start = min(max(low, first), end - length)
-    return slice(start, start + length)
+    start = int(min(max(low, first), end - length))
+    return slice(start, start + int(length))
 
 
 def brain_box(
@@ -84,7 +85,11 @@ def brain_box(
             )
         ]
     )
-    if not found.any():
+    pieces, count = ndimage.label(found)
+    sizes = np.bincount(pieces.ravel())[1:]
+    # Specks in the neck or the face are no brain: pieces below a fiftieth of the largest don't widen the box.
+    found = np.isin(pieces, 1 + np.flatnonzero(sizes > sizes.max(initial=0) / 50)) & found
+    if count == 0:
         return head
     others = [other for other in range(3) if other != axis]
     sides = list(head)

@@ -131,10 +131,7 @@ REGION_BY_ID: dict[int, Region] = {region.id: region for region in REGIONS}
 REGION_IDS: npt.NDArray[np.int16] = np.array([region.id for region in REGIONS], dtype=np.int16)
 #: Class of the same region on the other side, (103,) int64; midline regions and background map to themselves.
 HOMOLOGUE_CLASS: npt.NDArray[np.int64] = np.array(
-    [
-        region.class_index if region.homologue is None else REGION_BY_ID[region.homologue].class_index
-        for region in REGIONS
-    ]
+    [region.class_index if region.homologue is None else REGION_BY_ID[region.homologue].class_index for region in REGIONS]
     + [BACKGROUND_CLASS],
     dtype=np.int64,
 )
@@ -194,7 +191,5 @@ def foreign_ids(ids: npt.ArrayLike) -> dict[int, int]:
     """
     found, counts = np.unique(np.asarray(ids), return_counts=True)
     return {
-        int(id_): int(count)
-        for id_, count in zip(found, counts, strict=True)
-        if int(id_) != 0 and int(id_) not in REGION_BY_ID
+        int(id_): int(count) for id_, count in zip(found, counts, strict=True) if int(id_) != 0 and int(id_) not in REGION_BY_ID
     }

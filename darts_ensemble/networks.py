@@ -57,9 +57,7 @@ class DenseUNet(nn.Module):
         Convolutions in a block.
     """
 
-    def __init__(
-        self, in_channels: int = 1, out_channels: int = 113, filters: int = 256, convolutions: int = 4
-    ) -> None:
+    def __init__(self, in_channels: int = 1, out_channels: int = 113, filters: int = 256, convolutions: int = 4) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, filters, 1)
         for name in ("d1", "d2", "d3", "d4", "bottom", "u4", "u3", "u2", "u1"):
@@ -132,9 +130,7 @@ class UNet(nn.Module):
         Probability of the bottom's dropout.
     """
 
-    def __init__(
-        self, in_channels: int = 1, out_channels: int = 113, filters: int = 64, dropout: float = 0.5
-    ) -> None:
+    def __init__(self, in_channels: int = 1, out_channels: int = 113, filters: int = 64, dropout: float = 0.5) -> None:
         super().__init__()
         widths = [filters * 2**level for level in range(5)]
         for level, (inputs, outputs) in enumerate(zip([in_channels, *widths[:3]], widths[:4], strict=True), start=1):

@@ -153,9 +153,7 @@ class Segmentation:
                 if distinct and all(self._inputs_of_names.get(target, path) == path for target, path in named.items()):
                     self._inputs_of_names.update(named)
                     return names
-        raise UsageError(
-            f"{folder}: inputs whose results would overwrite each other; expected different names: save apart"
-        )
+        raise UsageError(f"{folder}: inputs whose results would overwrite each other; expected different names: save apart")
 
 
 def save_prediction(result: Result, folder: Path, name: str, *, mgz: bool, probabilities: bool) -> Path:

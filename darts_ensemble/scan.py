@@ -171,7 +171,7 @@ def _write(data: npt.NDArray[Any], scan: Scan, path: Path) -> None:
         raise ValueError(f"shape {data.shape} does not lie on the grid {scan.data.shape} of {scan.path}")
     kind = nib.MGHImage if path.name.endswith((".mgz", ".mgh")) else nib.Nifti1Image
     header = scan.image.header.copy() if isinstance(scan.image, kind) else None
-    image = kind(data, scan.affine, header)
+    image: Any = kind(data, scan.affine, header)
     image.set_data_dtype(data.dtype)
     if header is not None and kind is nib.Nifti1Image:
         image.header.set_slope_inter(1, 0)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +12,25 @@ import numpy.typing as npt
 import pandas as pd
 
 from darts_ensemble.checkpoints import Ensemble, load_ensemble, voxel_checksum
+from darts_ensemble.cleaning import remove_islands
 from darts_ensemble.conform import Conformed, conform
 from darts_ensemble.errors import UsageError
 from darts_ensemble.fusion import FUSIONS, Fused, fuse_views
 from darts_ensemble.inference import Box, brain_box, choose_device, head_box, predict_view
+from darts_ensemble.inputs import name_scans
 from darts_ensemble.labels import BACKGROUND_CLASS, classes_to_ids
 from darts_ensemble.midsagittal import midsagittal_plane, move_to_sides, sides_from_plane
 from darts_ensemble.native import classes_to_native, labels_to_native, volume_to_native
+from darts_ensemble.outputs import freesurfer_stats, target_paths, write_json, write_text
+from darts_ensemble.probabilities import parse_wanted, write_probabilities
 from darts_ensemble.scan import Scan, read_scan, write_label_map, write_volume
 from darts_ensemble.views import VIEWS, SagittalPooling
-from darts_ensemble.volumetry import quality_flags, region_volumes
+from darts_ensemble.volumetry import quality_flags, region_agreement, region_volumes
 
 __all__ = ["Segmentation", "Segmenter"]
+
+#: Labelled voxels on a face of the brain's box that are still taken for a speck and not for brain cut off.
+LARGEST_SPECK = 20
 
 
 @dataclass(frozen=True)
@@ -74,25 +79,79 @@ class Segmentation:
         """The label map as a nibabel image on the scan's grid."""
         return nib.Nifti1Image(self.ids, self.scan.affine)
 
-    def save(self, out: Path, name: str, extension: str = ".nii.gz", *, save_agreement: bool = False) -> Path:
-        """Write label map, `_volumes.tsv` and `_quality.json` (and `_agreement`) into a folder; return the label map's path.
+    def cleaned(self) -> Segmentation:
+        """Return the same with small islands removed, volumes and flags taken anew."""
+        ids = remove_islands(self.ids)
+        volumes = region_volumes(ids, self.scan.affine)
+        return replace(self, ids=ids, volumes=volumes, flags=quality_flags(volumes, ids, self.mean_agreement))
+
+    def save(
+        self,
+        out: str | Path,
+        name: str | None = None,
+        *,
+        form: str = "nifti",
+        agreement: bool = False,
+        probabilities: str | None = None,
+        probability_type: str = "float32",
+    ) -> Path:
+        """Write label map, volumes and quality; return the label map's path.
 
         The label map comes last: where it stands, the others stand too.
+
+        Parameters
+        ----------
+        out : path
+            Folder; made where it is missing.
+        name : str, optional
+            Default: after the scan, as `darts-segment` names it.
+        form : {"nifti", "mgz", "bids", "freesurfer"}
+        agreement : bool
+            Also the voxel map of the views' agreement and its table a region.
+        probabilities : str, optional
+            See :func:`darts_ensemble.probabilities.parse_wanted`; needs `segment(..., keep_probabilities=True)`.
+        probability_type : {"float32", "uint8", "uint16"}
+
+        Raises
+        ------
+        ScanError
+            If a file can't be written.
+        UsageError
+            If probabilities are asked for that were not kept, or agreement of a single view.
         """
-        out.mkdir(parents=True, exist_ok=True)
-        _replace_text(out / f"{name}_volumes.tsv", self.volumes.to_csv(sep="\t", index=False))
-        account = {
-            "scan": str(self.scan.path),
-            "flags": self.flags,
-            "mean_view_agreement": self.mean_agreement,
-            "seen_in_training": self.seen_in_training,
-        }
-        _replace_text(out / f"{name}_quality.json", json.dumps(account, indent=1) + "\n")
-        if save_agreement and self.agreement is not None:
-            write_volume(self.agreement, self.scan, out / f"{name}_agreement{extension}")
-        path = out / f"{name}_dseg{extension}"
-        write_label_map(self.ids, self.scan, path)
-        return path
+        name = name or name_scans([self.scan.path])[0].name
+        paths = target_paths(Path(out), name, form)
+        write_text(paths.volumes, self.volumes.to_csv(sep="\t", index=False))
+        write_json(
+            paths.quality,
+            {
+                "scan": str(self.scan.path.resolve()),
+                "flags": self.flags,
+                "mean_view_agreement": self.mean_agreement,
+                "seen_in_training": self.seen_in_training,
+            },
+        )
+        if paths.stats is not None:
+            write_text(paths.stats, freesurfer_stats(self.volumes, self.ids, self.scan.data, name))
+        if agreement:
+            if self.agreement is None:
+                raise UsageError("agreement of a single view; expected two or three views")
+            write_volume(self.agreement, self.scan, paths.agreement)
+            table = region_agreement(self.ids, self.agreement)
+            write_text(paths.region_agreement, table.to_csv(sep="\t", index=False))
+        if probabilities:
+            if self.probabilities_box is None:
+                raise UsageError("probabilities that were not kept; expected segment(..., keep_probabilities=True)")
+            wanted = parse_wanted(probabilities)
+            kept = (self.probabilities_box, self.origin, self.conformed)
+            write_probabilities(*kept, wanted, probability_type, paths.probabilities)
+        if form == "bids":
+            write_json(paths.label_map.with_name(paths.label_map.name.removesuffix(".nii.gz") + ".json"), self._bids_sidecar())
+        write_label_map(self.ids, self.scan, paths.label_map)
+        return paths.label_map
+
+    def _bids_sidecar(self) -> dict[str, Any]:
+        return {"Type": "Discrete", "Manual": False, "Sources": [str(self.scan.path.resolve())], "SpatialReference": "orig"}
 
 
 class Segmenter:
@@ -143,10 +202,10 @@ class Segmenter:
                 f"weights {self.ensemble.name}: no {', '.join(lacking) or 'known'} network; "
                 f"expected some of {', '.join(self.ensemble.networks)}"
             )
+        if weights is not None and sum(weights.get(view, 0) for view in self.views) <= 0:
+            raise UsageError(f"view weights {weights}: none above 0 for {', '.join(self.views)}")
 
-    def segment(
-        self, scan: str | Path | Scan, *, keep_views: bool = False, keep_probabilities: bool = False
-    ) -> Segmentation:
+    def segment(self, scan: str | Path | Scan, *, keep_views: bool = False, keep_probabilities: bool = False) -> Segmentation:
         """Segment one scan.
 
         Parameters
@@ -191,9 +250,7 @@ class Segmenter:
             volumes=volumes,
             agreement=agreement,
             mean_agreement=mean_agreement,
-            per_view_ids={
-                view: classes_to_ids(classes_to_native(one, origin, conformed)) for view, one in classes.items()
-            }
+            per_view_ids={view: classes_to_ids(classes_to_native(one, origin, conformed)) for view, one in classes.items()}
             if keep_views
             else {},
             flags=quality_flags(volumes, ids, mean_agreement),
@@ -231,15 +288,9 @@ class Segmenter:
 
 
 def _reaches_inner_face(classes: npt.NDArray[np.uint8], box: Box, head: Box) -> bool:
-    """Whether a label lies on a face of the box that is not one of the head's box."""
+    """Whether labels (more than a speck) lie on a face of the box that is not one of the head's box."""
     for axis, (inner, outer) in enumerate(zip(box, head, strict=True)):
         for end, cut in ((0, inner.start > outer.start), (-1, inner.stop < outer.stop)):
-            if cut and np.any(np.take(classes, end, axis=axis) != BACKGROUND_CLASS):
+            if cut and np.count_nonzero(np.take(classes, end, axis=axis) != BACKGROUND_CLASS) > LARGEST_SPECK:
                 return True
     return False
-
-
-def _replace_text(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)

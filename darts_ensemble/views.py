@@ -34,6 +34,7 @@ NORMALISATIONS = ("slice-minmax", "volume-median")
 SagittalPooling = Literal["split", "duplicate", "none"]
 
 _PAIRED = torch.from_numpy(HOMOLOGUE_CLASS) != torch.arange(N_CLASSES)
+_SMALL = torch.where(_PAIRED, 0.5e-4, 1e-4)
 _POOLING = torch.eye(N_CLASSES) + _PAIRED[:, None] * torch.eye(N_CLASSES)[torch.from_numpy(HOMOLOGUE_CLASS)]
 
 
@@ -118,29 +119,26 @@ def pool_homologues(probabilities: Tensor) -> Tensor:
     return probabilities @ _POOLING.to(probabilities.device)
 
 
-def share_between_sides(sagittal: Tensor, others: Tensor, pooling: SagittalPooling = "split") -> Tensor:
+def share_between_sides(pooled: Tensor, others: Tensor, pooling: SagittalPooling = "split") -> Tensor:
     """Decide what a sagittal network says of left and right, which a sagittal slice doesn't tell.
 
     Parameters
     ----------
-    sagittal : Tensor, (..., 103)
-        Probabilities of the sagittal network.
+    pooled : Tensor, (..., 103)
+        What :func:`pool_homologues` gives of the sagittal network's probabilities.
     others : Tensor, (..., 103)
         What the other views say of the same voxels, on any common scale.
-    pooling : {"split", "duplicate", "none"}
-        "split": the sum of a pair is shared in proportion to `others`, equally where both are near 0; every voxel still
-        sums to 1. "duplicate": both sides get the sum (FastSurfer), then the voxel is scaled to sum to 1. "none": as is.
+    pooling : {"split", "duplicate"}
+        "split": the sum of a pair is shared in proportion to `others`, equally where both are near 0 (well below 1e-4);
+        every voxel still sums to 1. "duplicate": both sides get the sum (FastSurfer), then the voxel is scaled to sum to 1.
 
     Returns
     -------
     Tensor, (..., 103)
     """
-    if pooling == "none":
-        return sagittal
-    pooled = pool_homologues(sagittal)
     if pooling == "duplicate":
         return pooled / pooled.sum(dim=-1, keepdim=True)
-    both = pool_homologues(others)
-    # Below 1e-3 the ratio of two nearly empty probabilities is noise (and in float16, quantisation): share equally.
-    share = torch.where(both > 1e-3, others / both.clamp(min=1e-3), 0.5)
-    return pooled * torch.where(_PAIRED.to(share.device), share, 1.0)
+    # (l + e/2) / (l + r + e): 1/2 where both are empty, shares that sum to 1 everywhere; a midline class shares with itself.
+    share = others + _SMALL.to(others.device)
+    share /= pool_homologues(others) + 1e-4
+    return share.mul_(pooled)

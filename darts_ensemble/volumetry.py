@@ -1,4 +1,4 @@
-"""Volumes of the regions of a label map, in cubic millimetres, and quality flags."""
+"""Volumes of the regions of a label map, in cubic millimetres, their agreement between views, and quality flags."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 
 from darts_ensemble.labels import REGIONS
 
-__all__ = ["quality_flags", "region_volumes"]
+__all__ = ["quality_flags", "region_agreement", "region_volumes"]
 
 #: Below this mean agreement of the views over the brain a segmentation deserves a look.
 LOW_AGREEMENT = 0.7
@@ -38,6 +38,22 @@ def region_volumes(ids: npt.NDArray[Any], affine: npt.NDArray[np.float64]) -> pd
             "group": [region.group for region in REGIONS],
             "n_voxels": [int(counts[region.id]) for region in REGIONS],
             "volume_mm3": [round(float(counts[region.id]) * voxel, 3) for region in REGIONS],
+        }
+    )
+
+
+def region_agreement(ids: npt.NDArray[Any], agreement: npt.NDArray[np.float32]) -> pd.DataFrame:
+    """Return the mean agreement of the views in each region: region_id, region_name, n_voxels, agreement (0 to 1, or NaN)."""
+    labels, values = np.ravel(ids), np.ravel(agreement)
+    count = np.bincount(labels, minlength=3000)
+    total = np.bincount(labels, weights=values, minlength=3000)
+    numbers = [region.id for region in REGIONS]
+    return pd.DataFrame(
+        {
+            "region_id": numbers,
+            "region_name": [region.name for region in REGIONS],
+            "n_voxels": count[numbers],
+            "agreement": [round(float(total[one] / count[one]), 4) if count[one] else np.nan for one in numbers],
         }
     )
 

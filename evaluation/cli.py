@@ -6,7 +6,7 @@ import json
 import platform
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any
@@ -106,32 +106,30 @@ def evaluate(
         methods = [Method(name, find_predictions(folder, cohort.subjects)) for name, folder in folders.items()]
         warnings = _describe(console, cohort, methods)
         weights = weights or (None if folders else "bundled")
-        failures: list[Failure] = []
-        files: dict[str, str] = {}
+        if weights:
+            _refuse_view_names(folders)
         if weights is None and not any(method.paths for method in methods):
             raise CohortError(
                 f"{', '.join(map(str, folders.values()))}: no label map of any subject under {gt}; name files by subject"
             )
+        failures: list[Failure] = []
+        files: dict[str, str] = {}
         if weights is not None:
-            report = _progress(console, 2 * len(cohort.subjects))
+            report = _progress(console, len(cohort.subjects))
             segmented = segment_cohort(
                 cohort.subjects, weights, out / "segmentations", device=device, overwrite=overwrite, report=report
             )
-            clash = [method.name for method in segmented.methods if method.name in folders]
-            if clash:
-                raise UsageError(f"--pred {', '.join(clash)}: a name that --weights takes; expected another")
             methods += segmented.methods
             failures, files = segmented.failures, segmented.weights
             warnings += segmented.warnings
-        else:
-            report = _progress(console, len(cohort.subjects))
         seen = sorted({subject for method in methods for subject in method.seen})
         if seen:
             kept = "kept in" if include_seen else "kept out of"
             warnings.append(f"seen in training, {kept} all means: {', '.join(seen)}")
         for warning in warnings:
             _errors.print(f"warning: {warning}")
-        scores = score_cohort(cohort.subjects, methods, regions=wanted, report=report)
+        matched = {subject for method in methods for subject in method.paths}
+        scores = score_cohort(cohort.subjects, methods, regions=wanted, report=_progress(console, len(matched)))
         for warning in scores.warnings:
             _errors.print(f"warning: {warning}")
         failures = failures + scores.failures
@@ -170,6 +168,14 @@ def _folders(texts: Sequence[str]) -> dict[str, Path]:
             raise UsageError(f"--pred {name}: given twice; expected one folder a name")
         folders[name] = Path(folder)
     return folders
+
+
+def _refuse_view_names(names: Iterable[str]) -> None:
+    from darts_ensemble.views import VIEWS  # imports torch, which scoring alone does without
+
+    clash = [name for name in names if name in (*VIEWS, "ensemble")]
+    if clash:
+        raise UsageError(f"--pred {', '.join(clash)}: a name that --weights takes; expected another")
 
 
 def _describe(console: Console, cohort: Cohort, methods: Sequence[Method]) -> list[str]:

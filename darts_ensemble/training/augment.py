@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import torch
-from monai.transforms import GaussianSmooth
+from monai.transforms.intensity.array import GaussianSmooth
 from torch.nn import functional
 
 from darts_ensemble.labels import BACKGROUND_CLASS
@@ -88,5 +88,5 @@ def vary_intensity(image: npt.NDArray[np.float32], rng: np.random.Generator) -> 
         smooth = GaussianSmooth(sigma=(float(rng.uniform(0.2, 1.2)), float(rng.uniform(0.2, 1.2))))
         image = np.asarray(smooth(torch.from_numpy(image[None].astype(np.float32))))[0]
     if rng.random() < 0.4:
-        image = image + rng.normal(scale=rng.uniform(0, 0.08), size=image.shape)
+        image = image + rng.normal(scale=rng.uniform(0, 0.08), size=image.shape).astype(np.float32)
     return np.clip(image, 0, None).astype(np.float32)

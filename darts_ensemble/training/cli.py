@@ -27,7 +27,8 @@ def train(
     convolutions: Annotated[int, typer.Option(min=1, help="Convolutions in a dense block.")] = 4,
     steps: Annotated[int, typer.Option(min=1, help="Optimiser steps a view.")] = 7800,
     minutes: Annotated[
-        float, typer.Option(min=0, help="End each view after this time, schedule included (not exactly repeatable); 0: no limit.")
+        float,
+        typer.Option(min=0, help="End each view after this time, schedule included (not exactly repeatable); 0: no limit."),
     ] = 0.0,
     batch: Annotated[int, typer.Option(min=1, help="Slices a step.")] = 4,
     rate: Annotated[float, typer.Option(min=1e-8, help="Highest learning rate.")] = 1.5e-3,
@@ -43,7 +44,9 @@ def train(
     wanted = [view.strip() for view in views.split(",") if view.strip()]
     unknown = [view for view in wanted if view not in VIEWS]
     if unknown or not wanted:
-        raise typer.BadParameter(f"{', '.join(unknown) or 'nothing'}; expected some of {', '.join(VIEWS)}", param_hint="--views")
+        raise typer.BadParameter(
+            f"{', '.join(unknown) or 'nothing'}; expected some of {', '.join(VIEWS)}", param_hint="--views"
+        )
     if normalisation not in NORMALISATIONS:
         raise typer.BadParameter(f"{normalisation}; expected one of {', '.join(NORMALISATIONS)}", param_hint="--normalisation")
     import torch

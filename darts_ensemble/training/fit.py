@@ -43,8 +43,8 @@ class Settings:
     steps : int
         Optimiser steps.
     minutes : float
-        Training time after which the schedule has run out, whatever the steps; 0 for no limit. A run ended by the clock can't be
-        repeated exactly.
+        Training time after which the schedule has run out, whatever the steps; 0 for no limit. A run ended by the clock
+        can't be repeated exactly.
     batch : int
         Slices a step.
     rate : float

@@ -13,10 +13,7 @@ __all__ = ["LEFT_CLASS", "segmentation_loss"]
 _HOMOLOGUE = torch.from_numpy(HOMOLOGUE_CLASS)
 #: Class that stands for a homologous pair, (103,) int64: the left one's.
 LEFT_CLASS = torch.tensor(
-    [
-        int(HOMOLOGUE_CLASS[region.class_index]) if region.hemisphere == "right" else region.class_index
-        for region in REGIONS
-    ]
+    [int(HOMOLOGUE_CLASS[region.class_index]) if region.hemisphere == "right" else region.class_index for region in REGIONS]
     + [BACKGROUND_CLASS]
 )
 

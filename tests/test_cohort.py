@@ -1,0 +1,128 @@
+"""References, scans and predictions are found where the layouts have them, and the right file of several is taken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from darts_ensemble.errors import CohortError
+from evaluation.cohort import WRONG_HEADERS, choose_subjects, find_cohort, find_predictions
+
+
+def touch(root: Path, *names: str) -> None:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+@pytest.fixture
+def mindboggle(tmp_path: Path) -> Path:
+    root = tmp_path / "mindboggle"
+    one, two = root / "OASIS-TRT-20_volumes/OASIS-TRT-20-10", root / "MMRR-21_volumes/MMRR-21-2"
+    touch(one, "t1weighted.nii.gz", "t1weighted_brain.nii.gz", "labels.DKT31.manual.nii.gz", "labels.DKT31.manual+aseg.nii.gz")
+    touch(one, "labels.DKT31.manual.MNI152.nii.gz", "labels.DKT31.manual+aseg.MNI152.nii.gz", "t1weighted.MNI152.nii.gz")
+    touch(two, "t1weighted_brain.nii.gz", "labels.DKT31.manual.nii.gz", "labels.DKT31.manual+aseg.MNI152.nii.gz")
+    return root
+
+
+@pytest.fixture
+def subjects_dir(tmp_path: Path) -> Path:
+    root = tmp_path / "subjects"
+    touch(root / "sub-01/mri", "T1.mgz", "aparc.DKTatlas+aseg.mgz", "aparc+aseg.mgz", "aparc.DKTatlas+aseg.darts.mgz")
+    touch(root / "sub-02/mri", "orig.mgz", "brain.mgz", "aparc.DKTatlas+aseg.deep.mgz", "aparc+aseg.mgz")
+    touch(root / "sub-10/mri", "brainmask.mgz", "aparc+aseg.mgz")
+    touch(root / "fsaverage/mri", "T1.mgz")
+    return root
+
+
+def test_mindboggle_is_found_from_its_root_a_group_and_a_subject(mindboggle: Path) -> None:
+    whole = find_cohort(mindboggle)
+    assert [subject.id for subject in whole.subjects] == ["MMRR-21-2", "OASIS-TRT-20-10"]
+    group = find_cohort(mindboggle / "OASIS-TRT-20_volumes")
+    one = find_cohort(mindboggle / "OASIS-TRT-20_volumes/OASIS-TRT-20-10")
+    assert group.subjects == one.subjects == whole.subjects[1:]
+
+
+def test_mindboggle_takes_the_full_map_and_else_scores_the_cortex_alone_never_mni(mindboggle: Path) -> None:
+    cortex, full = find_cohort(mindboggle).subjects
+    assert full.scan is not None
+    assert (full.reference.name, full.scan.name, full.cortex_only) == (
+        "labels.DKT31.manual+aseg.nii.gz", "t1weighted.nii.gz", False,
+    )  # fmt: skip
+    assert cortex.scan is not None
+    assert (cortex.reference.name, cortex.scan.name, cortex.cortex_only) == (
+        "labels.DKT31.manual.nii.gz", "t1weighted_brain.nii.gz", True,
+    )  # fmt: skip
+
+
+def test_a_subjects_dir_prefers_dkt_and_never_scores_against_our_own_output(subjects_dir: Path) -> None:
+    cohort = find_cohort(subjects_dir)
+    taken = {subject.id: (subject.reference.name, subject.scan and subject.scan.name) for subject in cohort.subjects}
+    assert taken == {
+        "sub-01": ("aparc.DKTatlas+aseg.mgz", "T1.mgz"),
+        "sub-02": ("aparc.DKTatlas+aseg.deep.mgz", "orig.mgz"),
+        "sub-10": ("aparc+aseg.mgz", "brainmask.mgz"),
+    }
+    assert cohort.unlabelled == ("fsaverage",)
+    assert find_cohort(subjects_dir / "sub-01").subjects == cohort.subjects[:1]
+
+
+def test_subjects_sort_by_number(tmp_path: Path) -> None:
+    for number in (10, 9, 1):
+        touch(tmp_path / f"MMRR-21-{number}", "labels.DKT31.manual.nii.gz")
+    assert [subject.id for subject in find_cohort(tmp_path).subjects] == ["MMRR-21-1", "MMRR-21-9", "MMRR-21-10"]
+
+
+def test_predictions_of_a_subjects_dir_prefer_our_file(subjects_dir: Path) -> None:
+    cohort = find_cohort(subjects_dir)
+    found = find_predictions(subjects_dir, cohort.subjects)
+    assert {name: path.name for name, path in found.items()} == {
+        "sub-01": "aparc.DKTatlas+aseg.darts.mgz",
+        "sub-02": "aparc.DKTatlas+aseg.deep.mgz",
+        "sub-10": "aparc+aseg.mgz",
+    }
+
+
+def test_predictions_named_by_subject_are_not_mixed_up(subjects_dir: Path, tmp_path: Path) -> None:
+    flat = tmp_path / "flat"
+    touch(flat, "sub-1.nii.gz", "sub-01_dseg.nii.gz", "sub-01_agreement.nii.gz", "sub-010.nii.gz", "sub-10.mgz", "sub-02.txt")
+    touch(flat, "sub-02.MNI152.nii.gz")
+    found = find_predictions(flat, find_cohort(subjects_dir).subjects)
+    assert {name: path.name for name, path in found.items()} == {"sub-01": "sub-01_dseg.nii.gz", "sub-10": "sub-10.mgz"}
+
+
+def test_two_files_that_may_be_one_subjects_are_refused(subjects_dir: Path, tmp_path: Path) -> None:
+    touch(tmp_path / "flat", "sub-01_a.nii.gz", "sub-01_b.nii.gz")
+    with pytest.raises(CohortError, match=r"sub-01_a.nii.gz, sub-01_b.nii.gz"):
+        find_predictions(tmp_path / "flat", find_cohort(subjects_dir).subjects)
+
+
+def test_predictions_in_a_mindboggle_like_tree(mindboggle: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    touch(other / "MMRR-21_volumes/MMRR-21-2", "labels.DKT31.manual+aseg.nii.gz", "labels.DKT31.manual.MNI152.nii.gz")
+    found = find_predictions(other, find_cohort(mindboggle).subjects)
+    assert {name: path.name for name, path in found.items()} == {"MMRR-21-2": "labels.DKT31.manual+aseg.nii.gz"}
+
+
+def test_the_same_name_in_two_groups_is_refused(tmp_path: Path) -> None:
+    touch(tmp_path, "A_volumes/one/labels.DKT31.manual.nii.gz", "B_volumes/one/labels.DKT31.manual.nii.gz")
+    with pytest.raises(CohortError, match="a second subject one"):
+        find_cohort(tmp_path)
+
+
+def test_a_folder_without_references_and_a_subject_that_is_not_there_are_named(subjects_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CohortError, match="no reference found"):
+        find_cohort(tmp_path / "empty")
+    with pytest.raises(CohortError, match="no such folder"):
+        find_cohort(tmp_path / "missing")
+    with pytest.raises(CohortError, match="subject sub-99"):
+        choose_subjects(find_cohort(subjects_dir), ["sub-01", "sub-99"])
+
+
+def test_fourteen_mindboggle_scans_have_wrong_headers() -> None:
+    assert len(WRONG_HEADERS) == 14
+    assert {"HLN-12-1", "HLN-12-12", "MMRR-21-21"} <= WRONG_HEADERS
+    assert "HLN-12-3" not in WRONG_HEADERS

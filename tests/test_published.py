@@ -1,0 +1,378 @@
+"""The published interface: the same calls work, and what the original gets wrong comes out right.
+
+The network is a real Dense U-Net file whose weights tell dark from middle from bright: what is half as bright as the brightest
+voxel of a slice is one region, what is as bright another.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pytest
+import torch
+
+from darts_ensemble.errors import CheckpointError, ScanError, UsageError
+from darts_ensemble.labels import REGION_BY_ID, REGIONS, classes_to_ids
+from darts_ensemble.networks import DenseUNet, UNet
+from darts_ensemble.perform_pred import main
+from darts_ensemble.published import Segmentation, save_prediction, write_class_list
+
+CORONAL, AXIAL = "dense_unet_back2front_finetuned.pth", "dense_unet_top2bottom_finetuned.pth"
+MIDDLE, BRIGHT = 1035, 17
+DROPPED_CHANNEL = 34
+
+Ids = npt.NDArray[np.int16]
+
+
+def brightness_network() -> DenseUNet:
+    """A Dense U-Net that passes the slice through and draws two lines between dark, middle and bright."""
+    network = DenseUNet(filters=1).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.zero_()
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.weight.fill_(1)
+        network.conv1.weight.fill_(1)
+        for level in range(1, 5):
+            network.get_parameter(f"up{level}.conv.weight")[0, 1, 1, 1] = 1  # of [up-sampled, skip] the skip, as it is
+        gain = network.features(torch.ones(1, 1, 16, 16)).mean()
+        for region, slope, offset in ((MIDDLE, 40.0, -10.0), (BRIGHT, 80.0, -40.0)):
+            channel = REGION_BY_ID[region].logit_channel
+            network.outconv.weight[channel] = slope / gain
+            network.outconv.bias[channel] = offset
+        for region in REGIONS:
+            if region.id not in (MIDDLE, BRIGHT):
+                network.outconv.bias[region.logit_channel] = -50
+        network.outconv.bias[DROPPED_CHANNEL] = 1000
+    return network
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("weights")
+    for name in (CORONAL, AXIAL):
+        torch.save(brightness_network().state_dict(), folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(weights: Path) -> Segmentation:
+    return Segmentation(str(weights / CORONAL), use_gpu=False)
+
+
+def phantom(shape: tuple[int, int, int] = (40, 44, 36)) -> Ids:
+    """The ids of two blocks side by side along the first axis."""
+    ids = np.zeros(shape, dtype=np.int16)
+    ids[8:20, 10:34, 8:28] = MIDDLE
+    ids[20:32, 10:34, 8:28] = BRIGHT
+    return ids
+
+
+def affine_of(*spacing: float) -> npt.NDArray[np.float64]:
+    affine = np.diag([*spacing, 1.0])
+    affine[:3, 3] = (-31, 17, 44)
+    return affine
+
+
+def write_scan(path: Path, ids: Ids, affine: npt.NDArray[np.float64] | None = None) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    voxels = np.select([ids == MIDDLE, ids == BRIGHT], [100, 200], 0).astype(np.uint8)
+    kind = nib.MGHImage if path.suffix == ".mgz" else nib.Nifti1Image
+    nib.save(kind(voxels, affine_of(1, 1, 1) if affine is None else affine), path)
+    return path
+
+
+def dice(one: Ids, other: Ids, region: int) -> float:
+    return 2 * float(((one == region) & (other == region)).sum()) / float((one == region).sum() + (other == region).sum())
+
+
+def test_one_path_gives_labels_in_freesurfer_ids_and_probabilities(tmp_path: Path, model: Segmentation) -> None:
+    labels, probabilities = model.predict(str(write_scan(tmp_path / "T1.nii.gz", phantom())))
+    np.testing.assert_array_equal(labels, phantom())
+    assert labels.dtype == np.int16
+    assert probabilities.shape == (*phantom().shape, 103)
+    assert probabilities.dtype == np.float16
+    np.testing.assert_allclose(probabilities.sum(axis=-1, dtype=np.float64), 1, atol=2e-3)
+    np.testing.assert_array_equal(classes_to_ids(probabilities.argmax(axis=-1)), labels)
+
+
+@pytest.mark.parametrize("name", ["T1.nii.gz", "T1.mgz"])
+def test_saved_labels_lie_on_the_scan_and_are_small_integers(tmp_path: Path, model: Segmentation, name: str) -> None:
+    scan = write_scan(tmp_path / name, phantom())
+    model.predict(scan, save_directory=tmp_path / "out")
+    (saved,) = (tmp_path / "out").iterdir()
+    assert saved.name == name.replace("T1", "T1_seg")
+    image = nib.load(saved)
+    np.testing.assert_allclose(image.affine, nib.load(scan).affine)  # the original writes the identity
+    assert image.get_data_dtype() == np.int16  # the original: int64, or float32 in .mgz
+    np.testing.assert_array_equal(np.asarray(image.dataobj), phantom())
+
+
+def test_labels_below_256_are_saved_as_bytes(tmp_path: Path, model: Segmentation) -> None:
+    ids = np.where(phantom() == MIDDLE, 0, phantom())
+    model.predict(write_scan(tmp_path / "T1.nii.gz", ids), tmp_path)
+    assert nib.load(tmp_path / "T1_seg.nii.gz").get_data_dtype() == np.uint8
+
+
+@pytest.mark.parametrize("name", ["T1.nii.gz", "T1.mgz"])
+def test_saved_probabilities_are_an_image_of_the_scan_with_classes_last(tmp_path: Path, model: Segmentation, name: str) -> None:
+    scan = write_scan(tmp_path / name, phantom())
+    _, probabilities = model.predict(scan, save_directory=tmp_path / "out", save_proba=True)
+    image = nib.load(tmp_path / "out" / "T1_prob.nii.gz")  # the original: a pickle of this name
+    assert isinstance(image, nib.Nifti1Image)
+    assert image.shape == (*phantom().shape, 103)
+    assert image.get_data_dtype() == np.float32
+    np.testing.assert_allclose(image.affine, nib.load(scan).affine)
+    np.testing.assert_allclose(image.get_fdata(), probabilities, atol=1e-3)
+    for region in (MIDDLE, BRIGHT):
+        volume = np.asarray(image.dataobj[..., REGION_BY_ID[region].class_index])
+        np.testing.assert_array_equal(volume > 0.5, phantom() == region)
+
+
+def test_the_probabilities_of_a_big_endian_scan_are_read_back(tmp_path: Path, model: Segmentation) -> None:
+    voxels = np.where(phantom() > 0, 200, 0).astype(">i2")
+    nib.save(nib.Nifti1Image(voxels, affine_of(1, 1, 1), nib.Nifti1Header(endianness=">")), tmp_path / "T1.nii.gz")
+    _, probabilities = model.predict(tmp_path / "T1.nii.gz", tmp_path, True)
+    np.testing.assert_allclose(nib.load(tmp_path / "T1_prob.nii.gz").get_fdata(), probabilities, atol=1e-3)
+
+
+def test_a_scan_of_other_voxels_comes_back_on_its_own_grid(tmp_path: Path, model: Segmentation) -> None:
+    angle = np.deg2rad(12)
+    turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+    affine = affine_of(1.2, 0.9, 1.7)
+    affine[:3, :3] = turn @ affine[:3, :3]
+    labels, probabilities = model.predict(write_scan(tmp_path / "T1.nii.gz", phantom(), affine), tmp_path)
+    assert labels.shape == phantom().shape
+    # Between bright and dark lies middle: interpolation makes a rim of it, which the bright block alone must not lose by.
+    assert dice(labels, phantom(), BRIGHT) > 0.8
+    here, there = (np.argwhere(ids == BRIGHT).mean(axis=0) for ids in (labels, phantom()))
+    np.testing.assert_allclose(here, there, atol=0.5)
+    np.testing.assert_allclose(nib.load(tmp_path / "T1_seg.nii.gz").affine, affine, atol=1e-5)
+    np.testing.assert_allclose(probabilities.sum(axis=-1, dtype=np.float64), 1, atol=2e-3)
+
+
+def test_slices_follow_the_view_of_the_weights(tmp_path: Path, weights: Path) -> None:
+    # Front and back: a coronal slice sees one block and stretches it to full brightness, an axial slice sees both.
+    ids = np.zeros((40, 44, 36), dtype=np.int16)
+    ids[8:32, 8:22, 8:28] = MIDDLE
+    ids[8:32, 22:36, 8:28] = BRIGHT
+    scan = write_scan(tmp_path / "T1.nii.gz", ids)
+    coronal, _ = Segmentation(weights / CORONAL, use_gpu=False).predict(scan)
+    axial, _ = Segmentation(weights / AXIAL, use_gpu=False).predict(scan)
+    np.testing.assert_array_equal(axial, ids)
+    np.testing.assert_array_equal(coronal, np.where(ids > 0, BRIGHT, 0))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_an_axis_of_257_voxels_is_labelled_to_its_end(tmp_path: Path, model: Segmentation, axis: int) -> None:
+    ids = np.zeros([257 if one == axis else 40 for one in range(3)], dtype=np.int16)
+    inner = tuple(slice(1, 257) if one == axis else slice(8, 32) for one in range(3))
+    ids[inner] = BRIGHT
+    labels, _ = model.predict(write_scan(tmp_path / "T1.nii.gz", ids))
+    np.testing.assert_array_equal(labels, ids)
+
+
+def test_a_fourth_axis_of_one_is_accepted_and_of_two_refused(tmp_path: Path, model: Segmentation) -> None:
+    voxels = np.asarray(nib.load(write_scan(tmp_path / "T1.nii.gz", phantom())).dataobj)
+    nib.save(nib.Nifti1Image(voxels[..., None], affine_of(1, 1, 1)), tmp_path / "one.nii.gz")
+    nib.save(nib.Nifti1Image(np.stack([voxels, voxels], axis=-1), affine_of(1, 1, 1)), tmp_path / "two.nii.gz")
+    labels, probabilities = model.predict(tmp_path / "one.nii.gz", tmp_path, True)
+    np.testing.assert_array_equal(labels, phantom())
+    assert probabilities.shape == nib.load(tmp_path / "one_prob.nii.gz").shape == (*phantom().shape, 103)
+    with pytest.raises(ScanError, match=r"two\.nii\.gz: shape \(40, 44, 36, 2\)"):
+        model.predict(tmp_path / "two.nii.gz")
+
+
+def test_several_inputs_give_lists_and_probabilities_stay_on_disk(tmp_path: Path, model: Segmentation) -> None:
+    other = np.where(phantom() == BRIGHT, 0, phantom())
+    other[20:32, 10:34, 8:12] = BRIGHT
+    scans = [write_scan(tmp_path / "one.nii.gz", phantom()), write_scan(tmp_path / "two.mgz", other)]
+    labels, probabilities = model.predict([scans[0], str(scans[1])], save_directory=tmp_path / "out", save_proba=True)
+    for found, ids, probability in zip(labels, (phantom(), other), probabilities, strict=True):
+        assert not isinstance(probability, np.ndarray)
+        assert probability.shape == (*ids.shape, 103)
+        np.testing.assert_array_equal(classes_to_ids(np.asarray(probability).argmax(axis=-1)), found)
+    np.testing.assert_array_equal(labels[0], phantom())
+    labels, probabilities = model.predict(scans)
+    assert len(labels) == 2
+    assert probabilities == [None, None]
+
+
+def test_inputs_of_one_name_do_not_overwrite_each_other(tmp_path: Path, model: Segmentation) -> None:
+    bright = np.where(phantom() > 0, BRIGHT, 0).astype(np.int16)
+    scans = [write_scan(tmp_path / "a" / "T1.nii.gz", phantom()), write_scan(tmp_path / "b" / "T1.nii.gz", bright)]
+    model.predict(scans, save_directory=tmp_path / "out")
+    saved = {path.name: np.asarray(nib.load(path).dataobj) for path in (tmp_path / "out").iterdir()}
+    assert sorted(saved) == ["a_T1_seg.nii.gz", "b_T1_seg.nii.gz"]
+    np.testing.assert_array_equal(saved["a_T1_seg.nii.gz"], phantom())
+    np.testing.assert_array_equal(saved["b_T1_seg.nii.gz"], bright)
+
+
+def test_names_stay_apart_over_several_calls_and_extensions(tmp_path: Path, weights: Path) -> None:
+    model = Segmentation(weights / CORONAL, use_gpu=False)
+    for scan in ("a/T1.mgz", "b/T1.mgz", "a/T1.mgz", "b/T1.nii.gz"):
+        model.predict(write_scan(tmp_path / scan, phantom()), save_directory=tmp_path / "out", is_mgz=True)
+    assert len(list((tmp_path / "out").iterdir())) == 3
+
+
+def test_a_bad_scan_does_not_stop_the_others(tmp_path: Path, model: Segmentation) -> None:
+    damaged = tmp_path / "damaged.nii.gz"
+    damaged.write_bytes(write_scan(tmp_path / "T1.nii.gz", phantom()).read_bytes()[:200])
+    with pytest.raises(ScanError, match=r"1 of 3 inputs failed.*damaged\.nii\.gz") as caught:
+        scans = [damaged, tmp_path / "T1.nii.gz", write_scan(tmp_path / "T2.nii.gz", phantom())]
+        model.predict(scans, save_directory=tmp_path / "out")
+    assert "\n" not in str(caught.value)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["T1_seg.nii.gz", "T2_seg.nii.gz"]
+
+
+def test_voxels_that_are_not_finite_are_refused(tmp_path: Path, model: Segmentation) -> None:
+    voxels = phantom().astype(np.float32)
+    voxels[20, 20, 20] = np.nan
+    nib.save(nib.Nifti1Image(voxels, affine_of(1, 1, 1)), tmp_path / "T1.nii.gz")
+    with pytest.raises(ScanError, match="1 voxels are NaN or infinite"):
+        model.predict(tmp_path / "T1.nii.gz")
+
+
+def test_use_gpu_takes_the_cpu_where_there_is_none(tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    labels, _ = Segmentation(weights / CORONAL, use_gpu=True).predict(write_scan(tmp_path / "T1.nii.gz", phantom()))
+    np.testing.assert_array_equal(labels, phantom())
+
+
+def test_the_model_type_is_checked_against_the_file(tmp_path: Path, weights: Path) -> None:
+    torch.save(UNet(filters=2).state_dict(), tmp_path / "unet_back2front.pth")
+    assert Segmentation(tmp_path / "unet_back2front.pth", "unet", use_gpu=False).segmenter.views == ("coronal",)
+    with pytest.raises(CheckpointError, match=r"unet_back2front\.pth: a unet; expected a dense-unet"):
+        Segmentation(tmp_path / "unet_back2front.pth")
+    with pytest.raises(UsageError, match="expected dense-unet or unet"):
+        Segmentation(weights / CORONAL, "densenet")
+
+
+def test_saving_probabilities_holds_one_class_at_a_time(tmp_path: Path, model: Segmentation) -> None:
+    ids = phantom((64, 64, 64))
+    result = model.segmenter.segment(write_scan(tmp_path / "T1.nii.gz", ids), keep_probabilities=True)
+    tracemalloc.start()
+    save_prediction(result, tmp_path / "out", "T1", mgz=False, probabilities=True)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    whole = 4 * 103 * 64**3
+    assert peak < whole / 8
+
+
+def run(scan: Path, out: Path, weights: Path, *more: str) -> int:
+    given = ["--input_image_path", str(scan), "--segmentation_dir_path", str(out), "--file_name", "199251"]
+    return main([*given, "--model_wts_path", str(weights / CORONAL), *more])
+
+
+def test_the_published_command_line_works(tmp_path: Path, weights: Path) -> None:
+    scan = write_scan(tmp_path / "T1.mgz", phantom())
+    # As in the README of the release on PyPI, where every switch takes a value.
+    assert run(scan, tmp_path / "a", weights, "--is_mgz", "True", "--save_prob", "False", "--use_gpu", "True") == 0
+    # As in the later version, where they stand alone.
+    assert run(scan, tmp_path / "b", weights, "--model_type", "dense-unet", "--is_mgz", "--save_prob") == 0
+    assert run(scan, tmp_path / "c", weights) == 0
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["199251_seg.mgz"]
+    assert sorted(path.name for path in (tmp_path / "b").iterdir()) == ["199251_prob.nii.gz", "199251_seg.mgz"]
+    assert [path.name for path in (tmp_path / "c").iterdir()] == ["199251_seg.nii.gz"]
+    for path in (tmp_path / "a" / "199251_seg.mgz", tmp_path / "c" / "199251_seg.nii.gz"):
+        np.testing.assert_array_equal(np.asarray(nib.load(path).dataobj), phantom())
+        np.testing.assert_allclose(nib.load(path).affine, nib.load(scan).affine)
+
+
+def test_a_failure_is_one_line_and_exit_code_1(tmp_path: Path, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scan = write_scan(tmp_path / "T1.nii.gz", phantom())
+    damaged = tmp_path / "damaged.nii.gz"
+    damaged.write_bytes(scan.read_bytes()[:200])
+    assert run(damaged, tmp_path / "out", weights) == 1
+    assert run(tmp_path / "none.nii.gz", tmp_path / "out", weights) == 1
+    assert run(scan, tmp_path / "out", tmp_path) == 1
+    assert run(scan, scan, weights) == 1
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 4
+    for line, named in zip(errors, (damaged, tmp_path / "none.nii.gz", tmp_path / CORONAL, scan), strict=True):
+        assert line.startswith(f"{named}: ")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [],
+        ["--input_image_path", "T1.mgz"],
+        ["--input_image_path", "T1.mgz", "--segmentation_dir_path", "out", "--file_name", "../x"],
+        ["--input_image_path", "T1.mgz", "--segmentation_dir_path", "out", "--file_name", "x", "--model_type", "vgg"],
+        ["--input_image_path", "T1.mgz", "--segmentation_dir_path", "out", "--file_name", "x", "--is_mgz", "perhaps"],
+        ["--class_list", "classes.docx"],
+    ],
+)
+def test_wrong_usage_is_exit_code_2(wrong: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(wrong)
+    assert caught.value.code == 2
+
+
+def test_it_runs_as_a_module_and_tells_its_exit_code(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "darts_ensemble.perform_pred", "--input_image_path", "none.mgz"]
+    command += ["--segmentation_dir_path", "out", "--file_name", "x", "--model_wts_path", "none_coronal.pth"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env={**os.environ})
+    assert done.returncode == 1
+    assert done.stderr.startswith("none_coronal.pth: no such weights file")
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_class_list_says_the_same_in_every_form(tmp_path: Path) -> None:
+    for ending in ("tsv", "txt", "json", "pkl"):
+        assert main(["--class_list", str(tmp_path / f"classes.{ending}")]) == 0
+    with (tmp_path / "classes.pkl").open("rb") as file:
+        names = pickle.load(file)
+    assert type(names) is dict
+    assert {type(key) for key in names} == {int}
+    assert len(names) == 103
+    # FreeSurferColorLUT.txt
+    known = {0: "None", 2: "Left-Cerebral-White-Matter", 17: "Left-Hippocampus", 53: "Right-Hippocampus", 2035: "ctx-rh-insula"}
+    assert {id_: names[id_] for id_ in known} == known
+    assert json.loads((tmp_path / "classes.json").read_text()) == {str(id_): name for id_, name in names.items()}
+    table = pd.read_csv(tmp_path / "classes.tsv", sep="\t", keep_default_na=False)
+    assert dict(zip(table["id"], table["name"], strict=True)) == names
+    assert list(table["class_index"]) == list(range(103))
+    colours = [line.split() for line in (tmp_path / "classes.txt").read_text().splitlines()]
+    assert {int(id_): name for id_, name, *_ in colours} == names
+    assert [line[2:] for line in colours if line[0] == "17"] == [["220", "216", "20", "0"]]
+
+
+def test_the_pickled_class_list_needs_no_code_to_be_read(tmp_path: Path) -> None:
+    write_class_list(tmp_path / "classes.pkl")
+
+    class Strict(pickle.Unpickler):
+        def find_class(self, module: str, name: str) -> Any:
+            raise AssertionError(f"the pickle asks for {module}.{name}")
+
+    with (tmp_path / "classes.pkl").open("rb") as file:
+        assert Strict(file).load()[85] == "Optic-Chiasm"
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, model: Segmentation, monkeypatch: pytest.MonkeyPatch) -> None:
+    scan = write_scan(tmp_path / "T1.nii.gz", phantom())
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("darts_ensemble.published.os.replace", full)
+    with pytest.raises(ScanError, match=r"T1_prob\.nii\.gz: No space left"):
+        model.predict(scan, tmp_path / "out", True)
+    assert list((tmp_path / "out").iterdir()) == []
+    shutil.rmtree(tmp_path / "out")
