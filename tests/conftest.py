@@ -1,0 +1,46 @@
+"""Fixtures of all tests: the shared scans where they are, a tiny ensemble, and how much a soak run asks for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
+
+from darts_ensemble.checkpoints import save_view
+from darts_ensemble.networks import DenseUNet
+from darts_ensemble.views import VIEWS
+
+SOAK = bool(os.environ.get("DARTS_SOAK"))
+
+settings.register_profile(
+    "darts", deadline=None, max_examples=300 if SOAK else 25, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("darts")
+
+
+def _data_folder() -> Path:
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    return Path(os.environ.get("DARTS_TEST_DATA", beside))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real scans; tests that need it skip where it is absent."""
+    folder = _data_folder()
+    if not (folder / "subjects").is_dir():
+        pytest.skip(f"no real scans at {folder}; set DARTS_TEST_DATA to a folder that holds subjects/")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of three random networks of two filters: quick, and of no use but to pass data through."""
+    folder = tmp_path_factory.mktemp("weights")
+    for number, view in enumerate(VIEWS):
+        torch.manual_seed(number)
+        network = DenseUNet(filters=2, convolutions=1).eval()
+        save_view(folder / f"{view}.safetensors", network, view=view, normalisation="volume-median", training_subjects=[])
+    return folder
