@@ -54,9 +54,13 @@ def head_box(volume: npt.NDArray[np.float32], margin: int = 8) -> Box:
 
 
 def _side(low: int, high: int, first: int, end: int) -> slice:
-    """Return a slice over low to high, its length a multiple of 16, within first to end (itself a multiple of 16 long)."""
-    length = min(-(-(min(high, end) - max(low, first)) // 16) * 16, end - first)
-    start = int(min(max(low, first), end - length))
+    """Return a slice over low to high, its length a multiple of 16, within first to end (itself a multiple of 16 long).
+
+    What rounding adds goes to both ends alike, so that a mirrored head has a mirrored box.
+    """
+    low, high = max(low, first), min(high, end)
+    length = min(-(-(high - low) // 16) * 16, end - first)
+    start = int(np.clip(low - (length - (high - low)) // 2, first, end - length))
     return slice(start, start + int(length))
 
 

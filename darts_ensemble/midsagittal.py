@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from scipy import optimize
 
 from darts_ensemble.labels import HOMOLOGUE_CLASS, REGIONS
 
 __all__ = ["left_of_plane", "midsagittal_plane", "move_to_sides", "sides_from_plane"]
 
 _LEFT = np.array([region.class_index for region in REGIONS if region.hemisphere == "left"])
+#: Class that stands for both of a pair.
+_LEFT_OF = np.arange(256, dtype=np.uint8)
+_LEFT_OF[HOMOLOGUE_CLASS[_LEFT]] = _LEFT
+#: Voxels mirrored in the search of the plane.
+_POINTS = 30_000
 
 
 def midsagittal_plane(classes: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-    """Fit the plane that halves a segmented brain.
+    """Find the plane about which a segmented brain is its own mirror image.
 
-    On each line from right to left the middle between the outermost brain voxels is a point of the plane; lines are fitted
-    robustly (iteratively reweighted least squares, Huber), so that a tilted head is followed. Sides in `classes` play no part.
+    The plane starts through the brain's centre of mass, square to the axis from right to left, and is moved (simplex search)
+    until as many brain voxels as possible are mirrored onto a voxel of the same region, its side not asked for. Offset and
+    tilt are free, so that a shifted or tilted head is followed.
 
     Parameters
     ----------
@@ -28,24 +35,32 @@ def midsagittal_plane(classes: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]
     ndarray, (3,)
         k, l, m of i = k + l * j + m * k': first index of the plane at second index j and third index k'.
     """
-    brain = classes < len(REGIONS)
-    lines = np.argwhere(brain.sum(axis=0) >= 20)
-    if len(lines) < 50:
+    pooled = _LEFT_OF[classes]
+    points = np.argwhere(pooled < len(REGIONS))
+    if len(points) < 1000:
         return np.array([(classes.shape[0] - 1) / 2, 0.0, 0.0])
-    columns = brain[:, lines[:, 0], lines[:, 1]]
-    first = columns.argmax(axis=0)
-    last = columns.shape[0] - 1 - columns[::-1].argmax(axis=0)
-    middle = (first + last) / 2
-    design = np.column_stack([np.ones(len(lines)), lines])
-    # Long lines cross both hemispheres surely; short ones may cross one only.
-    weight = (last - first).astype(np.float64) ** 2
-    plane = np.zeros(3)
-    robust = np.ones(len(lines))
-    for _ in range(15):
-        root = np.sqrt(weight * robust)
-        plane = np.linalg.lstsq(design * root[:, None], middle * root, rcond=None)[0]
-        robust = np.minimum(1, 2 / np.maximum(np.abs(middle - design @ plane), 1e-6))
-    return plane
+    points = points[:: max(1, len(points) // _POINTS)]
+    here = pooled[tuple(points.T)]
+    centre = points.mean(axis=0)
+    size = np.array(classes.shape)
+
+    def unlike(parameters: npt.NDArray[np.float64]) -> float:
+        """Share of voxels that are mirrored onto another region, or out of the box."""
+        normal = np.array([1.0, -parameters[1], -parameters[2]])
+        normal /= np.linalg.norm(normal)
+        away = (points - centre) @ normal - parameters[0] * normal[0]
+        mirrored = np.rint(points - 2 * away[:, None] * normal).astype(np.int64)
+        inside = ((mirrored >= 0) & (mirrored < size)).all(axis=1)
+        there = pooled[tuple(np.where(inside[:, None], mirrored, 0).T)]
+        return 1 - float(np.mean(inside & (there == here)))
+
+    # From a wide simplex, then a narrow one: the score has the small steps of voxels.
+    best = np.zeros(3)
+    for steps in ((6.0, 0.15, 0.15), (1.5, 0.03, 0.03)):
+        simplex = best + np.vstack([np.zeros(3), np.diag(steps)]) - np.array(steps) / 4
+        best = optimize.minimize(unlike, best, method="Nelder-Mead", options={"initial_simplex": simplex, "maxfev": 150}).x
+    offset, along, up = best
+    return np.array([centre[0] + offset - along * centre[1] - up * centre[2], along, up])
 
 
 def left_of_plane(shape: tuple[int, int, int], plane: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
@@ -56,11 +71,9 @@ def left_of_plane(shape: tuple[int, int, int], plane: npt.NDArray[np.float64]) -
 
 def sides_from_plane(classes: npt.NDArray[np.uint8], plane: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
     """Give every paired class (a, b, c) the side on which its voxel lies."""
-    left_of = np.arange(256, dtype=np.uint8)
-    left_of[HOMOLOGUE_CLASS[_LEFT]] = _LEFT
     right_of = np.arange(256, dtype=np.uint8)
     right_of[_LEFT] = HOMOLOGUE_CLASS[_LEFT]
-    return np.where(left_of_plane(classes.shape, plane), left_of[classes], right_of[classes])
+    return np.where(left_of_plane(classes.shape, plane), _LEFT_OF[classes], right_of[classes])
 
 
 def move_to_sides(probabilities: npt.NDArray[np.float16], plane: npt.NDArray[np.float64]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,7 +127,8 @@ def _save(stored: npt.NDArray[Any], affine: npt.NDArray[np.float64], kind: str, 
     except OSError as error:
         raise ScanError(f"{path}: {error.strerror}; expected a folder with room to write") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # there is nothing to remove where the folder itself could not be made
+            temporary.unlink()
 
 
 def _describe(path: Path, content: dict[str, Any]) -> None:

@@ -31,9 +31,10 @@ import numpy.typing as npt
 
 from darts_ensemble.checkpoints import load_ensemble
 from darts_ensemble.errors import CheckpointError, DartsError, ScanError, UsageError
+from darts_ensemble.inputs import name_scans
 from darts_ensemble.labels import N_CLASSES, REGIONS
 from darts_ensemble.native import probabilities_to_native
-from darts_ensemble.scan import Scan, without_extension, write_label_map
+from darts_ensemble.scan import Scan, write_label_map
 from darts_ensemble.segmenter import Segmentation as Result
 from darts_ensemble.segmenter import Segmenter
 
@@ -78,7 +79,7 @@ class Segmentation:
                     f"{network.path}: a {network.architecture}; expected a {model_type}: set model_type to what the file holds"
                 )
         self.segmenter = Segmenter(ensemble, device="auto" if use_gpu else "cpu")
-        self._inputs_of_names: dict[Path, Path] = {}
+        self._names_in: dict[Path, dict[Path, str]] = {}
 
     def predict(
         self,
@@ -93,7 +94,8 @@ class Segmentation:
         ----------
         inputs : path, or sequence of paths
         save_directory : path, optional
-            Folder for `<name>_seg.mgz` or `<name>_seg.nii.gz`; made if it isn't there. Nothing is saved by default.
+            Folder for `<name>_seg.mgz` or `<name>_seg.nii.gz`, named after file or subject; made if it isn't there. Nothing is
+            saved by default.
         save_proba : bool, optional
             Also save `<name>_prob.nii.gz`, (x, y, z, 103) float32.
         is_mgz : bool, optional
@@ -142,18 +144,14 @@ class Segmentation:
         return (labels[0], probabilities[0]) if single else (labels, probabilities)
 
     def _names(self, paths: Sequence[Path], folder: Path) -> list[str]:
-        """Name outputs after the inputs, with as many of the folders above as keep apart all that this object has named."""
+        """Name outputs as `darts-segment` does, and apart from all that this object has saved in the folder before."""
         inputs = [path.absolute() for path in paths]
-        # The extension becomes part of the name only where nothing else differs (T1.mgz beside T1.nii.gz).
-        for stem in (without_extension, lambda path: path.name.replace(".", "_")):
-            for depth in range(1, max((len(path.parts) for path in inputs), default=1)):
-                names = ["_".join([*path.parts[1:][-depth:-1], stem(path)]) for path in inputs]
-                named = {folder.absolute() / name: path for name, path in zip(names, inputs, strict=True)}
-                distinct = len(named) == len(set(inputs))
-                if distinct and all(self._inputs_of_names.get(target, path) == path for target, path in named.items()):
-                    self._inputs_of_names.update(named)
-                    return names
-        raise UsageError(f"{folder}: inputs whose results would overwrite each other; expected different names: save apart")
+        names = self._names_in.setdefault(folder.absolute(), {})
+        for scan in name_scans(list(dict.fromkeys([*names, *inputs]))):
+            # Nothing but the extension differs between T1.mgz and T1.nii.gz of one folder.
+            taken = {name for path, name in names.items() if path != scan.path}
+            names.setdefault(scan.path, scan.path.name.replace(".", "_") if scan.name in taken else scan.name)
+        return [names[path] for path in inputs]
 
 
 def save_prediction(result: Result, folder: Path, name: str, *, mgz: bool, probabilities: bool) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,12 +108,10 @@ def read_label_map(path: str | Path) -> Scan:
 
 
 def _read(path: Path) -> Scan:
-    if path.is_dir():
-        raise ScanError(f"{path}: a folder; expected one file {', '.join(EXTENSIONS)} (DICOM: convert it with dcm2niix)")
-    if not path.is_file():
-        raise ScanError(f"{path}: no such file; expected a scan {', '.join(EXTENSIONS)}")
+    start = _first_bytes(path)
     if not path.name.lower().endswith(EXTENSIONS):
-        hint = "DICOM: convert it with dcm2niix" if _is_dicom(path) else "convert it to NIfTI"
+        dicom = path.suffix.lower() == ".dcm" or start[128:] == b"DICM"
+        hint = "DICOM: convert it with dcm2niix" if dicom else "convert it to NIfTI"
         raise ScanError(f"{path}: not a file this reads; expected {', '.join(EXTENSIONS)} ({hint})")
     try:
         image: Any = nib.load(path)
@@ -126,8 +125,6 @@ def _read(path: Path) -> Scan:
         raise
     except ImageFileError:
         raise ScanError(f"{path}: not an image; expected {', '.join(EXTENSIONS)}") from None
-    except PermissionError:
-        raise ScanError(f"{path}: not readable; expected a file you may read") from None
     except Exception as error:  # nibabel lets through whatever gzip, zlib and struct raise on damaged files
         raise ScanError(f"{path}: damaged ({type(error).__name__}); expected a whole image: copy it again") from None
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
@@ -140,9 +137,17 @@ def _read(path: Path) -> Scan:
     return Scan(path, data, affine, image)
 
 
-def _is_dicom(path: Path) -> bool:
-    with path.open("rb") as file:
-        return path.suffix.lower() == ".dcm" or file.read(132)[128:] == b"DICM"
+def _first_bytes(path: Path) -> bytes:
+    """Read 132 bytes, enough to tell DICOM; nibabel takes a file that may not be opened for one that is no image."""
+    try:
+        if path.is_dir():
+            raise ScanError(f"{path}: a folder; expected one file {', '.join(EXTENSIONS)} (DICOM: convert it with dcm2niix)")
+        if not path.is_file():
+            raise ScanError(f"{path}: no such file; expected a scan {', '.join(EXTENSIONS)}")
+        with path.open("rb") as file:
+            return file.read(132)
+    except OSError as error:
+        raise ScanError(f"{path}: not readable ({error.strerror}); expected a file you may read") from None
 
 
 def _looks_like_labels(data: npt.NDArray[Any]) -> bool:
@@ -169,20 +174,22 @@ def write_volume(data: npt.NDArray[Any], scan: Scan, path: Path) -> None:
 def _write(data: npt.NDArray[Any], scan: Scan, path: Path) -> None:
     if data.shape[:3] != scan.data.shape:
         raise ValueError(f"shape {data.shape} does not lie on the grid {scan.data.shape} of {scan.path}")
-    kind = nib.MGHImage if path.name.endswith((".mgz", ".mgh")) else nib.Nifti1Image
+    nifti = nib.Nifti2Image if isinstance(scan.image, nib.Nifti2Image) else nib.Nifti1Image
+    kind = nib.MGHImage if path.name.endswith((".mgz", ".mgh")) else nifti
     header = scan.image.header.copy() if isinstance(scan.image, kind) else None
     image: Any = kind(data, scan.affine, header)
     image.set_data_dtype(data.dtype)
-    if header is not None and kind is nib.Nifti1Image:
+    if header is not None and kind is nifti:
         image.header.set_slope_inter(1, 0)
         image.header["cal_max"] = image.header["cal_min"] = 0
     extension = next(e for e in EXTENSIONS if path.name.endswith(e))
     temporary = path.with_name(f".{path.name}.tmp{extension}")
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         nib.save(image, temporary)
         os.replace(temporary, path)
     except OSError as error:
         raise ScanError(f"{path}: {error.strerror}; expected a folder with room to write") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # there is nothing to remove where the folder itself could not be made
+            temporary.unlink()

@@ -52,7 +52,9 @@ def scan_of(classes: npt.NDArray[np.uint8], affine: npt.NDArray[np.float64]) -> 
     return Scan(Path("phantom.nii.gz"), data, affine, nib.Nifti1Image(data, affine))
 
 
-def centred(shape: tuple[int, ...], linear: npt.NDArray[np.float64], shift: npt.ArrayLike = (0, 0, 0)) -> npt.NDArray[np.float64]:
+def centred(
+    shape: tuple[int, ...], linear: npt.NDArray[np.float64], shift: npt.ArrayLike = (0, 0, 0)
+) -> npt.NDArray[np.float64]:
     """An affine that puts the middle of the grid near the origin."""
     affine = np.eye(4)
     affine[:3, :3] = linear

@@ -9,7 +9,6 @@ import typer
 from rich.console import Console
 
 from darts_ensemble.errors import DartsError
-from darts_ensemble.views import NORMALISATIONS, VIEWS
 
 __all__ = ["main"]
 
@@ -33,7 +32,7 @@ def train(
     batch: Annotated[int, typer.Option(min=1, help="Slices a step.")] = 4,
     rate: Annotated[float, typer.Option(min=1e-8, help="Highest learning rate.")] = 1.5e-3,
     seed: Annotated[int, typer.Option(help="Seed of weights and augmentation.")] = 1,
-    normalisation: Annotated[str, typer.Option(help=f"One of {', '.join(NORMALISATIONS)}.")] = "volume-median",
+    normalisation: Annotated[str, typer.Option(help="One of slice-minmax, volume-median.")] = "volume-median",
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0: all.")] = 0,
     cache: Annotated[Path | None, typer.Option(help="Folder of the conformed subjects; default OUT/cache.")] = None,
 ) -> None:
@@ -41,6 +40,8 @@ def train(
 
     Example: darts-train --data $SUBJECTS_DIR --views coronal --out weights/
     """
+    from darts_ensemble.views import NORMALISATIONS, VIEWS  # imports torch, which --help does without
+
     wanted = [view.strip() for view in views.split(",") if view.strip()]
     unknown = [view for view in wanted if view not in VIEWS]
     if unknown or not wanted:

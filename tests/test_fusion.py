@@ -1,0 +1,126 @@
+"""Fusion of views: against plain formulas in double precision, sums of one, agreement by hand, and sides from a plane."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from scipy.spatial.transform import Rotation
+
+from darts_ensemble.fusion import DEFAULT_WEIGHTS, FUSIONS, Fused, fuse_views
+from darts_ensemble.labels import BACKGROUND_CLASS, HOMOLOGUE_CLASS, N_CLASSES, REGION_BY_ID
+from darts_ensemble.midsagittal import midsagittal_plane, move_to_sides, sides_from_plane
+from darts_ensemble.views import SLICE_AXIS
+
+SHAPE = (6, 5, 7)
+LEFT, RIGHT = REGION_BY_ID[17].class_index, REGION_BY_ID[53].class_index
+
+
+def random_map(seed: int) -> npt.NDArray[np.float64]:
+    return np.random.default_rng(seed).dirichlet(np.full(N_CLASSES, 0.1), size=SHAPE)
+
+
+def slices_of(volume: npt.NDArray[np.float64], view: str) -> Iterator[tuple[slice, torch.Tensor]]:
+    """A volume as predict_view would hand it over, three slices at once."""
+    turned = np.moveaxis(volume, SLICE_AXIS[view], 0)
+    for start in range(0, len(turned), 3):
+        part = turned[start : start + 3]
+        yield slice(start, start + len(part)), torch.from_numpy(part.astype(np.float32))
+
+
+def fused(maps: dict[str, npt.NDArray[np.float64]], **how: object) -> Fused:
+    return fuse_views({view: slices_of(one, view) for view, one in maps.items()}, SHAPE, **how)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_fusion_is_the_weighted_mean_of_what_its_name_says(fusion: str) -> None:
+    maps = {view: random_map(seed) for seed, view in enumerate(("coronal", "axial"))}
+    weights = {"coronal": 3.0, "axial": 1.0}
+    if fusion == "mean":
+        expected = 0.75 * maps["coronal"] + 0.25 * maps["axial"]
+    elif fusion == "geometric":
+        expected = np.maximum(maps["coronal"], 1e-6) ** 0.75 * np.maximum(maps["axial"], 1e-6) ** 0.25
+        expected /= expected.sum(axis=-1, keepdims=True)
+    else:
+        one_hot = {view: np.eye(N_CLASSES)[one.argmax(axis=-1)] for view, one in maps.items()}
+        expected = 0.75 * one_hot["coronal"] + 0.25 * one_hot["axial"]
+    result = fused(maps, fusion=fusion, weights=weights)
+    # The first view is kept in float16 until the second comes: 11 bits, of logarithms down to -14 in the geometric mean.
+    np.testing.assert_allclose(result.probabilities, expected, atol=4e-3 if fusion == "geometric" else 1e-3)
+    top = np.sort(expected, axis=-1)
+    clear = top[..., -1] - top[..., -2] > 0.01
+    np.testing.assert_array_equal(result.classes[clear], expected.argmax(axis=-1)[clear])
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize("pooling", ["split", "duplicate", "none"])
+def test_every_voxel_sums_to_one(fusion: str, pooling: str) -> None:
+    maps = {view: random_map(seed) for seed, view in enumerate(("coronal", "axial", "sagittal"))}
+    result = fused(maps, fusion=fusion, pooling=pooling)
+    np.testing.assert_allclose(result.probabilities.sum(axis=-1, dtype=np.float64), 1, atol=4e-3)
+
+
+def test_the_sagittal_view_speaks_of_pairs_and_the_others_of_sides() -> None:
+    sure = np.full((*SHAPE, N_CLASSES), 1e-6)
+    maps = {view: sure.copy() for view in ("coronal", "axial", "sagittal")}
+    for view in ("coronal", "axial"):
+        maps[view][..., LEFT] = 0.6
+        maps[view][..., RIGHT] = 0.2
+        maps[view][..., BACKGROUND_CLASS] = 0.2
+    maps["sagittal"][..., RIGHT] = 0.9  # the right pair, the wrong side
+    maps["sagittal"][..., BACKGROUND_CLASS] = 0.1
+    probabilities = fused(maps).probabilities.astype(np.float64)
+    expected_left = 0.8 * 0.6 + 0.2 * 0.9 * 0.75
+    expected_right = 0.8 * 0.2 + 0.2 * 0.9 * 0.25
+    np.testing.assert_allclose(probabilities[..., LEFT], expected_left, atol=2e-3)
+    np.testing.assert_allclose(probabilities[..., RIGHT], expected_right, atol=2e-3)
+    assert np.all(fused(maps).classes == LEFT)
+
+
+def test_default_weights_are_two_two_one() -> None:
+    assert [DEFAULT_WEIGHTS[view] for view in ("coronal", "axial", "sagittal")] == [0.4, 0.4, 0.2]
+    maps = {view: random_map(seed) for seed, view in enumerate(("coronal", "axial", "sagittal"))}
+    result = fused(maps, pooling="none")
+    expected = 0.4 * maps["coronal"] + 0.4 * maps["axial"] + 0.2 * maps["sagittal"]
+    np.testing.assert_allclose(result.probabilities, expected, atol=1e-3)
+
+
+def test_agreement_is_the_share_of_pairs_that_name_the_same_class() -> None:
+    one = np.array([[[1, 1, 1, 1]]], dtype=np.uint8)
+    two = np.array([[[1, 1, 2, 2]]], dtype=np.uint8)
+    three = np.array([[[1, 2, 2, 3]]], dtype=np.uint8)
+    empty = np.zeros((1, 1, 4, 1), dtype=np.float16)
+    several = Fused(empty, one, {"coronal": one, "axial": two, "sagittal": three})
+    np.testing.assert_allclose(several.agreement()[0, 0], [1, 1 / 3, 1 / 3, 0], atol=1e-6)
+    np.testing.assert_array_equal(Fused(empty, one, {"axial": one}).agreement(), 1)
+
+
+@pytest.mark.parametrize(("tilt", "shift"), [((0, 0), 0.0), ((12, 0), 9.0), ((0, -10), -7.5), ((8, 9), 4.0)])
+def test_a_sagittal_network_alone_takes_sides_from_the_plane_of_a_tilted_head(tilt: tuple[int, int], shift: float) -> None:
+    size = 96
+    turn = Rotation.from_euler("yz", tilt, degrees=True).as_matrix()
+    grid = np.stack(np.meshgrid(*[np.arange(size)] * 3, indexing="ij"), axis=-1) - (size / 2 - 0.5) - (shift, 0, 0)
+    head = grid @ turn  # axes of the head: its first grows to the left, as LIA's does
+    inside = ((head / (30, 36, 40)) ** 2).sum(axis=-1) < 1
+    true = np.where(head[..., 0] > 0, LEFT, RIGHT)
+    # What a sagittal network says: the pair is right, the side a toss-up.
+    tossed = np.where(np.random.default_rng(0).random(inside.shape) < 0.5, LEFT, RIGHT)
+    classes = np.where(inside, tossed, BACKGROUND_CLASS).astype(np.uint8)
+    plane = midsagittal_plane(classes)
+    sided = sides_from_plane(classes, plane)
+    assert np.mean(sided[inside] == true[inside]) > 0.99
+    assert np.all(sided[~inside] == BACKGROUND_CLASS)
+    assert np.mean(classes[inside] == true[inside]) < 0.51, "the test must not be easier than it says"
+
+
+def test_the_pairs_sum_moves_to_the_side_of_the_voxel() -> None:
+    probabilities = np.zeros((4, 1, 1, N_CLASSES), dtype=np.float16)
+    probabilities[..., LEFT], probabilities[..., RIGHT], probabilities[..., BACKGROUND_CLASS] = 0.25, 0.5, 0.25
+    move_to_sides(probabilities, np.array([1.5, 0.0, 0.0]))
+    np.testing.assert_array_equal(probabilities[:, 0, 0, LEFT], [0, 0, 0.75, 0.75])
+    np.testing.assert_array_equal(probabilities[:, 0, 0, RIGHT], [0.75, 0.75, 0, 0])
+    np.testing.assert_array_equal(probabilities[..., BACKGROUND_CLASS], 0.25)
+    assert HOMOLOGUE_CLASS[LEFT] == RIGHT

@@ -1,0 +1,116 @@
+"""Who may import whom: data flows one way, and what needs no torch does not load it."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+#: From the ground up; a package may import those before it.
+PACKAGES = ("darts_ensemble", "evaluation", "reader_study")
+#: The files of darts_ensemble from the ground up; files of one line stand side by side in the order given.
+LAYERS = """
+errors labels overlap volumetry scan conform native views networks checkpoints inference fusion midsagittal cleaning inputs
+outputs probabilities segmenter overlay published perform_pred
+training.augment training.losses training.dataset training.fit training.cli
+demo cli
+""".split()
+WITHOUT_TORCH = (
+    "darts_ensemble", "darts_ensemble.labels", "darts_ensemble.overlap", "darts_ensemble.volumetry", "darts_ensemble.scan",
+    "darts_ensemble.conform", "darts_ensemble.native", "darts_ensemble.cleaning", "darts_ensemble.inputs",
+    "darts_ensemble.outputs", "darts_ensemble.probabilities", "darts_ensemble.cli", "darts_ensemble.training.cli",
+    "evaluation.cohort", "evaluation.protocol", "evaluation.evaluate", "evaluation.figures", "evaluation.cli",
+)  # fmt: skip
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def files_of(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def imported(source: str, module: str) -> Iterator[str]:
+    """Modules that a source names in an import, at the top or inside a function, relative ones made whole."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = module.split(".")[: -node.level] if node.level else []
+            base = ".".join([*parents, *([node.module] if node.module else [])])
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def forbidden(source: str, module: str) -> list[str]:
+    """Imports of a file that go up the layers."""
+    package = module.split(".")[0]
+    wrong = []
+    for name in imported(source, module):
+        top, _, rest = name.partition(".")
+        if top in PACKAGES and PACKAGES.index(top) > PACKAGES.index(package):
+            wrong.append(name)
+        if module in PACKAGES or package != "darts_ensemble" or top != "darts_ensemble":
+            continue
+        own = module.partition(".")[2]
+        if rest in LAYERS and (own not in LAYERS or LAYERS.index(rest) >= LAYERS.index(own)):
+            wrong.append(name)
+    return wrong
+
+
+def test_every_file_of_the_toolkit_has_its_place_in_the_order() -> None:
+    found = {module_name(path).partition(".")[2] for path in files_of("darts_ensemble")} - {"", "training"}
+    assert found == set(LAYERS)
+
+
+@pytest.mark.parametrize("package", [package for package in PACKAGES if (ROOT / package).is_dir()])
+def test_no_file_imports_one_above_it(package: str) -> None:
+    wrong = {
+        module_name(path): names
+        for path in files_of(package)
+        if (names := forbidden(path.read_text(encoding="utf-8"), module_name(path)))
+    }
+    assert wrong == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "module"),
+    [
+        ("from darts_ensemble.scan import Scan", "darts_ensemble.labels"),
+        ("from darts_ensemble import segmenter", "darts_ensemble.views"),
+        ("def f():\n    import evaluation.cohort", "darts_ensemble.cli"),
+        ("from reader_study.ratings import read", "evaluation.cli"),
+        ("from .segmenter import Segmenter", "darts_ensemble.scan"),
+        ("from ..cli import app", "darts_ensemble.training.fit"),
+    ],
+)
+def test_an_import_upwards_is_found_however_it_is_written(source: str, module: str) -> None:
+    assert forbidden(source, module)
+
+
+def test_reading_naming_scoring_and_every_help_start_without_torch() -> None:
+    code = (
+        "import importlib, sys\n"
+        f"for name in {WITHOUT_TORCH!r}:\n"
+        "    importlib.import_module(name)\n"
+        "    assert 'torch' not in sys.modules, name\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_package_offers_its_two_names_and_no_other() -> None:
+    import darts_ensemble
+    from darts_ensemble.checkpoints import load_ensemble
+    from darts_ensemble.segmenter import Segmenter
+
+    assert darts_ensemble.Segmenter is Segmenter
+    assert darts_ensemble.load_ensemble is load_ensemble
+    with pytest.raises(AttributeError, match="no attribute 'Segmentor'"):
+        _ = darts_ensemble.Segmentor

@@ -1,0 +1,61 @@
+"""The notebook runs from its first cell to its last, and its two forms are one."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+jupytext = pytest.importorskip("jupytext", reason="needs the extra `notebook`")
+nbclient = pytest.importorskip("nbclient", reason="needs the extra `notebook`")
+jupyter_client = pytest.importorskip("jupyter_client", reason="needs the extra `notebook`")
+
+NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+
+
+def as_written(notebook: Any) -> list[tuple[str, str]]:
+    return [(cell.cell_type, cell.source) for cell in notebook.cells]
+
+
+@pytest.mark.parametrize("script", sorted(NOTEBOOKS.glob("*.py")), ids=lambda path: path.stem)
+def test_both_forms_say_the_same_and_hold_no_outputs(script: Path) -> None:
+    notebook = jupytext.read(script.with_suffix(".ipynb"))
+    assert as_written(notebook) == as_written(jupytext.read(script))
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.outputs for cell in code] == [[] for _ in code]
+    assert {cell.execution_count for cell in code} == {None}
+
+
+def test_every_notebook_has_both_forms() -> None:
+    assert {path.stem for path in NOTEBOOKS.glob("*.ipynb")} == {path.stem for path in NOTEBOOKS.glob("*.py")} != set()
+
+
+def test_the_notebook_writes_labels_on_the_grid_of_the_scan(
+    tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    affine = np.array([[0.0, 0.1, 1.1, -20.0], [-0.9, 0.0, 0.0, 30.0], [0.0, 1.3, -0.1, 5.0], [0.0, 0.0, 0.0, 1.0]])
+    voxels = np.zeros((30, 24, 28), dtype=np.int16)
+    voxels[6:24, 6:18, 6:22] = np.random.default_rng(0).integers(300, 900, (18, 12, 16))
+    nib.save(nib.Nifti1Image(voxels, affine), tmp_path / "my_scan.nii.gz")
+    monkeypatch.setenv("DARTS_NOTEBOOK_SCAN", str(tmp_path / "my_scan.nii.gz"))
+    monkeypatch.setenv("DARTS_NOTEBOOK_WEIGHTS", str(tiny_weights))
+    monkeypatch.setenv("DARTS_NOTEBOOK_OUT", str(tmp_path / "out"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    notebook = jupytext.read(NOTEBOOKS / "predicting_segmentation.ipynb")
+    kernels = jupyter_client.KernelManager(kernel_name="python3")
+    kernels.kernel_spec.argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]  # this very Python
+    nbclient.NotebookClient(notebook, km=kernels, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    saved = nib.load(tmp_path / "out" / "my_scan_dseg.nii.gz")
+    assert saved.shape == voxels.shape
+    np.testing.assert_allclose(saved.affine, affine, atol=1e-6)
+    assert np.asarray(saved.dataobj).any()
+    table = pd.read_csv(tmp_path / "out" / "my_scan_volumes.tsv", sep="\t")
+    counted = np.bincount(np.asarray(saved.dataobj).ravel(), minlength=3000)
+    assert list(table["n_voxels"]) == [counted[id_] for id_ in table["region_id"]]
+    pictures = [out for cell in notebook.cells for out in cell.get("outputs", []) if "image/png" in out.get("data", {})]
+    assert len(pictures) == 1
