@@ -136,7 +136,9 @@ def load_ensemble(weights: str | Path | Mapping[str, str | Path] = "bundled") ->
 
     Parameters
     ----------
-    weights : "bundled", a folder with one file a view, a single file, or a mapping from view to file
+    weights : "bundled", a folder, a file, a manifest or a mapping
+        A folder holds one file a view. A manifest is a JSON file such as `{"coronal": "a.pth"}`, its paths relative to it,
+        for files whose names don't tell the view; the mapping is the same in Python.
 
     Raises
     ------
@@ -146,6 +148,10 @@ def load_ensemble(weights: str | Path | Mapping[str, str | Path] = "bundled") ->
     if isinstance(weights, Mapping):
         loaded = [load_view(path, view) for view, path in weights.items()]
         name = "given files"
+    elif str(weights).endswith(".json"):
+        manifest = Path(weights)
+        loaded = [load_view(manifest.parent / file, view) for view, file in _read_manifest(manifest).items()]
+        name = str(weights)
     else:
         folder = BUNDLED if str(weights) == "bundled" else Path(weights)
         name = "bundled" if folder == BUNDLED else str(weights)
@@ -165,6 +171,16 @@ def load_ensemble(weights: str | Path | Mapping[str, str | Path] = "bundled") ->
             )
         networks[network.view] = network
     return Ensemble(networks, name)
+
+
+def _read_manifest(path: Path) -> dict[str, str]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: {error}; expected a JSON manifest of view: file") from None
+    if not isinstance(content, dict) or not content or not all(isinstance(file, str) for file in content.values()):
+        raise CheckpointError(f'{path}: not a manifest; expected JSON such as {{"coronal": "a.pth", "axial": "b.pth"}}')
+    return content
 
 
 def save_view(
@@ -197,6 +213,10 @@ def save_view(
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         save_file(state, temporary, metadata=metadata)
+        # safetensors writes for the owner alone; weights are there to be shared: readable as any new file.
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
         os.replace(temporary, path)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path}: {error}; expected a folder with room to write") from None

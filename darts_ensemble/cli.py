@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 import traceback
@@ -107,6 +108,8 @@ def segment(
             load_ensemble(files or weights), device=device, precision=precision, fusion=fusion,
             weights=_view_weights(view_weights), sagittal_pooling=sagittal_pooling, views=_views(views), batch_size=batch_size,
         )  # fmt: skip
+        if save_agreement and len(segmenter.views) < 2:
+            raise UsageError("--save-agreement: one view has nothing to agree with; expected two or three views")
         say(f"weights {segmenter.ensemble.name}: {', '.join(segmenter.views)} on {segmenter.device}, {segmenter.precision}")
         if segmenter.views == ("sagittal",) and sagittal_pooling != "none":
             say("sagittal network alone: left and right come from the estimated mid-sagittal plane")
@@ -117,8 +120,7 @@ def segment(
         _errors.print(f"darts-segment: {error}")
         raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
     saving: dict[str, Any] = {
-        "form": form, "agreement": save_agreement and len(segmenter.views) > 1,
-        "probabilities": save_probabilities, "probability_type": probability_type,
+        "form": form, "agreement": save_agreement, "probabilities": save_probabilities, "probability_type": probability_type,
     }  # fmt: skip
     account: list[dict[str, Any]] = []
     for row in failed:
@@ -234,7 +236,11 @@ def _view_weights(text: str | None) -> dict[str, float] | None:
             weights[view.strip()] = float(value)
     except ValueError:
         raise UsageError(f"--view-weights {text}: expected such as coronal=0.4,axial=0.4,sagittal=0.2") from None
-    if set(weights) != set(DEFAULT_WEIGHTS) or min(weights.values()) < 0 or sum(weights.values()) <= 0:
+    if (
+        set(weights) != set(DEFAULT_WEIGHTS)
+        or not all(0 <= weight < math.inf for weight in weights.values())
+        or sum(weights.values()) == 0
+    ):
         raise UsageError(f"--view-weights {text}: expected weights of coronal, axial, sagittal, none below 0, one above")
     return weights
 

@@ -42,7 +42,7 @@ def overlay_figure(scan: npt.NDArray[Any], ids: npt.NDArray[Any], affine: npt.ND
     low, high = (inside.min(axis=0), inside.max(axis=0)) if len(inside) else (np.zeros(3, int), np.array(grey.shape) - 1)
     centre = (low + high) // 2
     # A little off the middle a sagittal plane shows cortex and deep grey matter instead of the gap between the halves.
-    centre[0] += round(12 / sizes[0])
+    centre[0] += min(round(12 / sizes[0]), (high[0] - low[0]) // 4)
     colours = np.zeros((int(regions.max(initial=0)) + 1, 4))
     for region in REGIONS:
         if region.id < len(colours):

@@ -92,7 +92,7 @@ def write_probabilities(
     value = np.zeros((*shape, wanted.top), dtype=np.float32)
     best = np.full((*shape, wanted.top), BACKGROUND_CLASS, dtype=np.uint8)
     for one in range(N_CLASSES):
-        if not probabilities[..., one].any():
+        if one != BACKGROUND_CLASS and not probabilities[..., one].any():
             continue
         new = probabilities_to_native(probabilities, origin, conformed, [one])[..., 0]
         who = np.full(shape, one, dtype=np.uint8)

@@ -16,6 +16,9 @@ __all__ = ["quality_flags", "region_agreement", "region_volumes"]
 LOW_AGREEMENT = 0.7
 #: Two sides of a pair of at least 500 mm^3 that differ by more than this share of their mean deserve a look.
 ASYMMETRY = 0.5
+#: Volume of all regions in cm^3 outside which a segmentation deserves a look: adult brains span 1173 to 1626 (Filipek et al.,
+#: Cerebral Cortex 4:344, 1994), widened for age, small heads and what the 102 regions leave out.
+BRAIN_CM3 = (800, 1900)
 
 
 def region_volumes(ids: npt.NDArray[Any], affine: npt.NDArray[np.float64]) -> pd.DataFrame:
@@ -59,7 +62,7 @@ def region_agreement(ids: npt.NDArray[Any], agreement: npt.NDArray[np.float32]) 
 
 
 def quality_flags(volumes: pd.DataFrame, ids: npt.NDArray[Any], agreement: float | None) -> list[str]:
-    """Return what deserves a look: missing regions, unlike sides, brain at the border of the scan, views that disagree.
+    """Return what deserves a look: missing regions, unlike sides, a brain of unlikely size or cut by the scan, views that disagree.
 
     Parameters
     ----------
@@ -80,6 +83,9 @@ def quality_flags(volumes: pd.DataFrame, ids: npt.NDArray[Any], agreement: float
             mean = (left + right) / 2
             if mean >= 500 and abs(left - right) > ASYMMETRY * mean:
                 flags.append(f"left/right asymmetry: {region.name} {left:.0f} mm3, other side {right:.0f} mm3")
+    brain = float(volumes["volume_mm3"].sum()) / 1000
+    if not BRAIN_CM3[0] <= brain <= BRAIN_CM3[1]:
+        flags.append(f"volume of all regions {brain:.0f} cm3, outside {BRAIN_CM3[0]} to {BRAIN_CM3[1]}")
     faces = [np.take(ids, end, axis=axis) for axis in range(3) for end in (0, -1)]
     if any(np.any(face > 0) for face in faces):
         flags.append("brain touches the border of the scan")

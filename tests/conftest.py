@@ -13,6 +13,9 @@ from darts_ensemble.checkpoints import save_view
 from darts_ensemble.networks import DenseUNet
 from darts_ensemble.views import VIEWS
 
+# Two threads make networks of two filters slower, several times so beside another load.
+torch.set_num_threads(1)
+
 SOAK = bool(os.environ.get("DARTS_SOAK"))
 
 settings.register_profile(

@@ -54,21 +54,13 @@ def state() -> dict[str, torch.Tensor]:
     return dict(small_network().state_dict())
 
 
-@pytest.mark.parametrize(
-    ("name", "view"),
-    [
-        ("dense_unet_back2front_non_finetuned.pth", "coronal"),
-        ("dense_unet_back2front_finetuned.pth", "coronal"),
-        ("dense_unet_saggital_finetuned.pth", "sagittal"),
-        ("unet_sagittal.pth", "sagittal"),
-        ("dense_unet_left_to_right.pth", "sagittal"),
-        ("dense_unet_top2bottom_finetuned.pth", "axial"),
-        ("Axial.safetensors", "axial"),
-        ("coronal.safetensors", "coronal"),
-        ("dense_unet.pth", None),
-        ("coronal_and_axial.pth", None),
-    ],
-)
+@pytest.mark.parametrize(("name", "view"), [
+    ("dense_unet_back2front_non_finetuned.pth", "coronal"), ("dense_unet_back2front_finetuned.pth", "coronal"),
+    ("dense_unet_saggital_finetuned.pth", "sagittal"), ("unet_sagittal.pth", "sagittal"),
+    ("dense_unet_left_to_right.pth", "sagittal"), ("dense_unet_top2bottom_finetuned.pth", "axial"),
+    ("Axial.safetensors", "axial"), ("coronal.safetensors", "coronal"),
+    ("dense_unet.pth", None), ("coronal_and_axial.pth", None),
+])  # fmt: skip
 def test_the_name_of_a_file_tells_its_view(name: str, view: str | None) -> None:
     assert view_of_name(Path("/weights of axial networks") / name) == view
 
@@ -109,20 +101,14 @@ def test_a_file_in_the_format_of_old_pytorch_is_read(tmp_path: Path, state: dict
     assert same_logits(load_view(tmp_path / RELEASED).network, small_network())
 
 
-@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("form", ["zipped", "old", "safetensors"])
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.7, 0.99])
-def test_a_truncated_file_is_refused(tmp_path: Path, state: dict[str, torch.Tensor], share: float, zipped: bool) -> None:
-    path = tmp_path / RELEASED
-    torch.save(state, path, _use_new_zipfile_serialization=zipped)
-    whole = path.read_bytes()
-    path.write_bytes(whole[: int(share * len(whole))])
-    assert "download it again" in refusal(path)
-
-
-@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])
-def test_a_truncated_safetensors_file_is_refused(tmp_path: Path, state: dict[str, torch.Tensor], share: float) -> None:
-    path = tmp_path / "coronal.safetensors"
-    save_file(state, path)
+def test_a_truncated_file_is_refused(tmp_path: Path, state: dict[str, torch.Tensor], share: float, form: str) -> None:
+    path = tmp_path / (RELEASED if form != "safetensors" else "coronal.safetensors")
+    if form == "safetensors":
+        save_file(state, path)
+    else:
+        torch.save(state, path, _use_new_zipfile_serialization=form == "zipped")
     whole = path.read_bytes()
     path.write_bytes(whole[: int(share * len(whole))])
     assert "download it again" in refusal(path)
@@ -186,17 +172,10 @@ def test_keys_that_lack_or_are_too_many_are_named(tmp_path: Path, state: dict[st
     assert "attention.gate, up3.conv.bias (2 in all)" in message
 
 
-@pytest.mark.parametrize(
-    ("key", "shape"),
-    [
-        ("up2.conv.weight", (2, 2, 3, 3)),
-        ("outconv.weight", (104, 2, 1, 1)),
-        ("conv1.weight", (2,)),
-        ("conv1.weight", ()),
-        ("conv1.weight", (0, 1, 1, 1)),
-        ("d1.bn_list.0.running_mean", (3,)),
-    ],
-)
+@pytest.mark.parametrize(("key", "shape"), [
+    ("up2.conv.weight", (2, 2, 3, 3)), ("outconv.weight", (104, 2, 1, 1)), ("d1.bn_list.0.running_mean", (3,)),
+    ("conv1.weight", (2,)), ("conv1.weight", ()), ("conv1.weight", (0, 1, 1, 1)),
+])  # fmt: skip
 def test_a_tensor_of_another_shape_is_named(
     tmp_path: Path, state: dict[str, torch.Tensor], key: str, shape: tuple[int, ...]
 ) -> None:
@@ -326,3 +305,24 @@ def test_one_changed_voxel_changes_the_checksum() -> None:
     changed[3, 2, 1] += 1
     assert voxel_checksum(changed) != voxel_checksum(voxels)
     assert voxel_checksum(voxels.reshape(5, 7, 6)) != voxel_checksum(voxels)
+
+
+def test_a_manifest_names_the_view_of_files_whose_names_do_not(tmp_path: Path, tiny_weights: Path) -> None:
+    (tmp_path / "one.safetensors").write_bytes((tiny_weights / "axial.safetensors").read_bytes())
+    manifest = tmp_path / "weights.json"
+    manifest.write_text('{"axial": "one.safetensors"}')
+    ensemble = load_ensemble(manifest)
+    assert list(ensemble.networks) == ["axial"]
+    assert ensemble.networks["axial"].path == tmp_path / "one.safetensors"
+    for text in ("[1]", "{}", '{"axial": 3}', "not json"):
+        manifest.write_text(text)
+        with pytest.raises(CheckpointError, match=r"weights\.json"):
+            load_ensemble(manifest)
+
+
+def test_a_saved_file_can_be_read_by_others(tmp_path: Path) -> None:
+    network = DenseUNet(filters=2, convolutions=1).eval()
+    save_view(tmp_path / "axial.safetensors", network, view="axial", normalisation="volume-median", training_subjects=[])
+    plain = tmp_path / "plain"
+    plain.write_text("")
+    assert (tmp_path / "axial.safetensors").stat().st_mode == plain.stat().st_mode

@@ -220,7 +220,9 @@ def test_a_limit_of_the_system_on_files_leaves_nothing(tmp_path: Path) -> None:
         "except ScanError as error:\n    print(error)\n"
     )
     target = tmp_path / "out" / "labels.nii"
-    done = subprocess.run([sys.executable, "-c", code, tmp_path / "head.nii", target], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "head.nii", target], capture_output=True, text=True, check=True
+    )
     assert done.stdout == f"{target}: {os.strerror(errno.EFBIG)}; expected a folder with room to write\n"
     assert list(target.parent.iterdir()) == []
 

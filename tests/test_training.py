@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from monai.losses import DiceLoss
+from safetensors.torch import load_file
 
 from darts_ensemble.labels import BACKGROUND_CLASS, HOMOLOGUE_CLASS, IGNORE_CLASS
 from darts_ensemble.training.augment import augment_slice
@@ -93,7 +94,7 @@ def last_loss(folder: Path) -> float:
 
 
 def test_a_small_network_learns_a_phantom_but_not_shuffled_labels(tmp_path: Path) -> None:
-    settings = Settings("coronal", filters=8, convolutions=1, steps=40, batch=1, rate=1e-2)
+    settings = Settings("coronal", filters=8, convolutions=1, steps=60, batch=1, rate=1e-2)
     fit_view(settings, [phantom_subject()], tmp_path / "true")
     fit_view(settings, [phantom_subject(shuffled=True)], tmp_path / "shuffled")
     assert last_loss(tmp_path / "true") < 0.8 * last_loss(tmp_path / "shuffled")
@@ -113,7 +114,10 @@ def test_an_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one(
     with pytest.raises(KeyboardInterrupt):
         fit_view(settings, [phantom_subject()], tmp_path / "resumed", stop_at_three)
     resumed = fit_view(settings, [phantom_subject()], tmp_path / "resumed")
-    assert resumed.read_bytes() == whole.read_bytes()
+    # The file's metadata comes in any order; its tensors must be the same to the last bit.
+    one, two = load_file(resumed), load_file(whole)
+    assert one.keys() == two.keys()
+    assert all(torch.equal(one[name], two[name]) for name in one)
 
 
 def test_a_folder_without_labelled_subjects_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,137 @@
+"""What a user names becomes scans, each once, each with a name of its own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from darts_ensemble.errors import ScanError
+from darts_ensemble.inputs import find_scans, name_scans
+
+
+def touched(root: Path, *names: str) -> list[Path]:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return [root / name for name in names]
+
+
+def found(root: Path, *given: str) -> list[str]:
+    return [path.relative_to(root).as_posix() for path in find_scans([root / one for one in given])]
+
+
+def test_a_freesurfer_subject_gives_its_best_scan_and_a_subjects_dir_that_of_each(tmp_path: Path) -> None:
+    touched(
+        tmp_path, "s/bert/mri/T1.mgz", "s/bert/mri/orig.mgz", "s/bert/mri/aseg.mgz", "s/ernie/mri/brainmask.mgz",
+        "s/ernie/mri/aparc.DKTatlas+aseg.mgz", "s/fsaverage.log", "s/empty/surf/lh.white",
+    )  # fmt: skip
+    assert found(tmp_path, "s/bert") == ["s/bert/mri/T1.mgz"]
+    assert found(tmp_path, "s") == ["s/bert/mri/T1.mgz", "s/ernie/mri/brainmask.mgz"]
+
+
+def test_a_bids_data_set_gives_its_t1_scans_with_and_without_sessions(tmp_path: Path) -> None:
+    touched(
+        tmp_path, "b/dataset_description.json", "b/sub-01/anat/sub-01_T1w.nii.gz", "b/sub-01/anat/sub-01_T1w.json",
+        "b/sub-01/anat/sub-01_T2w.nii.gz", "b/sub-02/ses-a/anat/sub-02_ses-a_T1w.nii", "b/sub-01/func/sub-01_bold.nii.gz",
+        "b/derivatives/x/sub-01/anat/sub-01_desc-brain_T1w.nii.gz",
+    )  # fmt: skip
+    t1 = ["b/sub-01/anat/sub-01_T1w.nii.gz", "b/sub-02/ses-a/anat/sub-02_ses-a_T1w.nii"]
+    assert found(tmp_path, "b") == t1
+    assert found(tmp_path, "b/sub-01") == found(tmp_path, "b/sub-01/anat") == t1[:1]
+    assert found(tmp_path, "b/sub-02") == found(tmp_path, "b/sub-02/ses-a") == t1[1:]
+
+
+def test_mindboggle_gives_the_whole_head_where_there_is_one_and_nothing_in_mni_space(tmp_path: Path) -> None:
+    group = "m/OASIS-TRT-20_volumes"
+    touched(
+        tmp_path, f"{group}/OASIS-TRT-20-1/t1weighted.nii.gz", f"{group}/OASIS-TRT-20-1/t1weighted_brain.nii.gz",
+        f"{group}/OASIS-TRT-20-1/t1weighted.MNI152.nii.gz", f"{group}/OASIS-TRT-20-1/labels.DKT31.manual.nii.gz",
+        f"{group}/OASIS-TRT-20-2/t1weighted_brain.nii.gz",
+    )  # fmt: skip
+    both = [f"{group}/OASIS-TRT-20-1/t1weighted.nii.gz", f"{group}/OASIS-TRT-20-2/t1weighted_brain.nii.gz"]
+    assert found(tmp_path, "m") == found(tmp_path, group) == both
+    assert found(tmp_path, f"{group}/OASIS-TRT-20-1") == both[:1]
+
+
+def test_a_plain_folder_gives_its_images_but_not_what_was_written_beside_them(tmp_path: Path) -> None:
+    touched(
+        tmp_path, "d/b.mgz", "d/a.nii.gz", "d/C.NII", "d/e.mgh", "d/notes.txt", "d/a_dseg.nii.gz", "d/a_agreement.nii.gz",
+        "d/a_probseg.nii.gz", "d/a_top-ids.nii.gz", "d/a_mask.nii.gz", "d/.a.nii.gz.tmp.nii.gz", "d/aparc+aseg.mgz",
+        "d/a_volumes.tsv",
+    )  # fmt: skip
+    assert found(tmp_path, "d") == ["d/C.NII", "d/a.nii.gz", "d/b.mgz", "d/e.mgh"]
+
+
+def test_a_scan_named_twice_is_taken_once_in_the_order_given(tmp_path: Path) -> None:
+    touched(tmp_path, "d/b.mgz", "d/a.mgz")
+    (tmp_path / "link.mgz").symlink_to(tmp_path / "d" / "b.mgz")
+    assert found(tmp_path, "d/b.mgz", "d", "link.mgz") == ["d/b.mgz", "d/a.mgz"]
+
+
+def test_a_named_file_is_taken_as_it_is_even_where_it_is_missing(tmp_path: Path) -> None:
+    assert found(tmp_path, "nowhere/x_dseg.nii.gz") == ["nowhere/x_dseg.nii.gz"]
+
+
+def test_a_folder_without_a_scan_is_refused_with_what_was_expected(tmp_path: Path) -> None:
+    touched(tmp_path, "dicom/IM0001.dcm", "dicom/IM0002.dcm", "bert/mri/aseg.mgz")
+    with pytest.raises(ScanError, match=r"dicom: no scan found; expected .*dcm2niix"):
+        find_scans([tmp_path / "dicom"])
+    with pytest.raises(ScanError, match=r"bert: no scan found; expected mri/ with one of T1\.mgz"):
+        find_scans([tmp_path / "bert"])
+
+
+def test_a_folder_that_may_not_be_read_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path) -> None:
+        raise PermissionError(13, os.strerror(13))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(ScanError, match=rf"locked: not readable \({os.strerror(13)}\)"):
+        (tmp_path / "locked").mkdir()
+        find_scans([tmp_path / "locked"])
+
+
+def names(*paths: str) -> list[str]:
+    return [scan.name for scan in name_scans([Path(path) for path in paths])]
+
+
+def test_names_come_from_the_subject_or_the_file() -> None:
+    assert names("/s/bert/mri/T1.mgz") == ["bert"]
+    assert names("/b/sub-01/ses-2/anat/sub-01_ses-2_T1w.nii.gz") == ["sub-01_ses-2"]
+    assert names("/m/MMRR-21_volumes/MMRR-21-3/t1weighted.nii.gz") == ["MMRR-21-3"]
+    assert names("/d/Patient.7.nii.gz") == ["Patient.7"]
+
+
+def test_scans_of_one_name_take_as_many_folders_before_it_as_tell_them_apart() -> None:
+    assert names("/d/a/T1.mgz", "/d/b/T1.mgz", "/d/other.mgz") == ["a_T1", "b_T1", "other"]
+    assert names("/x/a/T1.mgz", "/y/a/T1.nii.gz") == ["x_a_T1", "y_a_T1"]
+    assert names("/one/bert/mri/T1.mgz", "/two/bert/mri/T1.mgz") == ["one_bert", "two_bert"]
+    assert names("/a/head.nii", "/b/HEAD.nii") == ["a_head", "b_HEAD"], "a file system may not tell them apart"
+
+
+def test_scans_of_one_name_in_one_folder_are_named_after_the_whole_file() -> None:
+    assert names("/d/T1.mgz", "/d/T1.nii.gz", "/d/T2.mgz") == ["T1_mgz", "T1_nii_gz", "T2"]
+    assert names("/s/bert/mri/T1.mgz", "/s/bert/mri/orig.mgz") == ["bert_T1_mgz", "bert_orig_mgz"]
+    assert names("/e/T1.mgz", "/d/T1.mgz", "/d/T1.nii") == ["T1", "T1_mgz", "T1_nii"]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(st.sampled_from(["a", "b", "mri", "sub-01"]), max_size=4),
+            st.sampled_from(["T1.mgz", "T1.nii.gz", "orig.mgz", "t1weighted.nii.gz", "sub-01_T1w.nii", "sub-01.nii"]),
+        ),
+        max_size=8,
+        unique_by=str,
+    )
+)
+def test_no_two_scans_ever_share_a_name_and_no_name_is_a_path(parts: list[tuple[list[str], str]]) -> None:
+    paths = [Path("/top", "data", *folders, name) for folders, name in parts]
+    named = name_scans(paths)
+    assert [scan.path for scan in named] == paths
+    assert len({scan.name.lower() for scan in named}) == len(paths)
+    assert not any(os.sep in scan.name for scan in named)
+    assert {(scan.path, scan.name) for scan in name_scans(paths[::-1])} == {(scan.path, scan.name) for scan in named}
