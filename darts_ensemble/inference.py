@@ -72,7 +72,7 @@ def brain_box(
     device: torch.device,
     precision: str = "fp32",
     every: int = 8,
-    margin: int = 16,
+    margin: int = 12,
 ) -> Box:
     """Return the box around what a view's network labels on every eighth slice, with a margin; `head` where it labels nothing.
 

@@ -62,7 +62,9 @@ def region_agreement(ids: npt.NDArray[Any], agreement: npt.NDArray[np.float32]) 
 
 
 def quality_flags(volumes: pd.DataFrame, ids: npt.NDArray[Any], agreement: float | None) -> list[str]:
-    """Return what deserves a look: missing regions, unlike sides, a brain of unlikely size or cut by the scan, views that disagree.
+    """Return what deserves a look.
+
+    Missing regions, unlike sides, a brain of unlikely size or at the border of the scan, views that disagree.
 
     Parameters
     ----------
