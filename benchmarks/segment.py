@@ -1,6 +1,6 @@
 """Time and peak memory of one scan through the bundled ensemble, each run in a process of its own.
 
-    python benchmarks/segment.py SCAN [--threads 2] [--runs 3]
+python benchmarks/segment.py SCAN [--threads 2] [--runs 3]
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from darts_ensemble.errors import ScanError
+from darts_ensemble.errors import ScanError, UsageError
 from darts_ensemble.labels import REGIONS
 
 __all__ = [
@@ -55,7 +55,13 @@ class Targets:
 
 
 def target_paths(out: Path, name: str, form: str) -> Targets:
-    """Return where the results of the scan `name` go below `out` in a format of :data:`FORMATS`."""
+    """Return where the results of the scan `name` go below `out` in a format of :data:`FORMATS`.
+
+    Raises
+    ------
+    UsageError
+        If nothing of the name can stand in a BIDS subject's.
+    """
     if form == "freesurfer":
         mri, stats = out / name / "mri", out / name / "stats"
         return Targets(
@@ -69,6 +75,8 @@ def target_paths(out: Path, name: str, form: str) -> Targets:
         )
     if form == "bids":
         stem = name if _BIDS_NAME.fullmatch(name) else f"sub-{re.sub('[^A-Za-z0-9]', '', name)}"
+        if stem == "sub-":
+            raise UsageError(f"{name}: no letter or digit that BIDS allows in a subject; expected another name or --format")
         entities = dict(part.split("-", 1) for part in stem.split("_"))
         folder = out / f"sub-{entities['sub']}" / (f"ses-{entities['ses']}" if "ses" in entities else "") / "anat"
         start = f"{stem}_seg-darts"

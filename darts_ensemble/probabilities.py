@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
 from darts_ensemble.conform import Conformed
-from darts_ensemble.errors import ScanError, UsageError
+from darts_ensemble.errors import UsageError
 from darts_ensemble.labels import BACKGROUND_CLASS, N_CLASSES, REGION_BY_ID, REGIONS, classes_to_ids
 from darts_ensemble.native import probabilities_to_native
 from darts_ensemble.outputs import write_json
+from darts_ensemble.scan import write_series
 
 __all__ = ["PROBABILITY_TYPES", "Wanted", "parse_wanted", "write_probabilities"]
 
@@ -79,13 +77,14 @@ def write_probabilities(
     path : Path
         `....nii.gz`.
     """
-    affine = conformed.scan.affine
     shape = conformed.scan.data.shape
+    dtype = PROBABILITY_TYPES[kind]
+    slope = 1.0 if dtype is np.float32 else 1 / np.iinfo(dtype).max
     if not wanted.top:
-        stored = np.empty((*shape, len(wanted.classes)), dtype=PROBABILITY_TYPES[kind], order="F")
-        for number, one in enumerate(wanted.classes):
-            stored[..., number] = _encode(probabilities_to_native(probabilities, origin, conformed, [one])[..., 0], kind)
-        _save(stored, affine, kind, path)
+        native = (
+            _encode(probabilities_to_native(probabilities, origin, conformed, [one])[..., 0], dtype) for one in wanted.classes
+        )
+        write_series(native, len(wanted.classes), conformed.scan, path, dtype=dtype, slope=slope)
         names = [REGIONS[one].name if one < BACKGROUND_CLASS else "Background" for one in wanted.classes]
         _describe(path, {"LabelMap": names, "FreeSurferIds": classes_to_ids(wanted.classes).tolist()})
         return [path]
@@ -102,33 +101,18 @@ def write_probabilities(
             best[higher, rank], who[higher] = who[higher], best[higher, rank]
     stem = path.name.removesuffix(".nii.gz").removesuffix("_probseg")
     ids_path, value_path = (path.with_name(f"{stem}_top-{what}.nii.gz") for what in ("ids", "probabilities"))
-    _save(classes_to_ids(best), affine, "int16", ids_path)
-    _save(_encode(value, kind), affine, kind, value_path)
+    ranks = range(wanted.top)
+    write_series((classes_to_ids(best[..., rank]) for rank in ranks), wanted.top, conformed.scan, ids_path, dtype=np.int16)
+    stored = (_encode(value[..., rank], dtype) for rank in ranks)
+    write_series(stored, wanted.top, conformed.scan, value_path, dtype=dtype, slope=slope)
     _describe(value_path, {"Ids": ids_path.name, "Order": "most probable first"})
     return [ids_path, value_path]
 
 
-def _encode(values: npt.NDArray[np.float32], kind: str) -> npt.NDArray[Any]:
-    dtype = PROBABILITY_TYPES[kind]
+def _encode(values: npt.NDArray[np.float32], dtype: Any) -> npt.NDArray[Any]:
     if dtype is np.float32:
         return values
     return np.rint(np.clip(values, 0, 1) * np.iinfo(dtype).max).astype(dtype)
-
-
-def _save(stored: npt.NDArray[Any], affine: npt.NDArray[np.float64], kind: str, path: Path) -> None:
-    image = nib.Nifti1Image(stored, affine)
-    temporary = path.with_name(f".{path.name}.tmp.nii.gz")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if kind in ("uint8", "uint16"):
-            image.header.set_slope_inter(1 / np.iinfo(stored.dtype).max, 0)
-        nib.save(image, temporary)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise ScanError(f"{path}: {error.strerror}; expected a folder with room to write") from None
-    finally:
-        with suppress(OSError):  # there is nothing to remove where the folder itself could not be made
-            temporary.unlink()
 
 
 def _describe(path: Path, content: dict[str, Any]) -> None:

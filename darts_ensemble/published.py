@@ -17,11 +17,10 @@ Thin over :class:`darts_ensemble.segmenter.Segmenter`. Arguments are named as in
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import pickle
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,7 @@ from darts_ensemble.errors import CheckpointError, DartsError, ScanError, UsageE
 from darts_ensemble.inputs import name_scans
 from darts_ensemble.labels import N_CLASSES, REGIONS
 from darts_ensemble.native import probabilities_to_native
-from darts_ensemble.scan import Scan, write_label_map
+from darts_ensemble.scan import write_label_map, write_series
 from darts_ensemble.segmenter import Segmentation as Result
 from darts_ensemble.segmenter import Segmenter
 
@@ -167,7 +166,7 @@ def save_prediction(result: Result, folder: Path, name: str, *, mgz: bool, proba
     except OSError as error:
         raise ScanError(f"{folder}: {error.strerror}; expected a folder to write to") from None
     if probabilities:
-        _write_probabilities(_native_classes(result), result.scan, folder / f"{name}_prob.nii.gz")
+        write_series(_native_classes(result), N_CLASSES, result.scan, folder / f"{name}_prob.nii.gz")
     path = folder / f"{name}_seg{'.mgz' if mgz else '.nii.gz'}"
     write_label_map(result.ids, result.scan, path)
     return path
@@ -227,26 +226,3 @@ def _all_probabilities(result: Result) -> npt.NDArray[np.float16]:
     for number, one in enumerate(_native_classes(result)):
         whole[..., number] = one
     return whole
-
-
-def _write_probabilities(classes: Iterable[npt.NDArray[np.float32]], scan: Scan, path: Path) -> None:
-    """Write one class after the other into a 4-D float32 NIfTI file: a whole 256^3 volume of 103 would take 6.9 GB."""
-    source = scan.image.header.copy() if isinstance(scan.image, nib.Nifti1Image) else None
-    shape = (*scan.data.shape, N_CLASSES)
-    image = nib.Nifti1Image(np.broadcast_to(np.float32(0), shape), scan.affine, source)
-    image.set_data_dtype(np.float32)
-    image.header.set_slope_inter(1, 0)
-    image.header["cal_max"] = image.header["cal_min"] = 0
-    image.header["magic"], image.header["vox_offset"] = b"n+1", 352
-    header = image.header.as_byteswapped("<").binaryblock + bytes(4)  # no extensions
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with gzip.open(temporary, "wb", compresslevel=1) as file:
-            file.write(header)
-            for one in classes:
-                file.write(one.astype("<f4", copy=False).tobytes(order="F"))
-        os.replace(temporary, path)
-    except OSError as error:
-        raise ScanError(f"{path}: {error.strerror}; expected a folder with room to write") from None
-    finally:
-        temporary.unlink(missing_ok=True)

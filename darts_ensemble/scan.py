@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,7 @@ __all__ = [
     "read_scan",
     "without_extension",
     "write_label_map",
+    "write_series",
     "write_volume",
 ]
 
@@ -169,6 +172,51 @@ def write_label_map(ids: npt.NDArray[Any], scan: Scan, path: Path) -> None:
 def write_volume(data: npt.NDArray[Any], scan: Scan, path: Path) -> None:
     """Write a float32 volume, 3-D or 4-D, on a scan's grid."""
     _write(np.asarray(data, dtype=np.float32), scan, path)
+
+
+def write_series(
+    volumes: Iterable[npt.NDArray[Any]], count: int, scan: Scan, path: Path, *, dtype: Any = np.float32, slope: float = 1.0
+) -> None:
+    """Write volumes one after the other as one 4-D `.nii.gz` on a scan's grid; only one is in memory at a time.
+
+    Parameters
+    ----------
+    volumes : iterable of (x, y, z) ndarrays
+        As stored, of type `dtype`.
+    count : int
+        How many there are.
+    scan : Scan
+    path : Path
+    dtype : numpy type
+    slope : float
+        What a reader multiplies the stored values by.
+
+    Raises
+    ------
+    ScanError
+        If the file can't be written.
+    """
+    source = scan.image.header.copy() if isinstance(scan.image, nib.Nifti1Image) else None
+    empty = np.broadcast_to(np.zeros((), dtype=dtype), (*scan.data.shape, count))
+    image = nib.Nifti1Image(empty, scan.affine, source)
+    image.set_data_dtype(dtype)
+    image.header.set_slope_inter(slope, 0)
+    image.header["cal_max"] = image.header["cal_min"] = 0
+    image.header["magic"], image.header["vox_offset"] = b"n+1", 352
+    little = image.header.as_byteswapped("<")
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with gzip.open(temporary, "wb", compresslevel=1) as file:
+            file.write(little.binaryblock + bytes(4))  # no extensions
+            for volume in volumes:
+                file.write(volume.astype(np.dtype(dtype).newbyteorder("<"), copy=False).tobytes(order="F"))
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ScanError(f"{path}: {error.strerror}; expected a folder with room to write") from None
+    finally:
+        with suppress(OSError):  # there is nothing to remove where the folder itself could not be made
+            temporary.unlink()
 
 
 def _write(data: npt.NDArray[Any], scan: Scan, path: Path) -> None:

@@ -14,7 +14,7 @@ import pandas as pd
 from darts_ensemble.checkpoints import Ensemble, load_ensemble, voxel_checksum
 from darts_ensemble.cleaning import remove_islands
 from darts_ensemble.conform import Conformed, conform
-from darts_ensemble.errors import UsageError
+from darts_ensemble.errors import CheckpointError, UsageError
 from darts_ensemble.fusion import FUSIONS, Fused, fuse_views
 from darts_ensemble.inference import Box, brain_box, choose_device, head_box, predict_view
 from darts_ensemble.inputs import name_scans
@@ -25,7 +25,7 @@ from darts_ensemble.outputs import freesurfer_stats, target_paths, write_json, w
 from darts_ensemble.probabilities import parse_wanted, write_probabilities
 from darts_ensemble.scan import Scan, read_scan, write_label_map, write_volume
 from darts_ensemble.views import VIEWS, SagittalPooling
-from darts_ensemble.volumetry import quality_flags, region_agreement, region_volumes
+from darts_ensemble.volumetry import quality_flags, region_agreement, region_volumes, unusual_volumes
 
 __all__ = ["Segmentation", "Segmenter"]
 
@@ -83,7 +83,7 @@ class Segmentation:
         """Return the same with small islands removed, volumes and flags taken anew."""
         ids = remove_islands(self.ids)
         volumes = region_volumes(ids, self.scan.affine)
-        return replace(self, ids=ids, volumes=volumes, flags=quality_flags(volumes, ids, self.mean_agreement))
+        return replace(self, ids=ids, volumes=volumes, flags=_flags(volumes, ids, self.mean_agreement))
 
     def save(
         self,
@@ -174,7 +174,9 @@ class Segmenter:
     Raises
     ------
     UsageError
-        If the device isn't there or the ensemble lacks a view asked for.
+        If the device isn't there, or no view used has a weight.
+    CheckpointError
+        If the ensemble lacks a view asked for.
     """
 
     def __init__(
@@ -198,7 +200,7 @@ class Segmenter:
         self.views = tuple(view for view in VIEWS if view in (views or self.ensemble.networks))
         lacking = [view for view in self.views if view not in self.ensemble.networks]
         if lacking or not self.views:
-            raise UsageError(
+            raise CheckpointError(
                 f"weights {self.ensemble.name}: no {', '.join(lacking) or 'known'} network; "
                 f"expected some of {', '.join(self.ensemble.networks)}"
             )
@@ -253,7 +255,7 @@ class Segmenter:
             per_view_ids={view: classes_to_ids(classes_to_native(one, origin, conformed)) for view, one in classes.items()}
             if keep_views
             else {},
-            flags=quality_flags(volumes, ids, mean_agreement),
+            flags=_flags(volumes, ids, mean_agreement),
             seen_in_training=self.has_seen(scan),
             conformed=conformed,
             origin=origin,
@@ -285,6 +287,10 @@ class Segmenter:
         return any(
             subject["sha256"] == checksum for view in self.views for subject in self.ensemble.networks[view].training_subjects
         )
+
+
+def _flags(volumes: pd.DataFrame, ids: npt.NDArray[Any], agreement: float | None) -> list[str]:
+    return quality_flags(volumes, ids, agreement) + unusual_volumes(volumes)
 
 
 def _reaches_inner_face(classes: npt.NDArray[np.uint8], box: Box, head: Box) -> bool:

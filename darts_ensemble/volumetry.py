@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -10,7 +13,7 @@ import pandas as pd
 
 from darts_ensemble.labels import REGIONS
 
-__all__ = ["quality_flags", "region_agreement", "region_volumes"]
+__all__ = ["quality_flags", "region_agreement", "region_volumes", "unusual_volumes"]
 
 #: Below this mean agreement of the views over the brain a segmentation deserves a look.
 LOW_AGREEMENT = 0.7
@@ -59,6 +62,34 @@ def region_agreement(ids: npt.NDArray[Any], agreement: npt.NDArray[np.float32]) 
             "agreement": [round(float(total[one] / count[one]), 4) if count[one] else np.nan for one in numbers],
         }
     )
+
+
+@cache
+def _usual_volumes() -> dict[int, tuple[float, float]]:
+    """Half the smallest and one and a half times the largest volume, in mm^3, that `benchmarks/volume_ranges.py` measured."""
+    text = files("darts_ensemble").joinpath("volume_ranges.tsv").read_text(encoding="utf-8")
+    rows = csv.DictReader(text.splitlines(), delimiter="\t")
+    return {int(row["region_id"]): (float(row["low_mm3"]), float(row["high_mm3"])) for row in rows}
+
+
+def unusual_volumes(volumes: pd.DataFrame) -> list[str]:
+    """Return one flag that names the regions whose volume lies outside the usual range, or none.
+
+    The ranges are those of eight people's FreeSurfer maps, widened by half: wide enough that most brains raise no flag, and
+    not a norm. A region that is missing is not named here.
+
+    Parameters
+    ----------
+    volumes : DataFrame
+        Of :func:`region_volumes`.
+    """
+    usual = _usual_volumes()
+    named = []
+    for one, name, volume in zip(volumes["region_id"], volumes["region_name"], volumes["volume_mm3"], strict=True):
+        low, high = usual[int(one)]
+        if volume > 0 and not low <= volume <= high:
+            named.append(f"{name} {volume:.0f} mm3 ({low:.0f} to {high:.0f})")
+    return [f"volume outside the usual range: {', '.join(named)}"] if named else []
 
 
 def quality_flags(volumes: pd.DataFrame, ids: npt.NDArray[Any], agreement: float | None) -> list[str]:

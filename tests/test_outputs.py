@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from darts_ensemble.errors import ScanError
+from darts_ensemble.errors import ScanError, UsageError
 from darts_ensemble.labels import REGIONS
 from darts_ensemble.outputs import (
     FORMATS,
@@ -181,3 +181,8 @@ def test_a_file_in_place_of_the_folder_is_said_in_one_line(tmp_path: Path) -> No
 
 def test_names_in_tables_hold_no_blank_that_would_break_a_column() -> None:
     assert not any(re.search(r"\s", region.name) for region in REGIONS)
+
+
+def test_a_name_of_which_bids_allows_nothing_is_refused() -> None:
+    with pytest.raises(UsageError, match="頭"):
+        target_paths(Path("out"), "頭_", "bids")

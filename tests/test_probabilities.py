@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import json
 import os
 from pathlib import Path
@@ -112,11 +113,12 @@ def test_outside_the_box_background_is_certain_even_where_no_voxel_inside_is_bac
 
 
 def test_a_full_disk_leaves_nothing(case: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fill(image: Any, path: Path) -> None:
-        Path(path).write_bytes(b"half of a file")
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    class FullDisk(gzip.GzipFile):
+        def write(self, data: Any) -> int:
+            super().write(bytes(data)[:100])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(nib, "save", fill)
+    monkeypatch.setattr(gzip, "open", FullDisk)
     with pytest.raises(ScanError, match=r"a_probseg\.nii\.gz: .*; expected a folder with room to write"):
         write_probabilities(case[1], ORIGIN, case[0], Wanted((0,)), "uint8", tmp_path / "a_probseg.nii.gz")
     assert list(tmp_path.iterdir()) == []

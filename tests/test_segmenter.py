@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from darts_ensemble import Segmenter, load_ensemble
 from darts_ensemble.checkpoints import Ensemble, ViewNetwork, voxel_checksum
-from darts_ensemble.errors import UsageError
+from darts_ensemble.errors import CheckpointError, UsageError
 from darts_ensemble.labels import HOMOLOGUE_CLASS, KEPT_CHANNELS, N_CHANNELS, REGION_BY_ID, REGION_IDS, REGIONS
 from darts_ensemble.scan import Scan
 from darts_ensemble.views import VIEWS
@@ -203,7 +203,7 @@ def test_a_scan_that_was_trained_on_is_recognised_by_its_voxels_in_any_type() ->
 
 def test_asking_for_a_view_or_device_that_is_not_there_is_refused(tiny_weights: Path) -> None:
     ensemble = load_ensemble(tiny_weights / "axial.safetensors")
-    with pytest.raises(UsageError, match="coronal"):
+    with pytest.raises(CheckpointError, match="coronal"):
         Segmenter(ensemble, views=("coronal",))
     if not torch.cuda.is_available():
         with pytest.raises(UsageError, match="cuda"):

@@ -12,7 +12,7 @@ from nibabel.affines import voxel_sizes
 from scipy.spatial.transform import Rotation
 
 from darts_ensemble.labels import REGION_BY_ID, REGION_IDS, REGIONS
-from darts_ensemble.volumetry import quality_flags, region_agreement, region_volumes
+from darts_ensemble.volumetry import quality_flags, region_agreement, region_volumes, unusual_volumes
 
 CENTIMETRES = np.diag([10.0, 10.0, 10.0, 1.0])
 
@@ -127,3 +127,20 @@ def test_a_real_brain_raises_no_flag(shared_data: Any) -> None:
     assert table["volume_mm3"].sum() == np.isin(ids, REGION_IDS).sum()
     assert quality_flags(table, ids, 0.9) == []
     assert {REGION_BY_ID[int(one)].name for one in table["region_id"]} == set(table["region_name"])
+
+
+def test_a_region_of_unusual_volume_is_named_with_its_range(shared_data: Any) -> None:
+    image: Any = nib.load(shared_data / "subjects/sub-07/mri/aparc.DKTatlas+aseg.mgz")
+    ids = np.asarray(image.dataobj).copy()
+    assert unusual_volumes(region_volumes(ids, image.affine)) == []
+    ids[ids == 17] = np.where(np.arange(np.count_nonzero(ids == 17)) % 4 == 0, 17, 0)
+    (flag,) = unusual_volumes(region_volumes(ids, image.affine))
+    assert flag.startswith("volume outside the usual range: Left-Hippocampus ")
+    assert "," not in flag
+
+
+def test_every_region_has_a_range_and_a_missing_one_is_left_to_the_other_flag() -> None:
+    everything = region_volumes(np.repeat(REGION_IDS, 1000)[None, None], np.diag([100.0, 100, 100, 1]))
+    (flag,) = unusual_volumes(everything)
+    assert all(region.name in flag for region in REGIONS)
+    assert unusual_volumes(region_volumes(np.zeros((2, 2, 2), dtype=np.int16), np.eye(4))) == []
