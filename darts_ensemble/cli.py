@@ -111,8 +111,6 @@ def segment(
         if save_agreement and len(segmenter.views) < 2:
             raise UsageError("--save-agreement: one view has nothing to agree with; expected two or three views")
         say(f"weights {segmenter.ensemble.name}: {', '.join(segmenter.views)} on {segmenter.device}, {segmenter.precision}")
-        if segmenter.views == ("sagittal",) and sagittal_pooling != "none":
-            say("sagittal network alone: left and right come from the estimated mid-sagittal plane")
         write_colour_tables(out)
         if form == "bids":
             write_bids_description(out, _version())

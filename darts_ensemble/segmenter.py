@@ -29,6 +29,8 @@ from darts_ensemble.volumetry import quality_flags, region_agreement, region_vol
 
 __all__ = ["Segmentation", "Segmenter"]
 
+#: Flag of what a sagittal network alone labelled.
+SIDES_ESTIMATED = "left and right from the estimated mid-sagittal plane"
 #: Labelled voxels on a face of the brain's box that are still taken for a speck and not for brain cut off.
 LARGEST_SPECK = 20
 
@@ -82,8 +84,9 @@ class Segmentation:
     def cleaned(self) -> Segmentation:
         """Return the same with small islands removed, volumes and flags taken anew."""
         ids = remove_islands(self.ids)
+        kept = [flag for flag in self.flags if flag == SIDES_ESTIMATED]
         volumes = region_volumes(ids, self.scan.affine)
-        return replace(self, ids=ids, volumes=volumes, flags=_flags(volumes, ids, self.mean_agreement))
+        return replace(self, ids=ids, volumes=volumes, flags=_flags(volumes, ids, self.mean_agreement) + kept)
 
     def save(
         self,
@@ -207,6 +210,11 @@ class Segmenter:
         if weights is not None and sum(weights.get(view, 0) for view in self.views) <= 0:
             raise UsageError(f"view weights {weights}: none above 0 for {', '.join(self.views)}")
 
+    @property
+    def _sides_estimated(self) -> bool:
+        """Whether sides come from the mid-sagittal plane: no view in use tells them."""
+        return self.views == ("sagittal",) and self.pooling != "none"
+
     def segment(self, scan: str | Path | Scan, *, keep_views: bool = False, keep_probabilities: bool = False) -> Segmentation:
         """Segment one scan.
 
@@ -232,9 +240,9 @@ class Segmenter:
         if "sagittal" in classes and self.pooling != "none":
             plane = midsagittal_plane(classes["sagittal"])
             classes["sagittal"] = sides_from_plane(classes["sagittal"], plane)
-            if self.views == ("sagittal",):
+            if self._sides_estimated:
                 move_to_sides(fused.probabilities, plane)
-        best = fused.probabilities.argmax(axis=-1).astype(np.uint8) if self.views == ("sagittal",) else fused.classes
+        best = fused.probabilities.argmax(axis=-1).astype(np.uint8) if self._sides_estimated else fused.classes
         native = labels_to_native(fused.probabilities, best, origin, conformed)
         ids = classes_to_ids(native)
         agreement, mean_agreement = None, None
@@ -255,7 +263,7 @@ class Segmenter:
             per_view_ids={view: classes_to_ids(classes_to_native(one, origin, conformed)) for view, one in classes.items()}
             if keep_views
             else {},
-            flags=_flags(volumes, ids, mean_agreement),
+            flags=_flags(volumes, ids, mean_agreement) + ([SIDES_ESTIMATED] if self._sides_estimated else []),
             seen_in_training=self.has_seen(scan),
             conformed=conformed,
             origin=origin,

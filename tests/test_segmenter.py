@@ -19,9 +19,14 @@ from darts_ensemble import Segmenter, load_ensemble
 from darts_ensemble.checkpoints import Ensemble, ViewNetwork, voxel_checksum
 from darts_ensemble.errors import CheckpointError, UsageError
 from darts_ensemble.labels import HOMOLOGUE_CLASS, KEPT_CHANNELS, N_CHANNELS, REGION_BY_ID, REGION_IDS, REGIONS
-from darts_ensemble.scan import Scan
+from darts_ensemble.scan import Scan, read_scan
 from darts_ensemble.views import VIEWS
 
+ORIENTATIONS = [
+    np.array(list(zip(order, signs, strict=True)))
+    for order in itertools.permutations((0, 1, 2))
+    for signs in itertools.product((1, -1), repeat=3)
+]
 LIA = np.array([[-1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
 
 
@@ -105,14 +110,20 @@ def test_the_same_head_stored_in_any_orientation_gets_the_same_labels(tiny_weigh
     affine = affine_of(shape, np.eye(3))
     segmenter = Segmenter(tiny_weights)
     expected = segmenter.segment(scan_from(data, affine)).ids
-    every = [
-        np.array(list(zip(order, signs, strict=True)))
-        for order in itertools.permutations((0, 1, 2))
-        for signs in itertools.product((1, -1), repeat=3)
-    ]
-    for orientation in every if SOAK else every[5::12]:
+    for orientation in ORIENTATIONS if SOAK else ORIENTATIONS[5::12]:
         turned = np.ascontiguousarray(apply_orientation(data, orientation))
         ids = segmenter.segment(scan_from(turned, affine @ inv_ornt_aff(orientation, shape))).ids
+        np.testing.assert_array_equal(ids, apply_orientation(expected, orientation))
+
+
+def test_a_real_scan_stored_otherwise_gets_the_same_labels(shared_data: Path, tiny_weights: Path) -> None:
+    scan = read_scan(shared_data / "subjects" / "sub-07" / "mri" / "T1.mgz")
+    segmenter = Segmenter(tiny_weights, views=("axial",))
+    expected = segmenter.segment(scan).ids
+    for orientation in ORIENTATIONS if SOAK else ORIENTATIONS[29:30]:
+        turned = np.ascontiguousarray(apply_orientation(scan.data, orientation))
+        affine = scan.affine @ inv_ornt_aff(orientation, scan.data.shape)
+        ids = segmenter.segment(scan_from(turned, affine)).ids
         np.testing.assert_array_equal(ids, apply_orientation(expected, orientation))
 
 
@@ -181,6 +192,8 @@ def test_a_sagittal_network_alone_tells_left_from_right_by_the_plane() -> None:
     expected[27:][expected[27:] > 0] = 17
     assert np.mean(result.ids != expected) < 1e-3
     assert result.agreement is None
+    assert "left and right from the estimated mid-sagittal plane" in result.flags
+    assert "left and right from the estimated mid-sagittal plane" in result.cleaned().flags
 
 
 def test_batch_size_changes_no_label(tiny_weights: Path) -> None:
