@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from darts_ensemble.checkpoints import load_ensemble, load_view, save_view, view_of_name, voxel_checksum
-from darts_ensemble.errors import CheckpointError, UsageError
+from darts_ensemble.errors import CheckpointError
 from darts_ensemble.networks import DenseUNet, UNet
 from darts_ensemble.segmenter import Segmenter
 
@@ -223,7 +223,7 @@ def test_a_folder_with_one_file_a_view_is_an_ensemble(tmp_path: Path, state: dic
 
 def test_a_view_that_an_ensemble_lacks_is_named(tmp_path: Path, state: dict[str, torch.Tensor]) -> None:
     torch.save(state, tmp_path / RELEASED)
-    with pytest.raises(UsageError, match="no axial network; expected some of coronal"):
+    with pytest.raises(CheckpointError, match="no axial network; expected some of coronal"):
         Segmenter(tmp_path / RELEASED, views=("coronal", "axial"), device="cpu")
 
 
