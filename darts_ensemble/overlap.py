@@ -1,4 +1,4 @@
-"""Joint histogram of two label maps, and the Dice of every region from it: the only implementation."""
+"""Joint histogram of two label maps, and the overlap of every region from it: the only implementation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from darts_ensemble.labels import BACKGROUND_CLASS
 
-__all__ = ["dice_of_regions", "joint_histogram", "merge_labels"]
+__all__ = ["dice_of_regions", "joint_histogram", "label_places", "merge_labels", "overlap_of_regions"]
 
 Counts = npt.NDArray[np.int64]
 
@@ -53,7 +53,7 @@ def joint_histogram(
     one, two = one.reshape(-1), two.reshape(-1)
     foreground = np.flatnonzero((one != background) | (two != background))
     n = len(labels) + 1
-    pairs = _places(one[foreground], labels) * n + _places(two[foreground], labels)
+    pairs = label_places(one[foreground], labels) * n + label_places(two[foreground], labels)
     counts = np.bincount(pairs, minlength=n * n).reshape(n, n).astype(np.int64)
     counts[-1, -1] += one.size - foreground.size
     return counts
@@ -76,9 +76,48 @@ def dice_of_regions(joint: Counts) -> npt.NDArray[np.float64]:
     ----------
     Dice LR, Measures of the amount of ecologic association between species, Ecology 26 (1945).
     """
-    both = 2.0 * np.diagonal(joint)[:-1]
-    sizes = (joint.sum(axis=1) + joint.sum(axis=0))[:-1]
-    return np.divide(both, sizes, out=np.full(len(sizes), np.nan), where=sizes > 0)
+    return overlap_of_regions(joint)["dice"]
+
+
+def overlap_of_regions(joint: Counts) -> dict[str, npt.NDArray[np.float64]]:
+    """Return how well each region's voxels agree, by five measures.
+
+    Parameters
+    ----------
+    joint : (K + 1, K + 1) ndarray
+        Of :func:`joint_histogram`.
+
+    Returns
+    -------
+    dict of str to (K,) ndarray of float64
+        `dice`, `jaccard`, `sensitivity`, `precision`, `volume_similarity`, each 0 to 1. All are 0 for a region that only one
+        map has, so that a miss never leaves a mean, and NaN for one that neither has.
+
+    Notes
+    -----
+    With A the region in the reference and B in the prediction: Dice `2 |A and B| / (|A| + |B|)`, Jaccard
+    `|A and B| / |A or B|`, sensitivity (recall) `|A and B| / |A|`, precision `|A and B| / |B|`, volume similarity
+    `1 - ||A| - |B|| / (|A| + |B|)`, which knows nothing of place.
+
+    References
+    ----------
+    Taha AA, Hanbury A, Metrics for evaluating 3D medical image segmentation, BMC Medical Imaging 15:29 (2015).
+    """
+    both = np.diagonal(joint)[:-1].astype(np.float64)
+    one, two = joint.sum(axis=1)[:-1], joint.sum(axis=0)[:-1]
+    somewhere = one + two > 0
+
+    def share(part: npt.NDArray[np.float64], whole: Counts) -> npt.NDArray[np.float64]:
+        # `part` is 0 wherever `whole` is: the larger divisor makes that 0 / 1.
+        return np.where(somewhere, part / np.maximum(whole, 1), np.nan)
+
+    return {
+        "dice": share(2 * both, one + two),
+        "jaccard": share(both, one + two - np.diagonal(joint)[:-1]),
+        "sensitivity": share(both, one),
+        "precision": share(both, two),
+        "volume_similarity": share(2.0 * np.minimum(one, two), one + two),
+    }
 
 
 def merge_labels(joint: Counts, into: npt.ArrayLike) -> Counts:
@@ -101,8 +140,8 @@ def merge_labels(joint: Counts, into: npt.ArrayLike) -> Counts:
     return merged
 
 
-def _places(values: npt.NDArray[Any], labels: Sequence[int]) -> npt.NDArray[np.intp]:
-    """Place of each value in `labels`; len(labels) for values that are not there."""
+def label_places(values: npt.NDArray[Any], labels: Sequence[int]) -> npt.NDArray[np.intp]:
+    """Return the place of each value in `labels`, and len(labels) for values that are not there; shape of `values`."""
     largest = max(labels, default=0)
     table = np.full(largest + 2, len(labels), dtype=np.intp)
     table[np.asarray(labels, dtype=np.intp)] = np.arange(len(labels))

@@ -1,1 +1,1 @@
-"""What do experts think of a label map: ratings read and checked, the published table and its tests, agreement, ordinal model."""
+"""What do experts think of a label map: ratings read and checked, the published table, agreement, ordinal model."""

@@ -224,9 +224,7 @@ def read_ratings(
 ) -> pd.DataFrame:
     """Read and check a long ratings table: :func:`read_text_table`, then :func:`check_ratings`."""
     table = read_text_table(path)
-    return check_ratings(
-        table, scale, regions=regions, methods=methods, least_methods=least_methods, source=str(path)
-    )
+    return check_ratings(table, scale, regions=regions, methods=methods, least_methods=least_methods, source=str(path))
 
 
 def who_rated_what(ratings: pd.DataFrame) -> pd.DataFrame:
@@ -243,8 +241,9 @@ def who_rated_what(ratings: pd.DataFrame) -> pd.DataFrame:
         One row a region, side and method; one int column a reader; `complete`, whether all readers rated all the cases.
     """
     n_cases = ratings["case"].nunique()
-    counts = ratings.groupby([*DESIGN, "reader"], sort=False)["case"].nunique().unstack("reader", fill_value=0)
-    counts = counts.astype(int)
+    counts = ratings.pivot_table(
+        index=list(DESIGN), columns="reader", values="case", aggfunc="nunique", fill_value=0, sort=False
+    ).astype(int)
     counts["complete"] = (counts == n_cases).all(axis=1)
     counts.columns.name = None
     return counts.reset_index()
@@ -293,7 +292,9 @@ def _duplicates(table: pd.DataFrame) -> list[Problem]:
     for row, cells in enumerate(key.itertuples(index=False, name=None), start=2):
         if cells in first:
             found = f"the rating of row {first[cells]} again"
-            problems.append(Problem(row, "reader to method", found, "one row a rating, or a column repeat that tells them apart"))
+            problems.append(
+                Problem(row, "reader to method", found, "one row a rating, or a column repeat that tells them apart")
+            )
         else:
             first[cells] = row
     return problems

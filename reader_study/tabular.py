@@ -45,7 +45,7 @@ def read_text_table(path: Path, error: type[Exception] = RatingsError) -> pd.Dat
         elif kind == ".parquet":
             table = pd.read_parquet(path)
         elif kind == ".xlsx":
-            table = pd.read_excel(path, dtype=str, keep_default_na=False)
+            table = pd.read_excel(path, dtype=str, keep_default_na=False, engine="openpyxl")
         else:
             raise error(f"{path}: a {kind or 'nameless'} file, but a .csv, .tsv, .parquet or .xlsx table was expected")
     except ImportError as missing:

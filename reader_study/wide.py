@@ -69,7 +69,9 @@ def long_from_wide(
     given = {*kept, *fields, *(constants or {})}
     lacking = [column for column in COLUMNS if column not in given and column != "rating"]
     if lacking:
-        raise RatingsError(f"{source}: nothing gives {', '.join(lacking)}; name it in the headers, the columns or the constants")
+        raise RatingsError(
+            f"{source}: nothing gives {', '.join(lacking)}; name it in the headers, the columns or the constants"
+        )
     problems = _wrong_cells(table, list(matches), scale)
     if problems:
         more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""

@@ -1,4 +1,4 @@
-"""Dice of all regions: by hand, against MONAI, and as properties; a region that is nowhere has none."""
+"""Overlap of all regions: by hand, against MONAI and SimpleITK, and as properties; a region that is nowhere has none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from monai.metrics import compute_dice
 
-from darts_ensemble.overlap import dice_of_regions, joint_histogram, merge_labels
+from darts_ensemble.overlap import dice_of_regions, joint_histogram, merge_labels, overlap_of_regions
 
 LABELS = (3, 17, 2035)
 MAPS = hnp.arrays(np.int32, (4, 3, 5), elements=st.sampled_from([0, 3, 17, 2035, 77, -1, 99999]))
@@ -25,6 +25,55 @@ def test_dice_by_hand() -> None:
     prediction = np.array([[3, 3, 0, 3], [17, 3, 0, 17]])
     # region 3: 2 * 2 / (3 + 4); region 17: 2 * 1 / (2 + 2)
     np.testing.assert_allclose(dice(reference, prediction), [4 / 7, 1 / 2, np.nan])
+
+
+def test_the_other_measures_by_hand() -> None:
+    # Region 3: 4 voxels in the reference, 2 in the prediction, 1 in both; region 17: missed; region 2035: in neither.
+    reference = np.array([3, 3, 3, 3, 0, 17])
+    prediction = np.array([3, 0, 0, 0, 3, 0])
+    measures = overlap_of_regions(joint_histogram(reference, prediction, labels=LABELS, background=0))
+    expected = {"dice": 2 / 6, "jaccard": 1 / 5, "sensitivity": 1 / 4, "precision": 1 / 2, "volume_similarity": 1 - 2 / 6}
+    assert set(measures) == set(expected)
+    for name, value in expected.items():
+        np.testing.assert_allclose(measures[name], [value, 0, np.nan], err_msg=name)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_miss_and_an_invention_are_zero_in_every_measure(swapped: bool) -> None:
+    maps = [np.array([3, 0]), np.array([0, 0])]
+    measures = overlap_of_regions(joint_histogram(*maps[:: -1 if swapped else 1], labels=LABELS, background=0))
+    assert {name: float(values[0]) for name, values in measures.items()} == dict.fromkeys(measures, 0.0)
+
+
+def test_simpleitk_gives_the_same_numbers() -> None:
+    i, j, k = np.indices((18, 16, 14))
+    maps = []
+    for shift in (0, 1):
+        volume = np.zeros(i.shape, dtype=np.int32)
+        volume[(i - 8) ** 2 / 30 + (j - 7) ** 2 / 20 + (k - 6 - shift) ** 2 / 9 < 1] = 3
+        volume[(i - 8) ** 2 + (j - 7 - shift) ** 2 + (k - 6) ** 2 < 5 + 3 * shift] = 17
+        volume[: 3 + shift, :4, 9:] = 2035
+        maps.append(volume)
+    measures = overlap_of_regions(joint_histogram(*maps, labels=LABELS, background=0))
+    # SimpleITK 2.5.7, source the prediction and target the reference: Dice, Jaccard, 1 - false negative error, 1 - false
+    # discovery rate, 1 - |volume similarity| / 2, its volume similarity being 2 (|B| - |A|) / (|A| + |B|).
+    stored = [
+        (0.609037328, 0.437853107, 0.565693431, 0.659574468, 1 - 0.153241650 / 2),
+        (0.561403509, 0.390243902, 0.969696970, 0.395061728, 1 - 0.842105263 / 2),
+        (0.857142857, 0.75, 1.0, 0.75, 1 - 0.285714286 / 2),
+    ]
+    np.testing.assert_allclose(np.transpose(list(measures.values())), stored, rtol=0, atol=1e-8)
+
+
+@settings(max_examples=40, deadline=None)
+@given(MAPS, MAPS)
+def test_measures_that_follow_from_each_other_do(one: np.ndarray, two: np.ndarray) -> None:
+    forth = overlap_of_regions(joint_histogram(one, two, labels=LABELS, background=0))
+    back = overlap_of_regions(joint_histogram(two, one, labels=LABELS, background=0))
+    np.testing.assert_allclose(forth["jaccard"], forth["dice"] / (2 - forth["dice"]))
+    np.testing.assert_array_equal(forth["sensitivity"], back["precision"])
+    for values in forth.values():
+        assert np.all(np.isnan(values) | ((values >= 0) & (values <= 1)))
 
 
 def test_a_region_in_neither_map_has_no_dice_and_one_in_a_single_map_has_none_in_common() -> None:
