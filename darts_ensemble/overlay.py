@@ -47,7 +47,7 @@ def overlay_figure(scan: npt.NDArray[Any], ids: npt.NDArray[Any], affine: npt.ND
     for region in REGIONS:
         if region.id < len(colours):
             colours[region.id] = (*(channel / 255 for channel in region.rgb), 0.6)
-    brightest = float(np.percentile(grey[regions > 0], 99.5)) if len(inside) else float(grey.max())
+    brightest = 1.1 * float(np.percentile(grey[regions > 0], 99.5)) if len(inside) else float(grey.max())
     figure = Figure(figsize=(11, 7.4), facecolor="black", layout="constrained")
     axes = figure.subplots(2, 3)
     for column, (name, axis) in enumerate(_PLANES):
