@@ -175,7 +175,7 @@ def test_the_command_says_what_the_python_interface_says_and_that_sides_are_esti
     scan = save(tmp_path / "head.mgz")
     result = segment(scan, "-o", tmp_path / "out", "--views", "sagittal", "--clean", "--format", "mgz")
     assert result.exit_code == 0, result.stderr
-    assert "left and right come from the estimated mid-sagittal plane" in result.stdout
+    assert "left and right from the estimated mid-sagittal plane" in result.stdout
     ids = Segmenter(tiny_weights, device="cpu", views=("sagittal",)).segment(scan).ids
     np.testing.assert_array_equal(voxels(tmp_path / "out/head_dseg.mgz"), remove_islands(ids))
     assert tree(tmp_path / "out") == {
