@@ -18,6 +18,7 @@ from rich.table import Table
 
 from darts_ensemble.errors import CohortError, DartsError, UsageError
 from darts_ensemble.labels import REGIONS, Region
+from darts_ensemble.outputs import write_text
 from evaluation.cohort import WRONG_HEADERS, Cohort, choose_subjects, find_cohort, find_predictions
 from evaluation.evaluate import (
     SIDES_MERGED,
@@ -29,7 +30,6 @@ from evaluation.evaluate import (
     segment_cohort,
     subject_means,
     summarise,
-    write_text,
 )
 
 __all__ = ["choose_regions", "main"]

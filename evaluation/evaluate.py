@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import pandas as pd
 
 from darts_ensemble.errors import CohortError, DartsError
 from darts_ensemble.labels import REGION_BY_ID, REGIONS, Region
+from darts_ensemble.outputs import write_text
 from darts_ensemble.overlap import dice_of_regions, joint_histogram, merge_labels
 from darts_ensemble.scan import write_label_map
 from evaluation.cohort import Subject
@@ -23,7 +23,7 @@ from evaluation.protocol import compare, read_prediction, read_reference
 
 __all__ = [
     "COLUMNS", "SIDES_MERGED", "Failure", "Method", "Scores", "Segmented", "counted_rows", "never_emitted", "region_means",
-    "score_cohort", "segment_cohort", "subject_means", "summarise", "write_text",
+    "score_cohort", "segment_cohort", "subject_means", "summarise",
 ]  # fmt: skip
 
 COLUMNS = (
@@ -314,11 +314,3 @@ def region_means(table: pd.DataFrame, *, include_seen: bool = False) -> pd.DataF
     keys = ["method", "region_id", "region_name", "hemisphere", "group"]
     grouped = counted_rows(table, include_seen=include_seen).groupby(keys, sort=False)["dice"]
     return grouped.agg(mean_dice="mean", sd_dice="std", n_subjects="count").reset_index()
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file under a temporary name, then rename it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from darts_ensemble.outputs import write_text
 from reader_study.analysis import POOLED, PublishedTable
-from reader_study.tabular import write_text_file
 
 __all__ = ["csv_of", "latex_of", "markdown_of", "write_published_table"]
 
@@ -63,7 +63,7 @@ def write_published_table(table: PublishedTable, folder: Path) -> list[Path]:
         "published_tests.csv": table.tests.to_csv(index=False, lineterminator="\n"),
     }
     for name, text in texts.items():
-        write_text_file(folder / name, text)
+        write_text(folder / name, text)
     return [folder / name for name in texts]
 
 

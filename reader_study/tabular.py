@@ -1,15 +1,14 @@
-"""Tables on disk, as text: CSV, TSV, Parquet and Excel read without guessing types; text files written whole or not at all."""
+"""Tables on disk, as text: CSV, TSV, Parquet and Excel read without guessing types."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pandas as pd
 
 from reader_study.errors import RatingsError
 
-__all__ = ["read_text_table", "write_text_file"]
+__all__ = ["read_text_table"]
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
 
@@ -67,11 +66,3 @@ def as_text(cell: object) -> str:
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
     return str(cell).strip()
-
-
-def write_text_file(path: Path, text: str) -> None:
-    """Write a text file under a temporary name, then rename it, so that no half file is ever found."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)

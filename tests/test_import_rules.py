@@ -24,6 +24,9 @@ WITHOUT_TORCH = (
     "darts_ensemble.conform", "darts_ensemble.native", "darts_ensemble.cleaning", "darts_ensemble.inputs",
     "darts_ensemble.outputs", "darts_ensemble.probabilities", "darts_ensemble.cli", "darts_ensemble.training.cli",
     "evaluation.cohort", "evaluation.protocol", "evaluation.evaluate", "evaluation.figures", "evaluation.cli",
+    "evaluation.paired", "evaluation.overall", "evaluation.surface", "evaluation.agreement", "reader_study.ratings",
+    "reader_study.analysis", "reader_study.layout", "reader_study.ordinal_tables", "reader_study.reader_agreement",
+    "reader_study.consistency", "reader_study.published",
 )  # fmt: skip
 
 
