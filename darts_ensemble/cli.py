@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
+from rich.progress import Progress
 
 from darts_ensemble.errors import DartsError, ScanError, UsageError
 from darts_ensemble.inputs import NamedScan, find_scans, name_scans
@@ -86,7 +87,8 @@ def segment(
 
     Exit code: 0 all done, 1 some failed (the others are done), 2 wrong usage.
     """
-    say = (lambda text: None) if quiet or as_json else typer.echo
+    console = Console(quiet=quiet or as_json, soft_wrap=True, markup=False, highlight=False)
+    say = console.print
     try:
         found, failed = _find(scans)
         named = name_scans(found)
@@ -124,15 +126,20 @@ def segment(
     for row in failed:
         account.append(row)
         _errors.print(f"darts-segment: {row['error']}")
-    for number, (scan, target) in enumerate(zip(named, targets, strict=True), start=1):
-        row = _segment_one(segmenter, scan, target, out, saving, clean=clean, overwrite=overwrite, verbose=verbose)
-        account.append(row)
-        if row["status"] == "failed":
-            _errors.print(f"darts-segment: {row['error']}")
-        else:
-            notes = "".join(f"; {flag}" for flag in row.get("flags", []))
-            took = f" ({row['seconds']:.0f} s)" if "seconds" in row else ""
-            say(f"[{number}/{len(named)}] {scan.name}: {row['status']} {row['label_map']}{took}{notes}")
+    bar = Progress(console=console, transient=True, disable=console.quiet or not console.is_terminal)
+    with bar:
+        task = bar.add_task("", total=len(named))
+        for number, (scan, target) in enumerate(zip(named, targets, strict=True), start=1):
+            bar.update(task, description=scan.name)
+            row = _segment_one(segmenter, scan, target, out, saving, clean=clean, overwrite=overwrite, verbose=verbose)
+            account.append(row)
+            bar.advance(task)
+            if row["status"] == "failed":
+                _errors.print(f"darts-segment: {row['error']}")
+            else:
+                notes = "".join(f"; {flag}" for flag in row.get("flags", []))
+                took = f" ({row['seconds']:.0f} s)" if "seconds" in row else ""
+                say(f"[{number}/{len(named)}] {scan.name}: {row['status']} {row['label_map']}{took}{notes}")
     if as_json:
         typer.echo(json.dumps({"weights": segmenter.ensemble.name, "views": segmenter.views, "scans": account}, indent=1))
     if any(row["status"] == "failed" for row in account):
