@@ -126,7 +126,10 @@ def segment(
     for row in failed:
         account.append(row)
         _errors.print(f"darts-segment: {row['error']}")
-    bar = Progress(console=console, transient=True, disable=console.quiet or not console.is_terminal)
+    drawn = console.is_terminal and not console.quiet
+    bar = Progress(console=console, transient=True, disable=not drawn)
+    # On one terminal an error must pass through the bar's own console, else the two share a line.
+    errors = console if drawn and _errors.is_terminal else _errors
     with bar:
         task = bar.add_task("", total=len(named))
         for number, (scan, target) in enumerate(zip(named, targets, strict=True), start=1):
@@ -135,7 +138,7 @@ def segment(
             account.append(row)
             bar.advance(task)
             if row["status"] == "failed":
-                _errors.print(f"darts-segment: {row['error']}")
+                errors.print(f"darts-segment: {row['error']}")
             else:
                 notes = "".join(f"; {flag}" for flag in row.get("flags", []))
                 took = f" ({row['seconds']:.0f} s)" if "seconds" in row else ""
