@@ -179,7 +179,7 @@ class Segmenter:
     UsageError
         If the device isn't there, or no view used has a weight.
     CheckpointError
-        If the ensemble lacks a view asked for.
+        If the ensemble lacks a view asked for, or a network takes more than the slice itself.
     """
 
     def __init__(
@@ -207,6 +207,10 @@ class Segmenter:
                 f"weights {self.ensemble.name}: no {', '.join(lacking) or 'known'} network; "
                 f"expected some of {', '.join(self.ensemble.networks)}"
             )
+        thick = [view for view in self.views if self.ensemble.networks[view].in_channels != 1]
+        if thick:
+            channels = self.ensemble.networks[thick[0]].in_channels
+            raise CheckpointError(f"weights {self.ensemble.name}: {thick[0]} takes {channels} channels; expected one slice, 1")
         if weights is not None and sum(weights.get(view, 0) for view in self.views) <= 0:
             raise UsageError(f"view weights {weights}: none above 0 for {', '.join(self.views)}")
 
