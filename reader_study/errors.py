@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from darts_ensemble.errors import DartsError
 
-__all__ = ["RatingsError", "SummaryError"]
+__all__ = ["RatingsError", "StudyError", "SummaryError"]
 
 
 class RatingsError(DartsError):
     """A ratings table that can't be read, or breaks a rule of the study."""
+
+
+class StudyError(DartsError):
+    """A study that can't be planned, served or exported."""
 
 
 class SummaryError(DartsError):
