@@ -34,7 +34,7 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#0
 #: A second sign beside the colour, for prints without one.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
-RC: dict[str, Any] = {
+RC: dict[Any, Any] = {
     # Of matplotlib's own: a figure is the same on every machine.
     "font.family": ["DejaVu Sans"],
     "font.size": FONT_SIZE,
