@@ -255,9 +255,12 @@ def _transposed(columns: Ints, values: Floats, q: int) -> Floats:
 
 
 def _cross_product(columns: Ints, weight: Floats, q: int) -> Floats:
-    """Z'WZ, (q, q)."""
-    total = np.zeros(q * q)
-    for first in columns.T:
-        for second in columns.T:
-            total += np.bincount(first * q + second, weight, minlength=q * q)
-    return total.reshape(q, q)
+    """Z'WZ, (q, q): terms in order, so what is counted for two of them lies above the diagonal."""
+    above = np.zeros(q * q)
+    total = np.zeros(q)
+    for place, first in enumerate(columns.T):
+        total += np.bincount(first, weight, minlength=q)
+        for second in columns.T[place + 1 :]:
+            above += np.bincount(first * q + second, weight, minlength=q * q)
+    half = above.reshape(q, q)
+    return half + half.T + np.diag(total)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -83,23 +84,33 @@ def proportional_odds_test(
     *,
     fixed: Sequence[str] = ("method",),
     random: Sequence[str] = ("case", "reader"),
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Test that a factor shifts all thresholds alike: against a model with thresholds of its own for each level.
+
+    A level of rating that some level of the factor never got has no threshold there; it is merged with its rarer neighbour
+    first, in both models.
 
     Returns
     -------
     dict
-        As :func:`likelihood_ratio`, with (levels - 1) (K - 2) degrees of freedom. A small p speaks against proportional odds.
+        `statistic`, `df`, `p` as :func:`likelihood_ratio`, with (levels - 1) (K - 2) degrees of freedom for the K levels of
+        rating left; `merged`, which levels of rating were taken together, as ``1+2``, or "". A small p speaks against
+        proportional odds.
 
     Raises
     ------
     RatingsError
-        If a level of the factor lacks a level of rating, or there are only two levels of rating.
+        If fewer than three levels of rating are left: two have one threshold, and nothing to be proportional.
     """
-    proportional = fit_ordinal(ordinal_design(ratings, fixed=fixed, random=random))
+    table, merged = _merged_levels(ratings, factor)
+    left = table["rating"].nunique()
+    if left < 3:
+        joined = f" once {merged} are merged, which not every {factor} got" if merged else ""
+        raise RatingsError(f"model: {left} levels of rating{joined}; proportional odds take three to be tested")
+    proportional = fit_ordinal(ordinal_design(table, fixed=fixed, random=random))
     others = [name for name in fixed if name != factor]
-    own = fit_ordinal(ordinal_design(ratings, fixed=others, random=random, nominal=factor))
-    return likelihood_ratio(own, proportional)
+    own = fit_ordinal(ordinal_design(table, fixed=others, random=random, nominal=factor))
+    return {**likelihood_ratio(own, proportional), "merged": merged}
 
 
 def category_probabilities(fit: OrdinalFit, factor: str = "method") -> pd.DataFrame:
@@ -148,6 +159,22 @@ def variance_table(fit: OrdinalFit) -> pd.DataFrame:
     return pd.DataFrame(
         {"term": fit.design.term_names, "levels": sizes, "variance": variances, "sd": fit.sds, "share": variances / total}
     )
+
+
+def _merged_levels(ratings: pd.DataFrame, factor: str) -> tuple[pd.DataFrame, str]:
+    """Ratings with levels merged until every level of a factor got each, and the names of those that hold several."""
+    counts = pd.crosstab(ratings[factor], ratings["rating"])
+    groups, cells = [[level] for level in counts.columns], counts.to_numpy()
+    while len(groups) > 1 and (cells == 0).any():
+        empty = int(np.argmin(cells.min(axis=0)))
+        beside = [place for place in (empty - 1, empty + 1) if 0 <= place < len(groups)]
+        other = min(beside, key=lambda place: cells[:, place].sum())
+        first = min(empty, other)
+        groups[first : first + 2] = [groups[first] + groups[first + 1]]
+        cells = np.column_stack([cells[:, :first], cells[:, first] + cells[:, first + 1], cells[:, first + 2 :]])
+    lowest = {level: group[0] for group in groups for level in group}
+    names = ["+".join(f"{level:g}" for level in group) for group in groups if len(group) > 1]
+    return ratings.assign(rating=ratings["rating"].map(lowest)), ", ".join(names)
 
 
 def _levels(fit: OrdinalFit, factor: str) -> tuple[str, ...]:
