@@ -1,0 +1,84 @@
+"""Put images into an HTML file: SVG as it is, PNG no wider than a page needs, as data that no request fetches."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from darts_ensemble.errors import DartsError
+
+__all__ = ["LARGEST_SVG", "WIDEST", "EmbeddedImage", "embed_image", "lighter_of"]
+
+#: Pixels; twice the width of a report's column, so that a screen of double density shows every one.
+WIDEST = 1920
+#: Bytes; a vector drawing with more points than this is heavier than its own picture.
+LARGEST_SVG = 300_000
+_VIEW_BOX = re.compile(rb'viewBox="\s*[-\d.]+[\s,]+[-\d.]+[\s,]+([\d.]+)[\s,]+([\d.]+)\s*"')
+
+
+@dataclass(frozen=True)
+class EmbeddedImage:
+    """An image as a data URI, its width and height in pixels, and the bytes of the image; `vector` ones have no finest size."""
+
+    uri: str
+    width: int
+    height: int
+    n_bytes: int
+    vector: bool
+
+
+def lighter_of(path: Path) -> Path:
+    """Return the SVG beside a PNG (or the reverse) where that is the better one to embed.
+
+    Vector drawings stay sharp in print, but one with many points is heavier than its picture.
+    """
+    vector, picture = path.with_suffix(".svg"), path.with_suffix(".png")
+    if vector.is_file() and (vector.stat().st_size <= LARGEST_SVG or not picture.is_file()):
+        return vector
+    return picture if picture.is_file() else path
+
+
+def embed_image(path: Path, *, photograph: bool = False) -> EmbeddedImage:
+    """Return an image as a data URI.
+
+    Parameters
+    ----------
+    path : Path
+        SVG, PNG or anything else that Pillow reads. SVG is taken as it is. Others are made no wider than :data:`WIDEST` and
+        written as WebP.
+    photograph : bool
+        Whether the image is one of tissue rather than of lines: it is then compressed with loss.
+
+    Raises
+    ------
+    DartsError
+        If the file can't be read as an image.
+    """
+    try:
+        content = path.read_bytes()
+        if path.suffix == ".svg":
+            found = _VIEW_BOX.search(content[:4000])
+            if found is None:
+                raise DartsError(f"{path}: an SVG without a viewBox found; expected one; make the figure again")
+            return _embedded(content, "svg+xml", round(float(found[1])), round(float(found[2])))
+        with Image.open(io.BytesIO(content)) as opened:
+            picture = opened.convert("RGB" if photograph else "RGBA")
+    except UnidentifiedImageError:
+        raise DartsError(f"{path}: not an image that can be read; expected PNG or SVG; make the figure again") from None
+    except OSError as error:
+        raise DartsError(f"{path}: {error.strerror or error}; expected an image; make the figure again") from None
+    if picture.width > WIDEST:
+        picture = picture.resize((WIDEST, round(picture.height * WIDEST / picture.width)), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    picture.save(buffer, "WEBP", lossless=not photograph, quality=88 if photograph else 60, method=4)
+    return _embedded(buffer.getvalue(), "webp", picture.width, picture.height)
+
+
+def _embedded(content: bytes, form: str, width: int, height: int) -> EmbeddedImage:
+    uri = f"data:image/{form};base64,{base64.b64encode(content).decode('ascii')}"
+    return EmbeddedImage(uri, width, height, len(content), vector=form == "svg+xml")
