@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["CheckpointError", "CohortError", "DartsError", "ScanError", "UsageError"]
+__all__ = ["CheckpointError", "ClusterError", "CohortError", "DartsError", "ScanError", "UsageError"]
 
 
 class DartsError(Exception):
@@ -15,6 +15,10 @@ class ScanError(DartsError):
 
 class CheckpointError(DartsError):
     """A weights file that can't be read safely, or does not fit the network."""
+
+
+class ClusterError(DartsError):
+    """A cluster that doesn't answer, or that has lost the work given to it."""
 
 
 class CohortError(DartsError):

@@ -15,14 +15,18 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("darts_ensemble", "evaluation", "reader_study")
 #: The files of darts_ensemble from the ground up; each may import those before it.
 LAYERS = [
-    "errors", "labels", "overlap", "volumetry", "scan", "conform", "native", "views", "networks", "checkpoints", "inference",
-    "fusion", "midsagittal", "cleaning", "inputs", "outputs", "probabilities", "segmenter", "overlay", "published",
-    "perform_pred", "training.augment", "training.losses", "training.dataset", "training.fit", "training.cli", "demo", "cli",
+    "errors", "cluster", "labels", "overlap", "volumetry", "scan", "conform", "native", "views", "channels", "networks", "checkpoints", "inference",
+    "fusion", "midsagittal", "cleaning", "inputs", "outputs", "checksums", "download", "registry",
+    "orientation", "fusion_weights", "fusion_sample", "weights_info", "weights_export", "probabilities", "segmenter",
+    "fusion_fitting", "overlay", "published", "perform_pred", "training.augment", "training.losses", "training.dataset", "training.fit", "training.cli", "demo", "cli",
+    "weights_on_scans", "weights_cli",
 ]  # fmt: skip
 WITHOUT_TORCH = (
-    "darts_ensemble", "darts_ensemble.labels", "darts_ensemble.overlap", "darts_ensemble.volumetry", "darts_ensemble.scan",
+    "darts_ensemble", "darts_ensemble.cluster", "darts_ensemble.labels", "darts_ensemble.overlap", "darts_ensemble.volumetry", "darts_ensemble.scan",
     "darts_ensemble.conform", "darts_ensemble.native", "darts_ensemble.cleaning", "darts_ensemble.inputs",
-    "darts_ensemble.outputs", "darts_ensemble.probabilities", "darts_ensemble.cli", "darts_ensemble.training.cli",
+    "darts_ensemble.outputs", "darts_ensemble.checksums", "darts_ensemble.download", "darts_ensemble.registry",
+    "darts_ensemble.fusion_weights", "darts_ensemble.weights_cli", "darts_ensemble.probabilities", "darts_ensemble.cli",
+    "darts_ensemble.training.cli",
     "evaluation.cohort", "evaluation.protocol", "evaluation.evaluate", "evaluation.figures", "evaluation.cli",
     "evaluation.paired", "evaluation.overall", "evaluation.surface", "evaluation.agreement", "reader_study.ratings",
     "reader_study.analysis", "reader_study.layout", "reader_study.ordinal_tables", "reader_study.reader_agreement",
