@@ -43,7 +43,7 @@ def local_workers(address: str) -> int | None:
 def spread(function: Callable[[Item], Any], items: Sequence[Item], *, address: str) -> Iterator[tuple[int, Any]]:
     """Call a function with every item, on the workers of a Dask cluster, and yield what comes of each as it is finished.
 
-    Every item ends exactly once. Where a worker dies, its items are given to another; an item that has cost several workers
+    Every item ends exactly once. Where a worker dies, its items are given to another; an item that takes workers down by itself
     ends with a :class:`ClusterError`. So the function may run more than once for an item: what it writes must not depend on it.
 
     Parameters
@@ -102,15 +102,36 @@ def spread(function: Callable[[Item], Any], items: Sequence[Item], *, address: s
 
 
 def _ended(client: Any, function: Callable[[Item], Any], items: Sequence[Item]) -> Iterator[tuple[int, Any]]:
-    """Keep the cluster filled, and yield each item with its outcome."""
+    """Keep the cluster filled, and yield each item with its outcome.
+
+    Where a worker dies, Dask blames all that it had in hand. So what was blamed once too often is tried again at the end, one
+    item at a time: only what takes a worker down alone ends in an error.
+    """
+    blamed = []
+    for index, outcome in _handed_out(client, function, items, range(len(items)), at_once=_AT_ONCE):
+        if isinstance(outcome, _BlamedError):
+            blamed.append(index)
+        else:
+            yield index, outcome
+    for index, outcome in _handed_out(client, function, items, blamed, at_once=1):
+        if isinstance(outcome, _BlamedError):
+            yield index, ClusterError(f"{outcome}; is there memory enough for one?")
+        else:
+            yield index, outcome
+
+
+def _handed_out(
+    client: Any, function: Callable[[Item], Any], items: Sequence[Item], wanted: Sequence[int], *, at_once: int
+) -> Iterator[tuple[int, Any]]:
+    """Hand out the items of the given indices, so many at once, and yield each with its outcome."""
     import distributed
 
-    waiting = iter(range(len(items)))
+    waiting = iter(wanted)
     index_of: dict[str, int] = {}
     running = distributed.as_completed(loop=client.loop)
     while True:
         try:
-            for index in islice(waiting, _AT_ONCE - len(index_of)):
+            for index in islice(waiting, at_once - len(index_of)):
                 # Not pure: two equal items are two items.
                 future = client.submit(function, items[index], pure=False)
                 index_of[future.key] = index
@@ -127,6 +148,10 @@ def _ended(client: Any, function: Callable[[Item], Any], items: Sequence[Item]) 
         yield index_of.pop(future.key), outcome
 
 
+class _BlamedError(Exception):
+    """Workers died that had the item in hand."""
+
+
 def _outcome(future: Any) -> Any:
     """The result of a future that has ended, or what it died of."""
     import distributed
@@ -134,7 +159,7 @@ def _outcome(future: Any) -> Any:
     try:
         return future.result(timeout=_PATIENCE)
     except distributed.KilledWorker as error:
-        return ClusterError(f"every worker that took it died, {error.allowed_failures + 1} in all; is there memory enough?")
+        return _BlamedError(f"{error.allowed_failures + 1} workers died while they had it in hand")
     except distributed.CancelledError as error:
         return ClusterError(f"the cluster gave it up ({_line(error)}); expected a scheduler that stays: run again")
     except Exception as error:  # whatever the function raised is the item's own affair
