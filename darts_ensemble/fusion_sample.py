@@ -1,0 +1,150 @@
+"""Labelled scans, and what the views of an ensemble say of some of their voxels: what fusion weights are fitted on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import Tensor
+
+from darts_ensemble.checkpoints import Ensemble
+from darts_ensemble.conform import conform, conform_labels
+from darts_ensemble.errors import CohortError, ScanError, UsageError
+from darts_ensemble.fusion import DEFAULT_WEIGHTS
+from darts_ensemble.inference import head_box, predict_view
+from darts_ensemble.labels import BACKGROUND_CLASS, IGNORE_CLASS, N_CLASSES, ids_to_classes
+from darts_ensemble.scan import find_scan_in_subject, read_label_map, read_scan
+from darts_ensemble.views import SLICE_AXIS, VIEWS, pool_homologues, share_between_sides
+
+__all__ = ["LabelledScan", "Sample", "find_labelled", "sample_views"]
+
+LABEL_FILES = ("aparc.DKTatlas+aseg.mgz", "aparc+aseg.mgz")
+#: Classes kept of a voxel: the most probable by the default weights.
+CANDIDATES = 8
+#: Voxels around the regions, in mm, where a view may see one that is not there.
+SURROUNDINGS = 3
+#: Regions of fewer voxels are taken whole into a sample.
+RARE = 3000
+
+
+@dataclass(frozen=True)
+class LabelledScan:
+    """A scan and its label map."""
+
+    id: str
+    scan: Path
+    labels: Path
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What the views say of some voxels of one subject.
+
+    Attributes
+    ----------
+    subject : str
+    views : tuple of str
+    classes : (n, k) int64
+        Candidate classes of each voxel.
+    probabilities : (n, views, k) float32
+    truth : (n,) int64
+        Class of the reference.
+    stands_for : (n,) float32
+        Voxels of the scan that each stands for.
+    """
+
+    subject: str
+    views: tuple[str, ...]
+    classes: Tensor
+    probabilities: Tensor
+    truth: Tensor
+    stands_for: Tensor
+
+
+def find_labelled(subjects_dir: Path, only: Sequence[str] = ()) -> list[LabelledScan]:
+    """Return the subjects of a SUBJECTS_DIR that have a scan and a FreeSurfer label map (DKT, else Desikan), by name.
+
+    Raises
+    ------
+    CohortError
+        If there is none, or one asked for is missing.
+    ScanError
+        If one has labels and no scan.
+    """
+    found: dict[str, Path] = {}
+    for folder in sorted(subjects_dir.iterdir()) if subjects_dir.is_dir() else []:
+        labels = [folder / "mri" / name for name in LABEL_FILES if (folder / "mri" / name).is_file()]
+        if labels:
+            found[folder.name] = labels[0]
+    missing = [name for name in only if name not in found]
+    if missing or not found:
+        what = f"no label map of {', '.join(missing)}" if missing else "no subject with a label map"
+        raise CohortError(f"{subjects_dir}: {what} found; expected SUBJECT/mri/ with a scan and {' or '.join(LABEL_FILES)}")
+    return [LabelledScan(name, find_scan_in_subject(subjects_dir / name), found[name]) for name in (only or found)]
+
+
+def sample_views(
+    ensemble: Ensemble,
+    subject: LabelledScan,
+    *,
+    device: torch.device,
+    precision: str = "fp32",
+    voxels: int = 150_000,
+    seed: int = 1,
+) -> Sample:
+    """Run the networks of an ensemble on a scan and keep what they say of some voxels in and around the regions.
+
+    Rare regions are taken whole. Sides of a sagittal network are shared as the default fusion shares them.
+
+    Raises
+    ------
+    ScanError
+        If a file can't be read, or the label map has no region where the scan lies.
+    UsageError
+        If the ensemble has a single view.
+    """
+    views = tuple(view for view in VIEWS if view in ensemble.networks)
+    if len(views) < 2:
+        raise UsageError(f"weights {ensemble.name}: {', '.join(views)} alone; expected two or three views to fuse")
+    conformed = conform(read_scan(subject.scan))
+    labels = ids_to_classes(conform_labels(read_label_map(subject.labels), conformed))
+    regions = labels < BACKGROUND_CLASS
+    if not regions.any():
+        raise ScanError(
+            f"{subject.labels}: none of the 102 regions where {subject.scan} lies; expected the labels of this scan"
+        )
+    box = head_box(regions.astype(np.float32), margin=12)
+    inside = labels[box]
+    near = ndimage.binary_dilation(inside < BACKGROUND_CLASS, iterations=SURROUNDINGS) & (inside != IGNORE_CLASS)
+    places = np.argwhere(near)
+    truth = inside[near]
+    counts = np.bincount(truth, minlength=N_CLASSES)
+    common = counts[truth] >= RARE
+    rate = min(1.0, max(0, voxels - int((~common).sum())) / max(1, int(common.sum())))
+    kept = ~common | (np.random.default_rng(seed).random(len(truth)) < rate)
+    places, truth, common = places[kept], truth[kept], common[kept]
+    said = {}
+    for view in views:
+        axis = SLICE_AXIS[view]
+        order = np.argsort(places[:, axis], kind="stable")
+        rows = torch.empty((len(places), N_CLASSES), dtype=torch.float32)
+        across = [places[order, other] for other in range(3) if other != axis]
+        depth = places[order, axis]
+        predicted = predict_view(ensemble.networks[view], conformed.data, box=box, device=device, precision=precision)
+        for where, probabilities in predicted:
+            low, high = np.searchsorted(depth, [where.start, where.stop])
+            picked = probabilities[depth[low:high] - where.start, across[0][low:high], across[1][low:high]]
+            rows[torch.from_numpy(order[low:high])] = picked.float().cpu()
+        said[view] = rows
+    if "sagittal" in said:
+        others = [DEFAULT_WEIGHTS[view] * said[view] for view in views if view != "sagittal"]
+        said["sagittal"] = share_between_sides(pool_homologues(said["sagittal"]), torch.stack(others).sum(dim=0))
+    mean = torch.stack([DEFAULT_WEIGHTS[view] * said[view] for view in views]).sum(dim=0)
+    classes = mean.topk(CANDIDATES, dim=1).indices
+    probabilities = torch.stack([said[view].gather(1, classes) for view in views], dim=1)
+    stands_for = torch.from_numpy(np.where(common, 1 / max(rate, 1e-9), 1.0).astype(np.float32))
+    return Sample(subject.id, views, classes, probabilities, torch.from_numpy(truth.astype(np.int64)), stands_for)
