@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from darts_ensemble.channels import Channels
 from darts_ensemble.errors import CheckpointError
 from darts_ensemble.labels import N_CHANNELS
 from darts_ensemble.networks import DenseUNet, UNet
@@ -50,7 +51,8 @@ class ViewNetwork:
     filters : int
     normalisation : str
         See :func:`darts_ensemble.views.normalise_slices`.
-    in_channels : int
+    channels : Channels
+        What its input is made of.
     path : Path or None
     metadata : dict of str to str
         Of a safetensors file; `training_subjects` is a JSON list of {"id", "sha256"}.
@@ -61,9 +63,14 @@ class ViewNetwork:
     architecture: str
     filters: int
     normalisation: str
-    in_channels: int = 1
+    channels: Channels = field(default_factory=Channels)
     path: Path | None = None
     metadata: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def in_channels(self) -> int:
+        """Channels of the network's input."""
+        return self.channels.count
 
     @property
     def training_subjects(self) -> list[dict[str, str]]:
@@ -128,7 +135,8 @@ def load_view(path: str | Path, view: str | None = None) -> ViewNetwork:
         raise CheckpointError(f"{path}: normalisation {normalisation!r}; expected one of {', '.join(NORMALISATIONS)}")
     _check_training_subjects(path, metadata)
     architecture, filters, in_channels, network = _network_for(path, state)
-    return ViewNetwork(view, network.eval(), architecture, filters, normalisation, in_channels, path, metadata)
+    channels = _channels(path, metadata, in_channels)
+    return ViewNetwork(view, network.eval(), architecture, filters, normalisation, channels, path, metadata)
 
 
 def load_ensemble(weights: str | Path | Mapping[str, str | Path] = "bundled") -> Ensemble:
@@ -190,6 +198,7 @@ def save_view(
     view: str,
     normalisation: str,
     training_subjects: list[dict[str, str]],
+    channels: Channels | None = None,
     extra: Mapping[str, str] | None = None,
 ) -> None:
     """Write a network as float16 safetensors with what is needed to use it; the name appears when it is whole."""
@@ -199,12 +208,17 @@ def save_view(
         if not name.endswith("num_batches_tracked")
     }
     architecture, filters, in_channels, _ = _network_for(path, state)
+    channels = channels or Channels()
+    if channels.count != in_channels:
+        raise ValueError(f"a network of {in_channels} channels; expected {channels.count} for {channels}")
     metadata = {
         "format_version": "1",
         "architecture": architecture,
         "view": view,
         "classes": str(N_CHANNELS),
         "in_channels": str(in_channels),
+        "thick_slices": str(channels.thick_slices),
+        "positions": str(channels.positions).lower(),
         "filters": str(filters),
         "normalisation": normalisation,
         "training_subjects": json.dumps(training_subjects),
@@ -247,6 +261,24 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
     if not plain or not state:
         raise CheckpointError(f"{path}: {type(state).__name__} found; expected a plain state dict of tensors")
     return state
+
+
+def _channels(path: Path, metadata: Mapping[str, str], found: int) -> Channels:
+    """What a file says of its network's input, held against the shape of its first convolution."""
+    thick, positions = metadata.get("thick_slices", "1"), metadata.get("positions", "false")
+    try:
+        channels = Channels(int(thick), {"true": True, "false": False}[positions])
+    except (ValueError, KeyError):
+        raise CheckpointError(
+            f"{path}: metadata thick_slices {thick!r}, positions {positions!r}; expected an odd number of slices, and true or "
+            "false: save the weights again"
+        ) from None
+    if channels.count != found:
+        raise CheckpointError(
+            f"{path}: a network of {found} input channels; expected {channels.count} by its metadata, thick_slices {thick} "
+            f"and positions {positions}: only files with these tell what more channels mean"
+        )
+    return channels
 
 
 def _check_training_subjects(path: Path, metadata: Mapping[str, str]) -> None:

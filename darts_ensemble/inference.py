@@ -12,17 +12,16 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
+from darts_ensemble.channels import Box, slice_channels
 from darts_ensemble.checkpoints import ViewNetwork
 from darts_ensemble.errors import UsageError
 from darts_ensemble.labels import BACKGROUND_CLASS, KEPT_CHANNELS, N_CLASSES
-from darts_ensemble.views import SLICE_AXIS, normalise_slices, take_slices, volume_scale
+from darts_ensemble.views import SLICE_AXIS, take_slices, volume_scale
 
 __all__ = ["DEVICES", "PRECISIONS", "brain_box", "choose_device", "head_box", "predict_view"]
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-
-Box = tuple[slice, slice, slice]
 
 
 def choose_device(name: str) -> torch.device:
@@ -128,21 +127,24 @@ def predict_view(
         Probabilities, on `device`.
     """
     axis = SLICE_AXIS[view_network.view]
-    inside = tuple(side for other, side in enumerate(box) if other != axis)
-    scale = volume_scale(volume)
+    rows, columns = (side for other, side in enumerate(box) if other != axis)
+    scale = volume_scale(volume, view_network.normalisation)
+    head = head_box(volume)
     network = view_network.network.to(device)
     kept = torch.from_numpy(KEPT_CHANNELS).to(device)
     dtype = PRECISIONS[precision]
     wanted = range(box[axis].start, box[axis].stop) if slices is None else slices
     for start in range(0, len(wanted), batch_size):
         numbers = np.asarray(wanted[start : start + batch_size])
-        whole = take_slices(volume, view_network.view, numbers)
-        images = normalise_slices(whole, view_network.normalisation, scale)[:, inside[0], inside[1]]
-        varied = np.ptp(whole, axis=(1, 2)) > 0
-        probabilities = torch.zeros((*images.shape, N_CLASSES), device=device)
+        images = slice_channels(
+            volume, view_network.view, numbers, view_network.channels,
+            normalisation=view_network.normalisation, scale=scale, head=head, inside=(rows, columns),
+        )  # fmt: skip
+        varied = np.ptp(take_slices(volume, view_network.view, numbers), axis=(1, 2)) > 0
+        probabilities = torch.zeros((len(numbers), *images.shape[2:], N_CLASSES), device=device)
         probabilities[..., BACKGROUND_CLASS] = 1
         if varied.any():
-            batch = torch.from_numpy(np.ascontiguousarray(images[varied])[:, None]).to(device)
+            batch = torch.from_numpy(np.ascontiguousarray(images[varied])).to(device)
             autocast: Any = torch.autocast(device.type, dtype) if precision != "fp32" else nullcontext()
             with torch.inference_mode(), autocast:
                 logits = network(batch)

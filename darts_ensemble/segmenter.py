@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from darts_ensemble.channels import Box
 from darts_ensemble.checkpoints import Ensemble, load_ensemble, voxel_checksum
 from darts_ensemble.cleaning import remove_islands
 from darts_ensemble.conform import Conformed, conform
 from darts_ensemble.errors import CheckpointError, UsageError
 from darts_ensemble.fusion import FUSIONS, Fused, fuse_views
-from darts_ensemble.inference import Box, brain_box, choose_device, head_box, predict_view
+from darts_ensemble.inference import brain_box, choose_device, head_box, predict_view
 from darts_ensemble.inputs import name_scans
 from darts_ensemble.labels import BACKGROUND_CLASS, classes_to_ids
 from darts_ensemble.midsagittal import midsagittal_plane, move_to_sides, sides_from_plane
@@ -179,7 +180,7 @@ class Segmenter:
     UsageError
         If the device isn't there, or no view used has a weight.
     CheckpointError
-        If the ensemble lacks a view asked for, or a network takes more than the slice itself.
+        If the ensemble lacks a view asked for.
     """
 
     def __init__(
@@ -207,10 +208,6 @@ class Segmenter:
                 f"weights {self.ensemble.name}: no {', '.join(lacking) or 'known'} network; "
                 f"expected some of {', '.join(self.ensemble.networks)}"
             )
-        thick = [view for view in self.views if self.ensemble.networks[view].in_channels != 1]
-        if thick:
-            channels = self.ensemble.networks[thick[0]].in_channels
-            raise CheckpointError(f"weights {self.ensemble.name}: {thick[0]} takes {channels} channels; expected one slice, 1")
         if weights is not None and sum(weights.get(view, 0) for view in self.views) <= 0:
             raise UsageError(f"view weights {weights}: none above 0 for {', '.join(self.views)}")
 

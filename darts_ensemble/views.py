@@ -28,8 +28,11 @@ VIEWS = ("coronal", "axial", "sagittal")
 #: Axis of the LIA volume along which a view's slices are stacked. No flip and no transpose: the weights expect the
 #: slice as it lies in memory (coronal R-L x S-I, axial R-L x P-A, sagittal S-I x P-A).
 SLICE_AXIS = {"coronal": 2, "axial": 1, "sagittal": 0}
-#: "slice-minmax" belongs to the released weights; "volume-median" to those trained here.
-NORMALISATIONS = ("slice-minmax", "volume-median")
+#: "slice-minmax" belongs to the released weights; "volume-otsu" to those trained here, "volume-median" to the first of them.
+NORMALISATIONS = ("slice-minmax", "volume-median", "volume-otsu")
+#: Voxels of every second plane, row and column make the histogram of a volume.
+_HISTOGRAM_STEP = 2
+_HISTOGRAM_BINS = 256
 
 SagittalPooling = Literal["split", "duplicate", "none"]
 
@@ -65,22 +68,57 @@ def place_slices(volume: Any, view: str, indices: slice, slices: Any) -> None:
     take_slices(volume, view, indices)[:] = slices
 
 
-def volume_scale(volume: npt.NDArray[Any]) -> float:
-    """Return a robust brightness of the tissue of a volume.
+def volume_scale(volume: npt.NDArray[Any], normalisation: str = "volume-otsu") -> float:
+    """Return a robust brightness of the tissue of a volume, the divisor of "volume-median" and "volume-otsu".
 
-    The median of the voxels brighter than the mean of the positive ones: air, whether zero or noisy, and the bright
-    scalp hardly move it, so whole-head and skull-stripped scans come out on one scale.
+    Parameters
+    ----------
+    volume : ndarray, (n, n, n)
+        Conformed volume; values below 0 count as 0.
+    normalisation : str
+        "volume-otsu": the median of the voxels above Otsu's threshold between air and tissue. Noise in the air, a removed
+        skull and a bias field hardly move it: white matter comes out at 1.2 to 1.3. "volume-median": the median of the voxels
+        brighter than the mean of the positive ones, which noise around a skull-stripped brain misleads. Any other needs no
+        scale: 1.
 
     Returns
     -------
     float
         Above 0; 1 where the volume has no positive voxel.
+
+    References
+    ----------
+    Otsu N, A threshold selection method from gray-level histograms, IEEE Transactions on Systems, Man, and Cybernetics 9
+    (1979).
     """
-    positive = volume[volume > 0]
-    if positive.size == 0:
+    if normalisation == "volume-median":
+        positive = volume[volume > 0]
+        if positive.size == 0:
+            return 1.0
+        bright = positive[positive > positive.mean(dtype=np.float64)]
+        return float(np.median(bright if bright.size else positive))
+    if normalisation != "volume-otsu":
         return 1.0
-    bright = positive[positive > positive.mean(dtype=np.float64)]
-    return float(np.median(bright if bright.size else positive))
+    values = np.clip(volume[(slice(None, None, _HISTOGRAM_STEP),) * volume.ndim].astype(np.float32).ravel(), 0, None)
+    if not values.any():
+        return 1.0
+    tissue = values[values > _otsu_threshold(values)]
+    return float(np.median(tissue))
+
+
+def _otsu_threshold(values: npt.NDArray[np.float32]) -> float:
+    """The threshold that separates two classes of values, all 0 or more and some above, with the largest variance between."""
+    # A few very bright voxels (vessels, fat, a spike) would squeeze all tissue into a few bins.
+    top = float(np.percentile(values[values > 0], 99.5))
+    counts, edges = np.histogram(np.minimum(values, top), bins=_HISTOGRAM_BINS, range=(0, top))
+    centres = (edges[:-1] + edges[1:]) / 2
+    below = np.cumsum(counts)[:-1].astype(np.float64)
+    sums = np.cumsum(counts * centres)
+    above = below[-1] + counts[-1] - below
+    with np.errstate(divide="ignore", invalid="ignore"):
+        between = below * above * (sums[:-1] / below - (sums[-1] - sums[:-1]) / above) ** 2
+    # One value alone has no two classes: then everything positive is tissue.
+    return float(edges[1:-1][np.nanargmax(between)]) if np.isfinite(between).any() and np.nanmax(between) > 0 else 0.0
 
 
 def normalise_slices(slices: npt.NDArray[Any], method: str, scale: float = 1.0) -> npt.NDArray[np.float32]:
@@ -90,11 +128,11 @@ def normalise_slices(slices: npt.NDArray[Any], method: str, scale: float = 1.0) 
     ----------
     slices : ndarray, (k, rows, columns)
         Whole slices: "slice-minmax" is computed on each before any crop.
-    method : {"slice-minmax", "volume-median"}
+    method : {"slice-minmax", "volume-median", "volume-otsu"}
         `(x - min) / (max - min + 1e-4)` per slice, after NaN -> 0 and clipping below at 0 (the released weights), or
         `x / scale` with the scale of :func:`volume_scale` (about 0 to 2).
     scale : float
-        For "volume-median".
+        For the two that look at the whole volume.
 
     Returns
     -------
@@ -105,7 +143,7 @@ def normalise_slices(slices: npt.NDArray[Any], method: str, scale: float = 1.0) 
         low = x.min(axis=(-2, -1), keepdims=True)
         high = x.max(axis=(-2, -1), keepdims=True)
         return ((x - low) / (high - low + np.float32(1e-4))).astype(np.float32)
-    if method == "volume-median":
+    if method in ("volume-median", "volume-otsu"):
         return (x / np.float32(scale)).astype(np.float32)
     raise ValueError(f"normalisation {method!r}; expected one of {', '.join(NORMALISATIONS)}")
 

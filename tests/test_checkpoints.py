@@ -14,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from darts_ensemble.channels import Channels
 from darts_ensemble.checkpoints import load_ensemble, load_view, save_view, view_of_name, voxel_checksum
 from darts_ensemble.errors import CheckpointError
 from darts_ensemble.networks import DenseUNet, UNet
@@ -74,6 +75,22 @@ def test_a_released_file_is_read_as_it_is(tmp_path: Path, architecture: str) -> 
     assert loaded.normalisation == "slice-minmax"
     assert loaded.training_subjects == []
     assert same_logits(loaded.network, network)
+
+
+def test_a_file_whose_channels_nothing_explains_is_refused(tmp_path: Path) -> None:
+    torch.save(DenseUNet(7, filters=2, convolutions=1).state_dict(), tmp_path / RELEASED)
+    with pytest.raises(CheckpointError, match="7 input channels; expected 1"):
+        load_view(tmp_path / RELEASED)
+
+
+def test_what_the_channels_of_a_network_are_is_told_by_its_file(tmp_path: Path) -> None:
+    channels = Channels(thick_slices=5, positions=True)
+    network = DenseUNet(channels.count, filters=2, convolutions=1)
+    path = tmp_path / "axial.safetensors"
+    save_view(path, network, view="axial", normalisation="volume-otsu", training_subjects=[], channels=channels)
+    assert load_view(path).channels == channels
+    with pytest.raises(ValueError, match="8 channels; expected 1"):
+        save_view(path, network, view="axial", normalisation="volume-otsu", training_subjects=[])
 
 
 def test_a_network_read_from_a_file_is_in_evaluation(tmp_path: Path) -> None:

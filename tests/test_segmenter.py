@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -224,12 +223,6 @@ def test_asking_for_a_view_or_device_that_is_not_there_is_refused(tiny_weights: 
             Segmenter(ensemble, device="cuda")
     with pytest.raises(UsageError, match="axial"):
         Segmenter(ensemble, weights={"coronal": 1.0, "axial": 0.0, "sagittal": 1.0})
-
-
-def test_a_network_of_several_input_channels_is_refused_before_it_fails() -> None:
-    one = threshold_ensemble(("coronal",), 16).networks["coronal"]
-    with pytest.raises(CheckpointError, match="coronal takes 7 channels"):
-        Segmenter(Ensemble({"coronal": replace(one, in_channels=7)}, "thick"))
 
 
 def test_probabilities_are_kept_where_asked_for_and_agree_with_the_labels(tiny_weights: Path) -> None:
