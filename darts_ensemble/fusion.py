@@ -13,13 +13,15 @@ from torch import Tensor
 from darts_ensemble.labels import N_CLASSES
 from darts_ensemble.views import SagittalPooling, place_slices, pool_homologues, share_between_sides, take_slices
 
-__all__ = ["DEFAULT_WEIGHTS", "FUSIONS", "Fused", "fuse_views"]
+__all__ = ["DEFAULT_WEIGHTS", "FUSIONS", "Fused", "ViewWeights", "fuse_views"]
 
 #: FastSurfer's: a sagittal slice tells less.
 DEFAULT_WEIGHTS = {"coronal": 0.4, "axial": 0.4, "sagittal": 0.2}
 FUSIONS = ("mean", "geometric", "vote")
 
 Predictions = Iterable[tuple[slice, Tensor]]
+#: View to weight, or to the weights of the 103 classes.
+ViewWeights = Mapping[str, float] | Mapping[str, npt.NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def fuse_views(
     shape: tuple[int, int, int],
     *,
     fusion: str = "mean",
-    weights: Mapping[str, float] | None = None,
+    weights: ViewWeights | None = None,
     pooling: SagittalPooling = "split",
     device: torch.device | str = "cpu",
 ) -> Fused:
@@ -72,20 +74,20 @@ def fuse_views(
     fusion : {"mean", "geometric", "vote"}
         Weighted mean of probabilities, of their logarithms, or of each view's most probable class.
     weights : mapping, optional
-        Weight a view; scaled to sum to 1 over the views present.
+        Weight a view, or weights (103,) of its classes; scaled to sum to 1 over the views present, for each class.
     pooling : {"split", "duplicate", "none"}
         See :func:`darts_ensemble.views.share_between_sides`.
     device : torch.device or str
         Where the predictions are; the volume (206 bytes a voxel) is kept there.
     """
-    given = dict(DEFAULT_WEIGHTS if weights is None else weights)
+    given = {view: torch.as_tensor(weight, dtype=torch.float64) for view, weight in (weights or DEFAULT_WEIGHTS).items()}
     order = [view for view in ("coronal", "axial", "sagittal") if view in predictions]
-    total_weight = sum(given[view] for view in order)
+    total_weight = torch.stack([given[view] for view in order]).sum(dim=0)
     fused = torch.zeros((*shape, N_CLASSES), dtype=torch.float16, device=device)
     best = torch.zeros(shape, dtype=torch.uint8, device=device)
     view_classes: dict[str, npt.NDArray[np.uint8]] = {}
     for view in order:
-        weight = given[view] / total_weight
+        weight = (given[view] / total_weight).float().to(device)
         classes = torch.zeros(shape, dtype=torch.uint8, device=device)
         for where, probabilities in predictions[view]:
             so_far = take_slices(fused, view, where)

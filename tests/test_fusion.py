@@ -88,6 +88,30 @@ def test_default_weights_are_two_two_one() -> None:
     np.testing.assert_allclose(result.probabilities, expected, atol=1e-3)
 
 
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_a_class_may_have_weights_of_its_own(fusion: str) -> None:
+    maps = {view: random_map(seed) for seed, view in enumerate(("coronal", "axial"))}
+    weights = {view: np.random.default_rng(seed).uniform(0.1, 3, N_CLASSES) for seed, view in enumerate(maps, start=7)}
+    weights["axial"][LEFT], weights["coronal"][RIGHT] = 0, 0
+    share = weights["coronal"] / (weights["coronal"] + weights["axial"])
+    if fusion == "geometric":
+        one, two = (np.maximum(maps[view], 1e-6) for view in ("coronal", "axial"))
+        expected = one**share * two ** (1 - share)
+    else:
+        one, two = (maps[v] if fusion == "mean" else np.eye(N_CLASSES)[maps[v].argmax(axis=-1)] for v in ("coronal", "axial"))
+        expected = share * one + (1 - share) * two
+    expected /= expected.sum(axis=-1, keepdims=True)
+    result = fused(maps, fusion=fusion, weights=weights)
+    np.testing.assert_allclose(result.probabilities, expected, atol=5e-3 if fusion == "geometric" else 2e-3)
+
+
+def test_the_same_weight_for_every_class_is_the_weight_of_the_view() -> None:
+    maps = {view: random_map(seed) for seed, view in enumerate(("coronal", "axial", "sagittal"))}
+    plain = {"coronal": 3.0, "axial": 2.0, "sagittal": 1.0}
+    spread = {view: np.full(N_CLASSES, weight) for view, weight in plain.items()}
+    np.testing.assert_array_equal(fused(maps, weights=plain).classes, fused(maps, weights=spread).classes)
+
+
 def test_agreement_is_the_share_of_pairs_that_name_the_same_class() -> None:
     one = np.array([[[1, 1, 1, 1]]], dtype=np.uint8)
     two = np.array([[[1, 1, 2, 2]]], dtype=np.uint8)
