@@ -52,7 +52,9 @@ def without_noise(differences: npt.ArrayLike) -> Values:
     return np.where(np.abs(d) <= ZERO, 0.0, d)
 
 
-def signed_rank_test(differences: npt.ArrayLike, *, zeros: Zeros = "wilcox") -> SignedRank:
+def signed_rank_test(
+    differences: npt.ArrayLike, *, zeros: Zeros = "wilcox", most_for_permutation: int = MOST_FOR_PERMUTATION
+) -> SignedRank:
     """Test whether paired differences are symmetric about zero.
 
     Parameters
@@ -61,6 +63,9 @@ def signed_rank_test(differences: npt.ArrayLike, *, zeros: Zeros = "wilcox") -> 
         No NaN; infinities rank last.
     zeros : {"wilcox", "pratt"}
         Zero differences are left out before ranking, or ranked and then left out.
+    most_for_permutation : int
+        Most pairs for which all flips of signs are counted where there are ties or zeros. Counting is quick up to hundreds; the
+        default keeps to what other software gives.
 
     Returns
     -------
@@ -95,7 +100,7 @@ def signed_rank_test(differences: npt.ArrayLike, *, zeros: Zeros = "wilcox") -> 
     total = float(ranks.sum())
     biserial = (2 * w - total) / total
     plain = bool(nonzero.all()) and len(np.unique(ranks)) == n
-    if n <= (MOST_FOR_EXACT if plain else MOST_FOR_PERMUTATION):
+    if n <= (MOST_FOR_EXACT if plain else most_for_permutation):
         chances = _flip_distribution(tuple(sorted(int(rank) for rank in 2 * ranks)))
         at = round(2 * w)
         p = 2 * min(float(chances[: at + 1].sum()), float(chances[at:].sum()))

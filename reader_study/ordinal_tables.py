@@ -51,11 +51,10 @@ def odds_ratios(fit: OrdinalFit, factor: str = "method", *, confidence: float = 
         contrast = vectors[second] - vectors[first]
         value = float(contrast @ fit.coefficients)
         error = math.sqrt(contrast @ fit.covariance @ contrast)
-        z = value / error
-        rows.append((
-            first, second, math.exp(value), math.exp(value - quantile * error), math.exp(value + quantile * error),
-            z, float(2 * stats.norm.sf(abs(z))), value, error,
-        ))  # fmt: skip
+        z = value / error if error else math.nan
+        with np.errstate(over="ignore"):  # where ratings separate, odds and their interval go beyond any number
+            ratio, low, high = np.exp([value, value - quantile * error, value + quantile * error])
+        rows.append((first, second, ratio, low, high, z, float(2 * stats.norm.sf(abs(z))), value, error))
     return pd.DataFrame(rows, columns=["first", "second", "odds_ratio", "low", "high", "z", "p", "log_odds", "se"])
 
 
@@ -106,10 +105,10 @@ def proportional_odds_test(
     left = table["rating"].nunique()
     if left < 3:
         joined = f" once {merged} are merged, which not every {factor} got" if merged else ""
-        raise RatingsError(f"model: {left} levels of rating{joined}; proportional odds take three to be tested")
-    proportional = fit_ordinal(ordinal_design(table, fixed=fixed, random=random))
+        raise RatingsError(f"model: {left} level{'s' * (left > 1)} of rating left{joined}; three are needed")
+    proportional = fit_ordinal(ordinal_design(table, fixed=fixed, random=random), errors=False)
     others = [name for name in fixed if name != factor]
-    own = fit_ordinal(ordinal_design(table, fixed=others, random=random, nominal=factor))
+    own = fit_ordinal(ordinal_design(table, fixed=others, random=random, nominal=factor), errors=False)
     return {**likelihood_ratio(own, proportional), "merged": merged}
 
 

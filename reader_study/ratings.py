@@ -15,13 +15,13 @@ from reader_study.errors import RatingsError
 from reader_study.tabular import read_text_table
 
 __all__ = [
-    "COLUMNS", "DESIGN", "LIKERT", "OPTIONAL_COLUMNS", "Problem", "RatingScale", "check_ratings", "known_regions",
-    "missing_ratings", "rating_of", "rating_problems", "read_ratings", "who_rated_what",
+    "COLUMNS", "DESIGN", "LIKERT", "OPTIONAL_COLUMNS", "Problem", "RatingScale", "check_ratings", "first_ratings",
+    "is_synthetic", "known_regions", "missing_ratings", "rating_of", "rating_problems", "read_ratings", "who_rated_what",
 ]  # fmt: skip
 
-#: Columns every ratings table has, and those it may have besides.
+#: Columns every ratings table has, and those it may have besides; `synthetic` says how a rating was made up, "" for a reader's.
 COLUMNS = ("reader", "case", "roi", "hemisphere", "method", "rating")
-OPTIONAL_COLUMNS = ("view", "repeat", "seconds", "timestamp", "comment")
+OPTIONAL_COLUMNS = ("view", "repeat", "seconds", "timestamp", "comment", "synthetic")
 #: Columns that together name one rating of a complete design, beside the reader and the case.
 DESIGN = ("roi", "hemisphere", "method")
 _KEY = ("reader", "case", "roi", "hemisphere", "method", "view", "repeat")
@@ -225,6 +225,16 @@ def read_ratings(
     """Read and check a long ratings table: :func:`read_text_table`, then :func:`check_ratings`."""
     table = read_text_table(path)
     return check_ratings(table, scale, regions=regions, methods=methods, least_methods=least_methods, source=str(path))
+
+
+def first_ratings(ratings: pd.DataFrame) -> pd.DataFrame:
+    """Ratings without hidden repeats: what every comparison of methods is made on."""
+    return ratings[ratings["repeat"] == 1]
+
+
+def is_synthetic(ratings: pd.DataFrame) -> bool:
+    """Whether any rating is marked as made up, so that everything drawn from the table must say so."""
+    return "synthetic" in ratings and bool((ratings["synthetic"] != "").any())
 
 
 def who_rated_what(ratings: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,88 @@
+"""Compare two methods for readers and cases like these: a paired test in which both are random samples."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+__all__ = ["CrossedTest", "crossed_test"]
+
+
+@dataclass(frozen=True)
+class CrossedTest:
+    """A test of a mean difference over readers and cases.
+
+    Attributes
+    ----------
+    difference : float
+        Mean over readers and cases.
+    low, high : float
+        Interval of the difference.
+    t, df, p : float
+        `df` is not a whole number.
+    reason : str
+        Why there is no p, or "".
+    """
+
+    difference: float
+    low: float
+    high: float
+    t: float
+    df: float
+    p: float
+    reason: str
+
+
+def crossed_test(differences: npt.ArrayLike, *, confidence: float = 0.95) -> CrossedTest:
+    """Test that the mean difference is zero, for other readers and other cases than these.
+
+    Parameters
+    ----------
+    differences : (readers, cases) array_like of float
+        Rating of one method less that of the other; complete, no NaN.
+    confidence : float
+
+    Returns
+    -------
+    CrossedTest
+
+    Notes
+    -----
+    With the mean squares of a two-way table without replication, of readers R, cases C and the rest E, the variance of the mean
+    is (R + max(C - E, 0)) / n, and its degrees of freedom (R + max(C - E, 0))**2 / (R**2 / (readers - 1)). For two methods this
+    is the test of Dorfman, Berbaum and Metz with the degrees of freedom of Hillis.
+
+    References
+    ----------
+    Dorfman DD, Berbaum KS, Metz CE, Receiver operating characteristic rating analysis: generalization to the population of
+    readers and patients with the jackknife method, Investigative Radiology 27 (1992).
+    Hillis SL, A comparison of denominator degrees of freedom methods for multiple observer ROC analysis, Statistics in
+    Medicine 26 (2007).
+    """
+    table = np.asarray(differences, dtype=np.float64)
+    readers, cases = table.shape
+    nothing = (math.nan,) * 5
+    if not table.size:
+        return CrossedTest(math.nan, *nothing, reason="no case that every reader rated by both methods")
+    mean = float(table.mean())
+    if readers < 2:
+        return CrossedTest(mean, *nothing, reason="one reader: nothing is known of others")
+    if cases < 2:
+        return CrossedTest(mean, *nothing, reason="one case: nothing is known of others")
+    by_reader, by_case = table.mean(axis=1), table.mean(axis=0)
+    of_readers = cases * float(((by_reader - mean) ** 2).sum()) / (readers - 1)
+    of_cases = readers * float(((by_case - mean) ** 2).sum()) / (cases - 1)
+    rest = table - by_reader[:, None] - by_case + mean
+    left = float((rest**2).sum()) / ((readers - 1) * (cases - 1))
+    spread = of_readers + max(of_cases - left, 0.0)
+    if of_readers < 1e-12:
+        return CrossedTest(mean, *nothing, reason="all readers have the same mean difference: no degrees of freedom")
+    error = math.sqrt(spread / table.size)
+    df = spread**2 / (of_readers**2 / (readers - 1))
+    t = mean / error
+    half = float(stats.t.ppf((1 + confidence) / 2, df)) * error
+    return CrossedTest(mean, mean - half, mean + half, t, df, float(2 * stats.t.sf(abs(t), df)), "")
