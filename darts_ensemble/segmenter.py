@@ -16,7 +16,7 @@ from darts_ensemble.checkpoints import Ensemble, load_ensemble, voxel_checksum
 from darts_ensemble.cleaning import remove_islands
 from darts_ensemble.conform import Conformed, conform
 from darts_ensemble.errors import CheckpointError, UsageError
-from darts_ensemble.fusion import FUSIONS, Fused, fuse_views
+from darts_ensemble.fusion import FUSIONS, Fused, ViewWeights, fuse_views
 from darts_ensemble.inference import brain_box, choose_device, head_box, predict_view
 from darts_ensemble.inputs import name_scans
 from darts_ensemble.labels import BACKGROUND_CLASS, classes_to_ids
@@ -168,8 +168,9 @@ class Segmenter:
     precision : {"auto", "fp32", "bf16", "fp16"}
         "auto" is bf16 on CUDA, else fp32.
     fusion : {"mean", "geometric", "vote"}
-    weights : dict of view to float, optional
-        0.4 coronal, 0.4 axial, 0.2 sagittal by default.
+    weights : mapping of view to float, or to (103,) float64, optional
+        Of a view, or of each class of it (:func:`darts_ensemble.fusion_weights.read_fusion_weights`). 0.4 coronal, 0.4 axial,
+        0.2 sagittal by default.
     sagittal_pooling : {"split", "duplicate", "none"}
     views : sequence of str, optional
         Use only these views of the ensemble.
@@ -190,7 +191,7 @@ class Segmenter:
         device: str = "auto",
         precision: str = "auto",
         fusion: str = "mean",
-        weights: dict[str, float] | None = None,
+        weights: ViewWeights | None = None,
         sagittal_pooling: SagittalPooling = "split",
         views: tuple[str, ...] | None = None,
         batch_size: int = 4,
@@ -208,7 +209,7 @@ class Segmenter:
                 f"weights {self.ensemble.name}: no {', '.join(lacking) or 'known'} network; "
                 f"expected some of {', '.join(self.ensemble.networks)}"
             )
-        if weights is not None and sum(weights.get(view, 0) for view in self.views) <= 0:
+        if weights is not None and np.min(sum(weights.get(view, 0) for view in self.views)) <= 0:
             raise UsageError(f"view weights {weights}: none above 0 for {', '.join(self.views)}")
 
     @property
