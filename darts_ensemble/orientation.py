@@ -45,8 +45,8 @@ class LayoutDice:
     ----------
     layout : Layout
     dice : float
-        Mean over the regions of the reference in the slices looked at, and those invented; of a sagittal network over pairs
-        of homologous regions.
+        Mean over the regions of the reference in the slices looked at, and those invented, in the box around its brain; of a
+        sagittal network over pairs of homologous regions.
     """
 
     layout: Layout
@@ -110,11 +110,11 @@ def verify_orientation(
     if labelled.size == 0:
         raise ScanError("none of the 102 regions found in the label map where the scan lies; expected labels of this scan")
     chosen = labelled[np.unique(np.linspace(0, len(labelled) - 1, slices + 2).round().astype(int)[1:-1])]
-    head = head_box(volume)
+    brain = head_box((labels < BACKGROUND_CLASS).astype(np.float32), margin=12)
     results = []
     for layout in LAYOUTS:
         turned, turned_labels = (turn_volume(one, network.view, layout) for one in (volume, labels))
-        box = _turn_box(head, network.view, layout, len(volume))
+        box = _turn_box(brain, network.view, layout, len(volume))
         predicted = predict_view(
             network, turned, box=box, device=torch.device(device), precision=precision, slices=[int(k) for k in chosen]
         )
