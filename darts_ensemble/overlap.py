@@ -140,11 +140,21 @@ def merge_labels(joint: Counts, into: npt.ArrayLike) -> Counts:
     return merged
 
 
-def label_places(values: npt.NDArray[Any], labels: Sequence[int]) -> npt.NDArray[np.intp]:
-    """Return the place of each value in `labels`, and len(labels) for values that are not there; shape of `values`."""
+def label_places(values: npt.NDArray[Any], labels: Sequence[int], dtype: npt.DTypeLike = np.intp) -> npt.NDArray[Any]:
+    """Return the place of each value in `labels`, and len(labels) for values that are not there; shape of `values`.
+
+    Parameters
+    ----------
+    values : ndarray of int
+    labels : sequence of int
+        Each 0 or more.
+    dtype : dtype
+        Of the result.
+    """
     largest = max(labels, default=0)
-    table = np.full(largest + 2, len(labels), dtype=np.intp)
+    table = np.full(largest + 2, len(labels), dtype=dtype)
     table[np.asarray(labels, dtype=np.intp)] = np.arange(len(labels))
     # Whatever lies outside the table shares its last entry, which no label has.
-    inside = (values >= 0) & (values <= largest)
-    return table[values if inside.all() else np.where(inside, values, largest + 1)]
+    if values.size and (values.min() < 0 or values.max() > largest):
+        values = np.where((values >= 0) & (values <= largest), values, largest + 1)
+    return table.take(values)

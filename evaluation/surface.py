@@ -1,4 +1,4 @@
-"""HD95, ASSD and surface Dice of all regions of two label maps, in mm, in one pass over the pair."""
+"""HD95, ASSD and surface Dice of all regions of two label maps, in mm."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy import ndimage
 
 from darts_ensemble.labels import BACKGROUND_CLASS
 from darts_ensemble.overlap import label_places
-from evaluation.surface_distance import REACH, surface_distances
-from evaluation.surface_points import Surface, dual_grid_surface, voxel_surface
+from evaluation.surface_measures import surface_measures
+from evaluation.surface_points import dual_grid_surfaces, voxel_surfaces
 
 __all__ = ["DEFINITIONS", "MISSES", "Definition", "Misses", "mean_surface_scores", "surface_scores"]
 
@@ -22,9 +23,7 @@ Misses = Literal["exclude", "worst", "inf"]
 DEFINITIONS: tuple[Definition, ...] = ("voxel", "dual_grid")
 #: What distance stands for a region that only one map has: none, the diagonal of the image, or infinity.
 MISSES: tuple[Misses, ...] = ("exclude", "worst", "inf")
-#: mm; headers hold spacings as float32, and a voxel of 1.0000001 mm is within a tolerance of 1 mm.
-_SLACK = 1e-6
-Distances = npt.NDArray[np.float64]
+Size = tuple[float, float, float]
 
 
 def surface_scores(
@@ -45,7 +44,8 @@ def surface_scores(
     reference, prediction : (I, J, K) array_like of int
         Label maps on one grid.
     spacing : three floats
-        Size of a voxel in mm along the three axes.
+        Size of a voxel in mm along the three axes. Sizes that differ by less than a millionth are taken as one: headers hold
+        them as float32.
     labels : sequence of int
         The values that are regions, each 0 or more; every other value is background to them.
     background : int
@@ -87,25 +87,25 @@ def surface_scores(
     """
     one, two = np.asarray(reference), np.asarray(prediction)
     size = _checked(one, two, spacing, definitions, misses)
-    diagonal = float(np.linalg.norm(np.multiply(one.shape, size)))
-    if not one.flags.c_contiguous and not two.flags.c_contiguous:
-        one, two, size = one.T, two.T, (size[2], size[1], size[0])
-    box = _box((one != background) | (two != background))
-    maps = [_places_with_margin(each[box], labels) for each in (one, two)]
-    table = pd.DataFrame({"label": list(labels)})
-    for definition in definitions:
-        if definition == "voxel":
-            surfaces = [voxel_surface(each, len(labels)) for each in maps]
+    distance = {"exclude": np.nan, "worst": float(np.linalg.norm(np.multiply(one.shape, size))), "inf": np.inf}[misses]
+    names = [name for definition in definitions for name in _columns(definition, tolerances)]
+    missing = [0.0 if name.startswith("surface_dice") else distance for name in names]
+    maps, size = _foreground(one, two, size, labels, background)
+    boxes = [ndimage.find_objects(each, len(labels)) for each in maps]
+    rows: list[list[Any]] = []
+    for place, (here, there) in enumerate(zip(*boxes, strict=True), start=1):
+        if here and there:
+            masks = _masks(maps, here, there, place)
+            status, values = "scored", []
+            for definition in definitions:
+                pair = voxel_surfaces(masks) if definition == "voxel" else dual_grid_surfaces(masks, size)
+                values += surface_measures(pair, size, tolerances)
+        elif here or there:
+            status, values = "missed" if here else "invented", missing
         else:
-            surfaces = [dual_grid_surface(each, len(labels), size) for each in maps]
-        table["status"] = _statuses(*surfaces)
-        columns = _measured(surfaces[0], surfaces[1], size, definition, tolerances)
-        missing = table["status"].isin(["missed", "invented"]).to_numpy()
-        for name, values in columns.items():
-            distance = {"exclude": np.nan, "worst": diagonal, "inf": np.inf}[misses]
-            values[missing] = 0.0 if name.startswith("surface_dice") else distance
-            table[name] = values
-    return table
+            status, values = "absent", [np.nan] * len(names)
+        rows.append([labels[place - 1], status, *values])
+    return pd.DataFrame(rows, columns=["label", "status", *names])
 
 
 def mean_surface_scores(table: pd.DataFrame) -> pd.DataFrame:
@@ -137,55 +137,39 @@ def mean_surface_scores(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _measured(
-    one: Surface, two: Surface, spacing: tuple[float, float, float], definition: Definition, tolerances: Sequence[float]
-) -> dict[str, Distances]:
-    """Columns of all labels; NaN for those that are not in both maps."""
-    forth, back = surface_distances(one, two, spacing), surface_distances(two, one, spacing)
-    n_labels = len(one.starts) - 1
+def _columns(definition: Definition, tolerances: Sequence[float]) -> list[str]:
+    """Names of what :func:`surface_measures` gives."""
     names = [f"hd95_larger_{definition}_mm", f"hd95_pooled_{definition}_mm", f"assd_{definition}_mm"]
-    names += [f"surface_dice_{tolerance:g}mm_{definition}" for tolerance in tolerances]
-    columns = {name: np.full(n_labels, np.nan) for name in names}
-    for label in range(n_labels):
-        here = [slice(surface.starts[label], surface.starts[label + 1]) for surface in (one, two)]
-        a, b = forth[here[0]], back[here[1]]
-        if not len(a) or not len(b):
-            continue
-        both = np.concatenate([a, b])
-        if one.weights is None or two.weights is None:
-            weights = None
-            larger = max(float(np.percentile(a, 95)), float(np.percentile(b, 95)))
-            pooled = float(np.percentile(both, 95))
-        else:
-            area_a, area_b = one.weights[here[0]], two.weights[here[1]]
-            weights = np.concatenate([area_a, area_b])
-            larger = max(_percentile_by_area(a, area_a), _percentile_by_area(b, area_b))
-            pooled = _percentile_by_area(both, weights)
-        values = [larger, pooled, float(np.average(both, weights=weights))]
-        values += [float(np.average(both <= tolerance + _SLACK, weights=weights)) for tolerance in tolerances]
-        for name, value in zip(names, values, strict=True):
-            columns[name][label] = value
-    return columns
+    return names + [f"surface_dice_{tolerance:g}mm_{definition}" for tolerance in tolerances]
 
 
-def _percentile_by_area(distances: Distances, areas: Distances) -> float:
-    order = np.argsort(distances)
-    reached = np.cumsum(areas[order]) / areas.sum()
-    place = int(np.searchsorted(reached, 0.95))
-    return float(distances[order[min(place, len(order) - 1)]])
+def _foreground(
+    one: npt.NDArray[Any], two: npt.NDArray[Any], size: Size, labels: Sequence[int], background: int
+) -> tuple[npt.NDArray[Any], Size]:
+    """Cut both maps, (2, I, J, K), to where there is foreground; labels as 1, 2, ..., others more.
+
+    The axes stand in the order that is fastest, and the voxel size with them: that of memory, but two axes of one size first.
+    """
+    if not one.flags.c_contiguous and not two.flags.c_contiguous:
+        one, two, size = one.T, two.T, (size[2], size[1], size[0])
+    first, last = next(
+        (pair for pair in ((0, 1), (1, 2), (0, 2)) if size[pair[0]] == size[pair[1]]), np.argsort(size, kind="stable")[:2]
+    )
+    order = (int(first), int(last), 3 - int(first) - int(last))
+    box = _box((one != background) | (two != background))
+    maps = np.empty((2, *(box[axis].stop - box[axis].start for axis in order)), dtype=np.min_scalar_type(len(labels) + 1))
+    for mine, theirs in zip(maps, (one, two), strict=True):
+        np.add(label_places(theirs[box], labels, maps.dtype).transpose(order), 1, out=mine)
+    return maps, (size[order[0]], size[order[1]], size[order[2]])
 
 
-def _statuses(one: Surface, two: Surface) -> npt.NDArray[Any]:
-    in_one, in_two = np.diff(one.starts) > 0, np.diff(two.starts) > 0
-    return np.select([in_one & in_two, in_one, in_two], ["scored", "missed", "invented"], "absent")
-
-
-def _places_with_margin(volume: npt.NDArray[Any], labels: Sequence[int]) -> npt.NDArray[Any]:
-    """Labels as their places, others and a margin as len(labels)."""
-    padded = np.full([n + 2 * REACH + 1 for n in volume.shape], len(labels), dtype=np.min_scalar_type(len(labels)))
-    # A corner of the dual grid stands at the lower of its voxels: one place more below.
-    padded[tuple(slice(REACH + 1, REACH + 1 + n) for n in volume.shape)] = label_places(volume, labels)
-    return padded
+def _masks(maps: npt.NDArray[Any], here: tuple[slice, ...], there: tuple[slice, ...], label: int) -> npt.NDArray[np.bool_]:
+    """Where each map has a label, in the box around both, with a margin of one voxel."""
+    box = tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(here, there, strict=True))
+    cut = maps[(slice(None), *box)]
+    masks = np.zeros((2, *(n + 2 for n in cut.shape[1:])), dtype=bool)
+    np.equal(cut, label, out=masks[:, 1:-1, 1:-1, 1:-1])
+    return masks
 
 
 def _box(foreground: npt.NDArray[np.bool_]) -> tuple[slice, ...]:
@@ -200,11 +184,14 @@ def _box(foreground: npt.NDArray[np.bool_]) -> tuple[slice, ...]:
 
 def _checked(
     one: npt.NDArray[Any], two: npt.NDArray[Any], spacing: Sequence[float], definitions: Sequence[str], misses: str
-) -> tuple[float, float, float]:
+) -> Size:
     if one.shape != two.shape or one.ndim != 3:
         raise ValueError(f"shapes {one.shape} and {two.shape} found; expected two label volumes of one shape")
     if len(spacing) != 3 or not all(np.isfinite(mm) and mm > 0 for mm in spacing):
         raise ValueError(f"spacing {tuple(spacing)} found; expected three positive numbers, in mm")
     if misses not in MISSES or not set(definitions) <= set(DEFINITIONS) or not definitions:
         raise ValueError(f"{misses!r}, {tuple(definitions)} found; expected one of {MISSES} and some of {DEFINITIONS}")
-    return float(spacing[0]), float(spacing[1]), float(spacing[2])
+    size = [float(mm) for mm in spacing]
+    for axis in (1, 2):
+        size[axis] = next((mm for mm in size[:axis] if abs(mm - size[axis]) < 1e-6 * mm), size[axis])
+    return size[0], size[1], size[2]

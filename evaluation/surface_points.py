@@ -1,16 +1,15 @@
-"""The surface points of all labels of a label map in one pass, by two definitions: voxel centres, and the dual grid."""
+"""The surface points of one label in two label maps, by two definitions: voxel centres, and the dual grid."""
 
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Surface", "dual_grid_areas", "dual_grid_surface", "voxel_surface"]
+__all__ = ["SurfacePair", "dual_grid_areas", "dual_grid_surfaces", "voxel_surfaces"]
 
 #: The corners of a cube of eight voxel centres; bit j of a code stands for the j-th.
 _CORNERS = tuple(itertools.product((0, 1), repeat=3))
@@ -18,99 +17,69 @@ Corner = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Surface:
-    """The surfaces of all labels of one map, as points of a lattice.
+class SurfacePair:
+    """The surfaces of one label in two maps, as points of one lattice.
 
     Attributes
     ----------
+    lattice : (2, I, J, K) ndarray of bool, C-contiguous
+        Where the first and the second map's surface has a point.
     points : (n,) ndarray of int
-        Flat places in the lattice, label after label; a place that borders several labels stands once for each.
-    starts : (K + 1,) ndarray of int
-        The points of label k are `points[starts[k] : starts[k + 1]]`.
+        Flat places of the points in `lattice`, in order: those of the first map come first.
+    n_first : int
+        Points of the first map.
     weights : (n,) ndarray of float64, or None
         Surface that a point stands for, in mm2; None where all count alike.
-    layers : tuple of ndarray
-        Volumes of the lattice's shape that hold, between them, each place's labels; K where there is none.
     """
 
+    lattice: npt.NDArray[np.bool_]
     points: npt.NDArray[np.intp]
-    starts: npt.NDArray[np.intp]
+    n_first: int
     weights: npt.NDArray[np.float64] | None
-    layers: tuple[npt.NDArray[Any], ...]
 
 
-def voxel_surface(volume: npt.NDArray[Any], n_labels: int) -> Surface:
-    """Return the voxels of each label of which one of the six neighbours has another label.
+def voxel_surfaces(masks: npt.NDArray[np.bool_]) -> SurfacePair:
+    """Return the voxels of a label of which one of the six neighbours has another label.
 
-    These are the voxels that erosion by one voxel along the axes takes away. As a voxel has one label, one boundary volume
-    serves all labels.
+    These are the voxels that erosion by one voxel along the axes takes away.
 
     Parameters
     ----------
-    volume : (I, J, K) ndarray of unsigned int, C-contiguous
-        Labels as 0 to n_labels - 1, everything else n_labels, and so its outermost voxels.
-    n_labels : int
+    masks : (2, I, J, K) ndarray of bool, C-contiguous
+        Where each map has the label; nowhere in the outermost voxels of a map.
     """
-    boundary = np.zeros(volume.shape, dtype=bool)
-    for axis in range(3):
-        lower, upper = [tuple(slice(*ends) if a == axis else slice(None) for a in range(3)) for ends in ((0, -1), (1, None))]
-        differs = volume[lower] != volume[upper]
-        boundary[lower] |= differs
-        boundary[upper] |= differs
-    layer = np.where(boundary, volume, np.array(n_labels, dtype=volume.dtype))
-    places = np.flatnonzero(layer != n_labels)
-    return _by_label([places], [layer.reshape(-1)[places]], None, n_labels, (layer,))
+    flat = masks.reshape(-1)
+    inside = flat.copy()
+    # The empty margin keeps one row, slice or map from meeting the next: steps along the axes are steps in memory.
+    for step in _steps(masks):
+        inside[step:] &= flat[:-step]
+        inside[:-step] &= flat[step:]
+    return _pair(flat ^ inside, masks.shape)
 
 
-def dual_grid_surface(volume: npt.NDArray[Any], n_labels: int, spacing: tuple[float, float, float]) -> Surface:
+def dual_grid_surfaces(masks: npt.NDArray[np.bool_], spacing: tuple[float, float, float]) -> SurfacePair:
     """Return the corners between eight voxels of which a label has some and not all, with the surface that passes there.
 
     Parameters
     ----------
-    volume : (I, J, K) ndarray of unsigned int, C-contiguous
-        As for :func:`voxel_surface`.
-    n_labels : int
+    masks : (2, I, J, K) ndarray of bool, C-contiguous
+        As for :func:`voxel_surfaces`.
     spacing : tuple of three floats
-        mm, along the axes of `volume`.
+        mm, along the axes I, J and K.
 
     Returns
     -------
-    Surface
+    SurfacePair
         Place (i, j, k) of the lattice is the corner between the voxels (i, j, k) and (i + 1, j + 1, k + 1); its weight the
         area of :func:`dual_grid_areas`.
     """
-    inner = volume[:-1, :-1, :-1]
-    mixed = np.zeros(volume.shape, dtype=bool)
-    for corner in _CORNERS[1:]:
-        shifted = volume[tuple(slice(c, c - 1 or None) for c in corner)]
-        mixed[:-1, :-1, :-1] |= inner != shifted
-    places = np.flatnonzero(mixed)
-    flat = volume.reshape(-1)
-    around = [flat[places + np.ravel_multi_index(corner, volume.shape)] for corner in _CORNERS]
-    areas = dual_grid_areas(spacing)
-    found: list[npt.NDArray[np.intp]] = []
-    labels: list[npt.NDArray[Any]] = []
-    weights: list[npt.NDArray[np.float64]] = []
-    layers: list[npt.NDArray[Any]] = []
-    depth = np.zeros(len(places), dtype=np.uint8)
-    for j, label in enumerate(around):
-        new = label != n_labels
-        for earlier in around[:j]:
-            new &= label != earlier
-        here = np.flatnonzero(new)
-        code = np.zeros(len(here), dtype=np.uint8)
-        for bit, other in enumerate(around):
-            code |= (other[here] == label[here]).astype(np.uint8) << np.uint8(bit)
-        for level in range(int(depth[here].max(initial=0)) + 1):
-            if level == len(layers):
-                layers.append(np.full(volume.shape, n_labels, dtype=volume.dtype))
-            on_level = here[depth[here] == level]
-            layers[level].reshape(-1)[places[on_level]] = label[on_level]
-        depth[here] += 1
-        found.append(places[here])
-        labels.append(label[here])
-        weights.append(areas[code])
-    return _by_label(found, labels, weights, n_labels, tuple(layers))
+    codes = masks.reshape(-1).astype(np.uint8)
+    # Two corners along the last axis, then four in a plane, then all eight: the bits are those of _CORNERS.
+    for step, bits in zip(reversed(_steps(masks)), (1, 2, 4), strict=True):
+        codes[:-step] |= codes[step:] << np.uint8(bits)
+    # 0 and 255, none and all, become 1 and 0.
+    pair = _pair(codes + np.uint8(1) > 1, masks.shape)
+    return replace(pair, weights=dual_grid_areas(spacing).take(codes.take(pair.points)))
 
 
 @cache
@@ -189,16 +158,12 @@ def _joined(corners: list[Corner]) -> list[list[Corner]]:
     return groups
 
 
-def _by_label(
-    points: list[npt.NDArray[np.intp]],
-    labels: list[npt.NDArray[Any]],
-    weights: list[npt.NDArray[np.float64]] | None,
-    n_labels: int,
-    layers: tuple[npt.NDArray[Any], ...],
-) -> Surface:
-    label = np.concatenate(labels)
-    # A stable sort of 8- or 16-bit numbers is a radix sort.
-    order = np.argsort(label, kind="stable")
-    starts = np.concatenate([[0], np.cumsum(np.bincount(label, minlength=n_labels))])
-    sorted_weights = None if weights is None else np.concatenate(weights)[order]
-    return Surface(np.concatenate(points)[order], starts, sorted_weights, layers)
+def _steps(masks: npt.NDArray[np.bool_]) -> tuple[int, int, int]:
+    """Places in memory between neighbours along the three axes of a map."""
+    _, _, j, k = masks.shape
+    return j * k, k, 1
+
+
+def _pair(surface: npt.NDArray[np.bool_], shape: tuple[int, ...]) -> SurfacePair:
+    points = np.flatnonzero(surface)
+    return SurfacePair(surface.reshape(shape), points, int(np.searchsorted(points, surface.size // 2)), None)
