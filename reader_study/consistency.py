@@ -223,6 +223,7 @@ def findings(summary: Summary, n: int, scale: RatingScale = LIKERT) -> list[str]
     for cell, row in zip(summary.cells, cells.to_dict("records"), strict=True):
         if row["sd_possible"] is False:
             sentences.append(_sd_finding(cell, SdBounds(row["sd_min"], row["sd_max"]), n, scale, summary.decimals))
+            sentences += _misprint_finding(summary, cell, row["sd_max"])
     possible, count = int(cells["grim"].sum()), len(cells)
     if possible < count:
         sentences.append(f"GRIM: {possible} of the {count} means are possible for {n} whole ratings.")
@@ -241,6 +242,27 @@ def findings(summary: Summary, n: int, scale: RatingScale = LIKERT) -> list[str]
                 f"{ALL_REGIONS}, {row['method']}: the printed SD is {row['sd']}, the rows pool to {row['sd_of_rows']:.2f}."
             )
     return sentences
+
+
+def _misprint_finding(summary: Summary, cell: Cell, greatest: float) -> list[str]:
+    """Whether an impossible SD was misprinted, or entered the row over all regions: both pooled, for many ratings a row."""
+    totals = [total for total in summary.totals if total.method == cell.method and total.sd]
+    cells = [one for one in summary.cells if one.method == cell.method]
+    first, point, digits = cell.sd.partition(".")
+    if not totals or float(cell.sd) <= greatest or int(first) < 1 or not all(one.sd for one in cells):
+        return []
+    other = f"{int(first) - 1}{point}{digits}"
+
+    def pooled(sd: str) -> float:
+        sds = [float(sd if one is cell else one.sd) for one in cells]
+        return pooled_moments([float(one.mean) for one in cells], sds, 10_000)[1]
+
+    as_printed, changed, total = pooled(cell.sd), pooled(other), float(totals[0].sd)
+    closer = "it is in the data, not a misprint" if abs(as_printed - total) < abs(changed - total) else "it may be a misprint"
+    return [
+        f"{cell.where}: the rows pool to an SD of {as_printed:.2f} with {cell.sd} and of {changed:.2f} with {other} in its "
+        f"place, against {totals[0].sd} printed for {ALL_REGIONS}: {closer}."
+    ]
 
 
 def _decimals_of(text: str, decimals: int | None) -> int:

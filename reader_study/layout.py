@@ -10,22 +10,24 @@ import pandas as pd
 from darts_ensemble.outputs import write_text
 from reader_study.analysis import POOLED, PublishedTable
 
-__all__ = ["csv_of", "latex_of", "markdown_of", "write_published_table"]
+__all__ = ["SYNTHETIC", "csv_of", "latex_of", "markdown_of", "write_published_table"]
 
+#: What everything made of simulated ratings says.
+SYNTHETIC = "Synthetic ratings: simulated, no reader gave them"
 _HEADERS = ("t-test", "Wilcoxon")
 _LATEX = {"\\": r"\textbackslash{}", "_": r"\_", "&": r"\&", "%": r"\%", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}"}
 
 
-def csv_of(table: PublishedTable) -> str:
+def csv_of(table: PublishedTable, *, synthetic: bool = False) -> str:
     """Table with the columns of the published summary, means and SDs to four decimals, so that its checks can read it."""
-    rows = table.rows.copy()
+    rows = table.rows.assign(synthetic=SYNTHETIC) if synthetic else table.rows.copy()
     for method in table.methods:
         for column in (f"{method}_mean", f"{method}_sd"):
             rows[column] = [_number(value, 4) for value in rows[column]]
     return rows.to_csv(index=False, lineterminator="\n")
 
 
-def markdown_of(table: PublishedTable) -> str:
+def markdown_of(table: PublishedTable, *, synthetic: bool = False) -> str:
     """Table as the paper lays it out, in Markdown: mean ± SD to two decimals, `n/a` where there is none."""
     header = ["Region", "Side", *table.methods, *_HEADERS]
     lines = [f"| {' | '.join(header)} |", f"|{' --- |' * len(header)}"]
@@ -36,10 +38,11 @@ def markdown_of(table: PublishedTable) -> str:
             cells.append(f"**{text}**" if method in row["best"].split(";") else text)
         cells += [_pairs(row["significant_ttest"]), _pairs(row["significant_wilcoxon"])]
         lines.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
-    return "\n".join([*lines, "", f"Pairs that differ at the 95 % level. {_sentence(POOLED)}", ""])
+    said = f"**{SYNTHETIC}.** " if synthetic else ""
+    return "\n".join([*lines, "", f"{said}Pairs that differ at the 95 % level. {_sentence(POOLED)}", ""])
 
 
-def latex_of(table: PublishedTable) -> str:
+def latex_of(table: PublishedTable, *, synthetic: bool = False) -> str:
     """Table as the paper lays it out, as a LaTeX `tabular` that needs no package."""
     header = ["Region", "Side", *table.methods, *_HEADERS]
     lines = [f"% {_sentence(POOLED)}", rf"\begin{{tabular}}{{ll{'c' * len(table.methods)}ll}}", r"\hline"]
@@ -51,16 +54,22 @@ def latex_of(table: PublishedTable) -> str:
             cells.append(rf"\textbf{{{text}}}" if method in row["best"].split(";") else text)
         cells += [_escaped(_pairs(row["significant_ttest"])), _escaped(_pairs(row["significant_wilcoxon"]))]
         lines.append(" & ".join(cells) + r" \\")
+    if synthetic:
+        lines += [r"\hline", rf"\multicolumn{{{len(header)}}}{{l}}{{\textbf{{{SYNTHETIC}}}}} \\"]
     return "\n".join([*lines, r"\hline", r"\end{tabular}", ""])
 
 
-def write_published_table(table: PublishedTable, folder: Path) -> list[Path]:
-    """Write `published_table.csv`, `.md`, `.tex` and the tests behind it, `published_tests.csv`, into a folder."""
+def write_published_table(table: PublishedTable, folder: Path, *, synthetic: bool = False) -> list[Path]:
+    """Write `published_table.csv`, `.md`, `.tex` and the tests behind it, `published_tests.csv`, into a folder.
+
+    Where the ratings are `synthetic`, every file says so.
+    """
+    tests = table.tests.assign(synthetic=SYNTHETIC) if synthetic else table.tests
     texts = {
-        "published_table.csv": csv_of(table),
-        "published_table.md": markdown_of(table),
-        "published_table.tex": latex_of(table),
-        "published_tests.csv": table.tests.to_csv(index=False, lineterminator="\n"),
+        "published_table.csv": csv_of(table, synthetic=synthetic),
+        "published_table.md": markdown_of(table, synthetic=synthetic),
+        "published_table.tex": latex_of(table, synthetic=synthetic),
+        "published_tests.csv": tests.to_csv(index=False, lineterminator="\n"),
     }
     for name, text in texts.items():
         write_text(folder / name, text)
