@@ -16,7 +16,7 @@ from darts_ensemble.errors import ScanError
 
 __all__ = [
     "COLOURS", "DPI", "FONT_SIZE", "INK", "MARKERS", "PAGE_HEIGHT", "PAGE_WIDTH", "RC", "SUFFIXES", "figure_style",
-    "method_colours", "method_markers", "save_figure",
+    "legend_below", "method_colours", "method_markers", "save_figure",
 ]  # fmt: skip
 
 #: Inches: two columns of a journal, and what a page leaves above a caption.
@@ -92,6 +92,15 @@ def method_markers(methods: Sequence[str]) -> dict[str, str]:
     return {method: MARKERS[place % len(MARKERS)] for place, method in enumerate(methods)}
 
 
+def legend_below(figure: Figure, handles: Sequence[Any]) -> None:
+    """Put a legend below the axes, in as many columns as fit the width of the figure."""
+    # A letter is about 0.6 of the font's size wide; the sign before a label takes another four letters.
+    widest = max((len(str(handle.get_label())) for handle in handles), default=0) + 4
+    columns = int(figure.get_figwidth() * 72 / (0.6 * FONT_SIZE * widest))
+    if handles:
+        figure.legend(handles=handles, loc="outside lower left", ncols=min(len(handles), max(1, columns)))
+
+
 def save_figure(figure: Figure, stem: Path) -> list[Path]:
     """Write a figure as PDF, SVG and PNG; each name appears when its file is whole.
 
@@ -113,6 +122,11 @@ def save_figure(figure: Figure, stem: Path) -> list[Path]:
     ScanError
         If the folder can't be written to or is full.
     """
+    # The layout is worked out once, not again for each form.
+    engine = figure.get_layout_engine()
+    with figure_style():
+        figure.draw_without_rendering()
+    figure.set_layout_engine("none")
     dates: dict[str, dict[str, Any]] = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}, ".png": {}}
     written = []
     for suffix in SUFFIXES:
@@ -128,4 +142,5 @@ def save_figure(figure: Figure, stem: Path) -> list[Path]:
                 temporary.unlink()
             raise ScanError(f"{path}: {error.strerror}; expected a folder with room to write") from None
         written.append(path)
+    figure.set_layout_engine(engine)
     return written

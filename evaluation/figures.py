@@ -1,194 +1,266 @@
-"""Box plots of Dice per region, methods side by side: as published, and with the single subjects shown."""
+"""All figures of a results folder, with their captions: box plots, heat map, differences, gain of an ensemble, volumes."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+import json
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
-from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+from matplotlib.figure import Figure
 
-from darts_ensemble.labels import REGION_BY_ID
-from evaluation.evaluate import SIDES_MERGED, counted_rows
+from darts_ensemble.errors import UsageError
+from darts_ensemble.outputs import write_json
+from evaluation.bland_altman_plot import draw_bland_altman
+from evaluation.box_plots import FEWEST_FOR_BOXES, PUBLISHED_WHISKERS, WHISKERS, draw_box_plot, draw_published_box_plot
+from evaluation.difference_plot import draw_differences
+from evaluation.figure_style import SUFFIXES, save_figure
+from evaluation.gain_plot import VIEWS, draw_gain
+from evaluation.heat_map import draw_heat_map
+from evaluation.metric_text import describe_metric
+from evaluation.region_layout import Part, parts_of, readable_name, region_rows
+from evaluation.results import SIDES_MERGED, Results, read_results
+from evaluation.significance import choose_baseline, describe_family, marks_of
 
-__all__ = ["FEWEST_FOR_BOXES", "draw_regions", "region_order", "save_box_plots", "short_name"]
+__all__ = ["CAPTIONS", "STYLES", "DrawnFigure", "Style", "draw_figures", "forget_figures", "save_figures"]
 
-#: Below this number of subjects quartiles describe nothing: points stand instead of boxes.
-FEWEST_FOR_BOXES = 5
-#: Share of the room of a region that its boxes take.
-WIDTH = 0.8
-#: Inches of regions side by side before a new row of axes begins.
-WIDEST = 17.0
-_GROUPS = (
-    "white matter", "ventricles", "deep grey", "medial temporal", "cerebellum", "brain stem", "corpus callosum", "other",
-    "cortex",
-)  # fmt: skip
-_PARTS = ("Subcortical and midline regions", "Cortical regions")
-
-
-def short_name(region_id: int) -> str:
-    """Return a region's name with the side at its end: "Hippocampus L", "cuneus R"."""
-    region = REGION_BY_ID[region_id]
-    name = region.name.replace("_", " ")
-    for prefix in ("Left-", "Right-", "ctx-lh-", "ctx-rh-"):
-        name = name.removeprefix(prefix)
-    name = name.replace("-", " ")
-    return name if region.hemisphere == "midline" else f"{name} {region.hemisphere[0].upper()}"
+Style = Literal["default", "published"]
+STYLES: tuple[Style, ...] = ("default", "published")
+#: In each folder of pictures: the name of each without its extension, and its caption.
+CAPTIONS = "captions.json"
+# Structures of the published reader study, and the hippocampus: those whose volumes are looked at.
+_STRUCTURES = ("thalamus", "caudate", "putamen", "pallidum", "hippocampus", "lateral ventricle", "cingulate gyrus", "insula")
 
 
-def region_order(region_ids: Sequence[int]) -> list[int]:
-    """Return ids group by group, left beside right."""
+@dataclass(frozen=True)
+class DrawnFigure:
+    """A figure, the name of its files without an extension, and its caption."""
 
-    def key(id_: int) -> tuple[int, int, bool]:
-        region = REGION_BY_ID[id_]
-        right = region.hemisphere == "right"
-        return _GROUPS.index(region.group), (region.homologue or id_) if right else id_, right
-
-    return sorted(region_ids, key=key)
+    stem: str
+    figure: Figure
+    caption: str
 
 
-def save_box_plots(table: pd.DataFrame, out: Path, *, include_seen: bool = False) -> list[Path]:
-    """Draw both kinds of box plot, in two parts each, as PNG and PDF.
+@dataclass(frozen=True)
+class _Content:
+    """What all figures of a run share."""
 
-    `boxplot_published_1` and `_2` have boxes with whiskers of 1.0 interquartile range and no outliers, as in the DARTS paper
-    (arXiv 1911.05567); `boxplot_points_1` and `_2` show each subject as well, and no box below five subjects. Part 1 holds the
-    regions outside the cortex, part 2 the cortex; a part without any Dice is not drawn. Methods scored with the sides merged
-    have other regions and are left out.
+    results: Results
+    scores: pd.DataFrame
+    methods: list[str]
+    baseline: str
+    metric: str
+    label: str
+    paired: pd.DataFrame | None
+    parts: list[Part]
+
+    @property
+    def others(self) -> list[str]:
+        return [method for method in self.methods if method != self.baseline]
+
+    @property
+    def suffix(self) -> str:
+        return "" if self.metric == "dice" else f"_{self.metric}"
+
+
+def save_figures(folder: Path, *, style: str = "default", metric: str = "dice") -> list[Path]:
+    """Draw the figures of a results folder into its `figures/`, as PDF, SVG and PNG, with `captions.json`.
+
+    Figures of an earlier call that are not drawn again are removed.
 
     Parameters
     ----------
-    table : DataFrame
-        Of :func:`evaluation.evaluate.score_cohort`.
-    out : Path
-    include_seen : bool
-        Also draw subjects that a method was trained on, as crosses among the points.
+    folder : Path
+        Of darts-eval.
+    style : {"default", "published"}
+        Which box plots: with subjects and tests, or those of the DARTS paper.
+    metric : str
+        A metric's column of scores.csv.
 
     Returns
     -------
     list of Path
-        The PNG files.
+        The files.
+
+    Raises
+    ------
+    UsageError
+        If the style or the metric is none.
+    CohortError
+        If the folder has no results.
+    ScanError
+        If the folder can't be written to.
     """
-    rows = counted_rows(table, include_seen=include_seen)
-    rows = rows[rows["dice"].notna() & ~rows["method"].str.endswith(SIDES_MERGED)]
-    methods = [str(method) for method in rows["method"].unique()]
-    out.mkdir(parents=True, exist_ok=True)
-    written = []
-    for kind, points in (("published", False), ("points", True)):
-        for number, title in enumerate(_PARTS, start=1):
-            part = rows[(rows["group"] == "cortex") == (number == 2)]
-            stem = out / f"boxplot_{kind}_{number}"
-            if part.empty:
-                # A picture of an earlier run would pass for one of this.
-                for suffix in (".png", ".pdf"):
-                    stem.with_suffix(suffix).unlink(missing_ok=True)
-                continue
-            figure = draw_regions(part, methods, title, points=points)
-            written.append(_save(figure, stem))
-            plt.close(figure)
+    results, out = read_results(folder), folder / "figures"
+    if style not in STYLES:
+        raise UsageError(f"--style {style}; expected {' or '.join(STYLES)}")
+    forget_figures(out)
+    written, captions = [], {}
+    for drawn in draw_figures(results, style=style, metric=metric):
+        written += save_figure(drawn.figure, out / drawn.stem)
+        captions[drawn.stem] = drawn.caption
+    if captions:
+        write_json(out / CAPTIONS, captions)
     return written
 
 
-def draw_regions(rows: pd.DataFrame, methods: Sequence[str], title: str, *, points: bool) -> Any:
-    """Draw the Dice of every region in `rows`, methods side by side.
+def forget_figures(out: Path) -> None:
+    """Remove the pictures that `captions.json` of a folder names, and it: those of an earlier run would pass for new ones."""
+    path = out / CAPTIONS
+    try:
+        stems = list(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return
+    for stem in stems:
+        for suffix in SUFFIXES:
+            with suppress(OSError):
+                (out / f"{Path(stem).name}{suffix}").unlink()
+    path.unlink()
 
-    Parameters
-    ----------
-    rows : DataFrame
-        Columns region_id, method, subject, dice, group and seen_in_training.
-    methods : sequence of str
-        Their order, and so their colours.
-    title : str
-    points : bool
-        Show each subject; without it boxes alone, whatever the number of subjects.
 
-    Returns
-    -------
-    matplotlib Figure
+def draw_figures(results: Results, *, style: str = "default", metric: str = "dice") -> Iterator[DrawnFigure]:
+    """Draw the figures of a run, one after the other.
+
+    Methods whose sides were merged have other regions and are left out. Without a comparison of methods, or with one method,
+    there are no differences; the gain is drawn where a run has an ensemble and views.
+
+    Raises
+    ------
+    UsageError
+        If there is no such metric.
     """
-    ids = region_order([int(id_) for id_ in rows["region_id"].unique()])
-    subjects = {method: rows.loc[rows["method"] == method, "subject"].nunique() for method in methods}
-    palette = dict(zip(methods, sns.color_palette("colorblind", len(methods)), strict=True))
-    strips = _strips(ids, inches=0.14 + 0.12 * len(methods))
-    width = max(7.0, 1.2 + max(len(strip) for strip in strips) * (0.14 + 0.12 * len(methods)))
-    with sns.axes_style("whitegrid", {"grid.color": "0.88", "axes.edgecolor": "0.4"}):
-        figure, grid = plt.subplots(len(strips), figsize=(width, 0.9 + 4.4 * len(strips)), layout="constrained", squeeze=False)
-    boxed = [method for method in methods if not points or subjects[method] >= FEWEST_FOR_BOXES]
-    for axes, strip in zip(grid[:, 0], strips, strict=True):
-        here = rows[rows["region_id"].isin(strip)]
-        axes.grid(visible=False, axis="x")
-        for at in range(0, len(strip), 2):
-            axes.axvspan(at - 0.5, at + 0.5, color="0.965", linewidth=0, zorder=-1)
-        sns.boxplot(
-            data=here[here["method"].isin(boxed)], x="region_id", y="dice", hue="method", order=strip, hue_order=methods,
-            palette=palette, saturation=1, whis=1.0, showfliers=False, width=WIDTH, gap=0.12, linewidth=0.7, ax=axes,
-            legend=False, boxprops={"alpha": 0.4} if points else {}, medianprops={"color": "black", "linewidth": 1.2},
+    if metric not in results.metrics:
+        raise UsageError(f"metric {metric}; expected {', '.join(results.metrics)}")
+    content = _content(results, metric)
+    if not content.parts:
+        return
+    yield from _box_plots(content, published=style == "published")
+    means = content.scores.pivot_table(index="region_id", columns="method", values=metric, sort=False)
+    caption = f"Mean {content.label} over subjects, per region and method ({_counts(content)}). Hatched: no value."
+    yield DrawnFigure(
+        f"heat_map{content.suffix}", draw_heat_map(means, content.parts, content.methods, label=content.label), caption
+    )
+    if content.paired is not None and content.others:
+        yield from _differences(content, content.paired)
+    yield from _volumes(content)
+
+
+def _content(results: Results, metric: str) -> _Content:
+    """Collect what the figures show; infinite distances are left out, as no picture has room for them."""
+    scores = results.counted()
+    scores = scores[np.isfinite(scores[metric]) & ~scores["method"].str.endswith(SIDES_MERGED)]
+    methods = [method for method in results.methods if method in set(scores["method"])]
+    paired = results.paired_regions
+    if paired is not None:
+        paired = paired[paired["region_id"].notna() & paired["method_a"].isin(methods) & paired["method_b"].isin(methods)]
+        if "metric" in paired.columns:
+            paired = paired[paired["metric"] == metric]
+        paired = paired.astype({"region_id": int}) if len(paired) else None
+    means = scores.groupby(["method", "subject"])[metric].mean().groupby("method").mean()
+    # Of distances the smallest is the best.
+    worth = -means if describe_metric(metric).better == "lower" else means
+    baseline = choose_baseline(methods, worth) if methods else ""
+    of_baseline = scores[scores["method"] == baseline].groupby("region_id")[metric].mean()
+    rows = region_rows(scores, {int(str(id_)): float(value) for id_, value in of_baseline.items()})
+    label = describe_metric(metric).heading
+    return _Content(results, scores, methods, baseline, metric, label, paired, parts_of(rows, scores))
+
+
+def _counts(content: _Content) -> str:
+    """The number of subjects of each method, in words."""
+    counts = content.scores.groupby("method")["subject"].nunique()
+    if len(set(counts)) == 1:
+        return f"n = {counts.iloc[0]} subjects"
+    return "; ".join(f"{method}: n = {counts[method]}" for method in content.methods)
+
+
+def _box_plots(content: _Content, *, published: bool) -> Iterator[DrawnFigure]:
+    if published:
+        for number, part in enumerate(parts_of(region_rows(content.scores), content.scores), start=1):
+            figure = draw_published_box_plot(content.scores, part, content.methods, metric=content.metric, label=content.label)
+            caption = (
+                f"{content.label} of {part.title.lower()} ({_counts(content)}). Boxes: quartiles and median; whiskers reach "
+                f"the last value within {PUBLISHED_WHISKERS:.1f} interquartile range; outliers are not drawn."
+            )
+            yield DrawnFigure(f"box_plot_published_{number}{content.suffix}", figure, caption)
+        return
+    marks, tested = {}, "No paired tests."
+    if content.paired is not None and content.others:
+        marks = marks_of(content.paired, content.baseline)
+        tested = (
+            f"Triangles: the method's {content.label} lies above (▲) or below (▼) that of {content.baseline}: "
+            f"{describe_family(content.paired)}; filled where it also holds with Holm's correction over the regions."
+        )
+    for part in content.parts:
+        figure = draw_box_plot(
+            content.scores, part, content.methods, metric=content.metric, label=content.label, marks=marks,
+            baseline=content.baseline,
         )  # fmt: skip
-        if points:
-            for place, method in enumerate(methods):
-                _scatter(axes, here[here["method"] == method], strip, palette[method], place, len(methods))
-        _name_groups(axes, strip)
-        axes.set_xticks(range(len(strip)), [short_name(id_) for id_ in strip], rotation=90, fontsize=8)
-        axes.set(xlim=(-0.5, len(strip) - 0.5), ylim=(-0.02, 1.02), xlabel="", ylabel="Dice")
-        axes.set_yticks(np.linspace(0, 1, 11))
-    figure.suptitle(f"{title}: Dice per region", x=0.01, ha="left", fontsize=12)
-    handles: list[Any] = [Patch(color=palette[method], label=f"{method} (n = {subjects[method]})") for method in methods]
-    if points and rows["seen_in_training"].astype(bool).any():
-        handles.append(Line2D([], [], color="0.3", marker="x", linestyle="", label="seen in training"))
-    figure.legend(handles=handles, loc="outside lower left", ncols=len(handles), frameon=False, fontsize=9)
-    return figure
+        caption = (
+            f"{content.label} of {part.title.lower()} ({_counts(content)}). A point is a subject. Boxes: quartiles and median, "
+            f"from {FEWEST_FOR_BOXES} subjects on; whiskers reach the last value within {WHISKERS:.1f} interquartile ranges. "
+            f"Within a section regions stand by the mean of {content.baseline}. {tested}"
+        )
+        yield DrawnFigure(f"box_plot_{part.key}{content.suffix}", figure, caption)
 
 
-def _strips(ids: list[int], inches: float) -> list[list[int]]:
-    """Cut the regions into rows of like length that fit a page, at `inches` a region; a pair stays in one row."""
-    n_rows = max(1, int(np.ceil(len(ids) * inches / WIDEST)))
-    strips, start = [], 0
-    for number in range(1, n_rows + 1):
-        stop = round(len(ids) * number / n_rows)
-        if stop < len(ids) and REGION_BY_ID[ids[stop]].homologue == ids[stop - 1]:
-            stop += 1
-        strips.append(ids[start:stop])
-        start = stop
-    return [strip for strip in strips if strip]
+def _differences(content: _Content, paired: pd.DataFrame) -> Iterator[DrawnFigure]:
+    views = [view for view in VIEWS if view in content.methods]
+    intervals = "Lines: 95 % BCa bootstrap intervals over subjects. Filled signs: " + describe_family(paired)
+    for part in content.parts:
+        figure = draw_differences(paired, part, content.baseline, content.others, label=content.label)
+        caption = (
+            f"Mean paired difference of {content.label} within subjects, {content.baseline} minus each other method, "
+            f"{part.title.lower()}. {intervals}."
+        )
+        yield DrawnFigure(f"differences_{part.key}{content.suffix}", figure, caption)
+    if "ensemble" not in content.methods or not views:
+        return
+    for part in content.parts:
+        figure = draw_gain(paired, part, "ensemble", views, label=content.label)
+        caption = (
+            f"What the ensemble gains over each single view: mean paired difference of {content.label} within subjects, "
+            f"{part.title.lower()}. {intervals}."
+        )
+        yield DrawnFigure(f"ensemble_gain_{part.key}{content.suffix}", figure, caption)
 
 
-def _scatter(axes: Axes, rows: pd.DataFrame, ids: list[int], colour: Any, place: int, n_methods: int) -> None:
-    """Points at the middle of the method's box, moved a little to the sides, each subject always by the same amount."""
-    slot = WIDTH / n_methods
-    names = sorted(rows["subject"].unique())
-    jitter = dict(zip(names, np.linspace(-0.25, 0.25, len(names)) if len(names) > 1 else [0.0], strict=True))
-    x = rows["region_id"].map({id_: at for at, id_ in enumerate(ids)}) + (place - (n_methods - 1) / 2) * slot
-    x = x + rows["subject"].map(jitter) * slot
-    seen = rows["seen_in_training"].astype(bool)
-    axes.scatter(x[~seen], rows.loc[~seen, "dice"], s=9, color=colour, edgecolor="0.15", linewidth=0.3, zorder=4)
-    axes.scatter(x[seen], rows.loc[seen, "dice"], s=12, color=colour, marker="x", linewidth=0.9, zorder=4)
+def _volumes(content: _Content) -> Iterator[DrawnFigure]:
+    """Bland-Altman panels of each method that has volumes."""
+    tables = [content.results.counted(), content.results.counted(content.results.groups)]
+    rows = pd.concat([_structures(table) for table in tables], ignore_index=True)
+    if rows.empty:
+        return
+    # A structure that is a region of the run, too, is shown once.
+    rows = rows.drop_duplicates(["subject", "method", "structure"]).sort_values("order", kind="stable")
+    for method in content.methods:
+        mine = rows[rows["method"] == method]
+        if mine.empty:
+            continue
+        caption = (
+            f"Volumes of {method} against the reference, a point a subject. Blue: mean difference and its 95 % interval; "
+            "broken: 95 % limits of agreement, mean ± 1.96 SD (Bland and Altman 1986); numbers in mL."
+        )
+        name = re.sub(r"[^A-Za-z0-9.-]+", "_", method)
+        yield DrawnFigure(f"bland_altman_{name}", draw_bland_altman(mine, method), caption)
 
 
-def _name_groups(axes: Axes, ids: list[int]) -> None:
-    """A line between groups and their names above the axes, every other one higher since groups can be narrow."""
-    groups = [REGION_BY_ID[id_].group for id_ in ids]
-    starts = [at for at in range(len(ids)) if at == 0 or groups[at] != groups[at - 1]]
-    for number, (start, stop) in enumerate(zip(starts, [*starts[1:], len(ids)], strict=True)):
-        if start:
-            axes.axvline(start - 0.5, color="0.5", linewidth=0.8, zorder=0)
-        height = 1.03 + 0.05 * (number % 2)
-        axes.text((start + stop - 1) / 2, height, groups[start], ha="center", va="bottom", fontsize=8, color="0.3")
+def _structures(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of structures whose volumes are looked at, each side for itself, that the reference or the method has."""
+    sided = table[table["hemisphere"].isin(["left", "right"]) & (table["status"] != "absent by protocol")]
+    sided = sided.dropna(subset=["volume_ref_mm3", "volume_pred_mm3"])
+    sided = sided[sided["volume_ref_mm3"] + sided["volume_pred_mm3"] > 0]
+    names = sided["region_name"].map(_structure_name)
+    known = sided[names.isin(_STRUCTURES)]
+    names = names[known.index]
+    order = [2 * _STRUCTURES.index(name) + (side == "right") for name, side in zip(names, known["hemisphere"], strict=True)]
+    return known.assign(structure=names + " " + known["hemisphere"].str[0].str.upper(), order=order)
 
 
-def _save(figure: Any, stem: Path) -> Path:
-    for suffix in (".pdf", ".png"):
-        path = stem.with_suffix(suffix)
-        temporary = stem.with_name(f".{stem.name}.tmp{suffix}")
-        figure.savefig(temporary, dpi=150)
-        os.replace(temporary, path)
-    return path
+def _structure_name(region_name: str) -> str:
+    return re.sub("^(left|right) ", "", readable_name(region_name))

@@ -1,129 +1,261 @@
-"""The box plots: whose quartiles and whiskers they are, when points stand instead, and that names can be read."""
+"""The figures of a results folder: what is drawn is what the tables say, read back from the drawing itself."""
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.collections import PathCollection
-from matplotlib.patches import PathPatch
-from PIL import Image
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
-from darts_ensemble.labels import REGION_BY_ID, REGIONS
-from evaluation.figures import draw_regions, region_order, save_box_plots, short_name
-
-
-def scores(n_subjects: int, methods: tuple[str, ...] = ("m",), ids: tuple[int, ...] = (17, 53, 1024)) -> pd.DataFrame:
-    rng = np.random.default_rng(0)
-    rows = [
-        {
-            "subject": f"s{number}", "method": method, "region_id": id_, "group": REGION_BY_ID[id_].group,
-            "dice": rng.uniform(0.3, 0.9), "seen_in_training": False,
-        }
-        for number in range(n_subjects) for method in methods for id_ in ids
-    ]  # fmt: skip
-    return pd.DataFrame(rows)
-
-
-def boxes(figure: plt.Figure) -> list[PathPatch]:
-    return [patch for axes in figure.axes for patch in axes.patches if isinstance(patch, PathPatch)]
+from darts_ensemble.errors import CohortError, UsageError
+from darts_ensemble.labels import REGIONS
+from evaluation.agreement import bland_altman
+from evaluation.bland_altman_plot import draw_bland_altman
+from evaluation.box_plots import draw_box_plot, draw_published_box_plot
+from evaluation.difference_plot import draw_differences
+from evaluation.figure_style import method_colours
+from evaluation.figures import draw_figures, save_figures
+from evaluation.gain_plot import draw_gain
+from evaluation.heat_map import draw_heat_map
+from evaluation.paired import compare_methods
+from evaluation.region_layout import Part, parts_of, region_rows
+from evaluation.results import SIDES_MERGED, read_results
+from evaluation.significance import Mark, marks_of
+from tests.results_folder import random_scores, write_results
 
 
-def dots(figure: plt.Figure) -> np.ndarray:
-    collections = [c for axes in figure.axes for c in axes.collections if isinstance(c, PathCollection)]
-    return np.concatenate([np.asarray(c.get_offsets()) for c in collections]) if collections else np.empty((0, 2))
+def only_part(scores: pd.DataFrame) -> Part:
+    (part,) = parts_of(region_rows(scores), scores)
+    return part
 
 
-def test_whiskers_end_at_one_interquartile_range_and_outliers_are_not_drawn() -> None:
-    table = scores(9, ids=(17,))
-    table["dice"] = [0.1, 0.5, 0.52, 0.55, 0.6, 0.62, 0.65, 0.7, 0.8]  # 0.8 lies between 1.0 and 1.5 ranges
-    figure = draw_regions(table, ["m"], "t", points=False)
-    q1, q3 = np.percentile(table["dice"], [25, 75])
-    within = table["dice"][(table["dice"] >= q1 - (q3 - q1)) & (table["dice"] <= q3 + (q3 - q1))]
-    drawn = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in figure.axes[0].lines])
-    assert (np.nanmin(drawn), np.nanmax(drawn)) == (within.min(), within.max())
-    assert (within.min(), within.max()) == (0.5, 0.7)
-    edges = boxes(figure)[0].get_path().vertices[:, 1]
-    assert (edges.min(), edges.max()) == (pytest.approx(q1), pytest.approx(q3))
-    plt.close(figure)
+def boxes(figure: Figure) -> list[Rectangle]:
+    """Filled boxes, not the bands behind the rows nor the outlines."""
+    found = [patch for axes in figure.axes for patch in axes.patches if isinstance(patch, Rectangle) and patch.get_zorder() > 2]
+    return [patch for patch in found if patch.get_facecolor()[3] > 0]
+
+
+def points(figure: Figure) -> np.ndarray:
+    found = [one for axes in figure.axes for one in axes.collections if isinstance(one, PathCollection)]
+    return np.concatenate([np.asarray(one.get_offsets()) for one in found]) if found else np.empty((0, 2))
+
+
+def line_ends(figure: Figure) -> np.ndarray:
+    """x of the ends of all lines along the values."""
+    segments = [one for axes in figure.axes for lines in axes.collections for one in getattr(lines, "get_segments", list)()]
+    return np.array([one[:, 0] for one in segments if len(one) and np.ptp(one[:, 1]) == 0])
+
+
+OUTLYING = [0.1, 0.5, 0.52, 0.55, 0.6, 0.62, 0.65, 0.7, 0.8]
+
+
+@pytest.mark.parametrize(("published", "reach"), [(False, 1.5), (True, 1.0)])
+def test_boxes_and_whiskers_are_those_of_numpy(published: bool, reach: float) -> None:
+    scores = random_scores(9, ["m"], (16,)).assign(dice=OUTLYING)
+    figure = (draw_published_box_plot if published else draw_box_plot)(scores, only_part(scores), ["m"])
+    q1, q3 = np.percentile(OUTLYING, [25, 75])
+    (box,) = boxes(figure)
+    edges = (box.get_y(), box.get_height()) if published else (box.get_x(), box.get_width())
+    assert edges == pytest.approx((q1, q3 - q1))
+    inside = [value for value in OUTLYING if q1 - reach * (q3 - q1) <= value <= q3 + reach * (q3 - q1)]
+    axis = 1 if published else 0
+    lines = [one for lines in figure.axes[0].collections for one in getattr(lines, "get_segments", list)()]
+    along = np.concatenate([one[:, axis] for one in lines])
+    assert (along.min(), along.max()) == pytest.approx((min(inside), max(inside)))
+    assert (max(inside) == 0.7) == published  # the two reaches end at different subjects
+    assert np.isclose(along, np.median(OUTLYING)).any()
+    assert len(points(figure)) == (0 if published else 9)
 
 
 @pytest.mark.parametrize(("n", "n_boxes"), [(4, 0), (5, 3)])
 def test_below_five_subjects_points_stand_instead_of_boxes(n: int, n_boxes: int) -> None:
-    table = scores(n)
-    figure = draw_regions(table, ["m"], "t", points=True)
+    scores = random_scores(n, ["m"], (17, 53, 16))
+    figure = draw_box_plot(scores, only_part(scores), ["m"])
     assert len(boxes(figure)) == n_boxes
-    np.testing.assert_allclose(np.sort(dots(figure)[:, 1]), np.sort(table["dice"]))
-    plt.close(figure)
+    np.testing.assert_allclose(np.sort(points(figure)[:, 0]), np.sort(scores["dice"]))
 
 
-def test_the_published_kind_has_boxes_and_no_points() -> None:
-    figure = draw_regions(scores(3), ["m"], "t", points=False)
-    assert len(boxes(figure)) == 3
-    assert len(dots(figure)) == 0
-    plt.close(figure)
-
-
-def test_points_stand_over_their_region_and_on_their_methods_side() -> None:
-    table = scores(3, ("a", "b"))
-    figure = draw_regions(table, ["a", "b"], "t", points=True)
-    order = [17, 53, 1024]
-    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == [short_name(id_) for id_ in order]
-    for x, y in dots(figure):
-        row = table[table["dice"] == y].iloc[0]
-        offset = x - order.index(row["region_id"])
-        assert (-0.5 < offset < 0) if row["method"] == "a" else (0 < offset < 0.5)
-    plt.close(figure)
+def test_each_point_stands_in_the_panel_row_and_slot_of_its_side_region_and_method() -> None:
+    scores = random_scores(3, ["a", "b"], (12, 51, 17, 53))
+    figure = draw_box_plot(scores, only_part(scores), ["a", "b"])
+    names = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
+    heights = dict(zip(names, figure.axes[0].get_yticks(), strict=True))
+    assert set(heights) == {"putamen", "hippocampus"}
+    assert [axes.get_title() for axes in figure.axes] == ["left hemisphere", "right hemisphere"]
+    seen = 0
+    for axes, side in zip(figure.axes, ("left", "right"), strict=True):
+        for cloud in (one for one in axes.collections if isinstance(one, PathCollection)):
+            for x, y in np.asarray(cloud.get_offsets()):
+                row = scores[scores["dice"] == x].iloc[0]
+                assert row["hemisphere"] == side
+                shift = y - heights["putamen" if row["region_id"] in (12, 51) else "hippocampus"]
+                assert (-0.5 < shift < 0) if row["method"] == "a" else (0 < shift < 0.5)
+                seen += 1
+    assert seen == len(scores)
 
 
 def test_subjects_seen_in_training_are_crosses_with_a_legend() -> None:
-    table = scores(5)
-    table["seen_in_training"] = table["subject"] == "s0"
-    figure = draw_regions(table, ["m"], "t", points=True)
+    scores = random_scores(5, ["m"], (16,))
+    scores["seen_in_training"] = scores["subject"] == "s000"
+    figure = draw_box_plot(scores, only_part(scores), ["m"])
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["m (n = 5)", "seen in training"]
-    plt.close(figure)
 
 
-def test_names_are_unique_sided_and_pairs_stand_side_by_side() -> None:
-    ids = region_order([region.id for region in REGIONS])
-    names = [short_name(id_) for id_ in ids]
-    assert len(set(names)) == 102
-    assert (short_name(53), short_name(1024), short_name(16)) == ("Hippocampus R", "precentral L", "Brain Stem")
-    for region in REGIONS:
-        if region.hemisphere == "left" and region.homologue is not None:
-            assert ids.index(region.homologue) == ids.index(region.id) + 1
+def test_marks_are_those_of_the_paired_tests_and_say_the_direction() -> None:
+    scores = random_scores(8, ["high", "base", "low"], (12, 51, 16), step=0.05)
+    scores.loc[(scores["method"] == "high") & (scores["region_id"] == 51), "dice"] = scores.loc[
+        (scores["method"] == "base") & (scores["region_id"] == 51), "dice"
+    ].to_numpy()
+    paired = compare_methods(scores, "dice", region="region_id")
+    marks = marks_of(paired, "base")
+    expected = {
+        (int(row["region_id"]), row["method_b"] if row["method_a"] == "base" else row["method_a"])
+        for row in paired.to_dict("records")
+        if "base" in (row["method_a"], row["method_b"]) and row["wilcoxon_p_fdr_regions"] < 0.05
+    }
+    assert set(marks) == expected == {(12, "low"), (51, "low"), (16, "low"), (12, "high"), (16, "high")}
+    assert {mark.higher for (_, method), mark in marks.items() if method == "high"} == {True}
+    assert {mark.higher for (_, method), mark in marks.items() if method == "low"} == {False}
+    figure = draw_box_plot(scores, only_part(scores), ["high", "base", "low"], marks=marks, baseline="base")
+    drawn = [line for axes in figure.axes for line in axes.lines if line.get_marker() in ("^", "v")]
+    colours = method_colours(["high", "base", "low"])
+    found = sorted((line.get_marker(), to_rgba(line.get_color())) for line in drawn)
+    assert found == sorted([("v", to_rgba(colours["low"]))] * 3 + [("^", to_rgba(colours["high"]))] * 2)
 
 
-def test_four_methods_on_all_regions_stay_on_a_page_and_no_name_overlaps_another() -> None:
-    table = scores(2, ("a", "b", "c", "d"), tuple(region.id for region in REGIONS if region.group == "cortex"))
-    figure = draw_regions(table, ["a", "b", "c", "d"], "t", points=True)
-    assert figure.get_size_inches()[0] < 20
-    figure.canvas.draw()
-    labels = 0
-    for axes in figure.axes:
-        extents = [label.get_window_extent() for label in axes.get_xticklabels()]
-        labels += len(extents)
-        assert all(left.x1 <= right.x0 for left, right in pairwise(extents))
-    assert labels == 62
-    plt.close(figure)
+def test_a_mark_that_holm_does_not_confirm_is_hollow() -> None:
+    scores = random_scores(6, ["a", "b"], (16,))
+    marks = {(16, "b"): Mark(higher=True, strict=False)}
+    for strict in (True, False):
+        marks[16, "b"] = Mark(higher=True, strict=strict)
+        figure = draw_box_plot(scores, only_part(scores), ["a", "b"], marks=marks, baseline="a")
+        (mark,) = [line for axes in figure.axes for line in axes.lines if line.get_marker() == "^"]
+        assert mark.get_fillstyle() == ("full" if strict else "none")
 
 
-def test_both_kinds_are_saved_in_two_parts_without_merged_or_seen_rows(tmp_path: Path) -> None:
-    table = scores(6, ("m", "m (sides merged)"))
-    written = save_box_plots(table, tmp_path)
-    names = {f"boxplot_{kind}_{part}" for kind in ("published", "points") for part in (1, 2)}
-    assert {path.name for path in tmp_path.iterdir()} == {f"{name}.{end}" for name in names for end in ("png", "pdf")}
-    assert {path.stem for path in written} == names
-    for path in written:
-        with Image.open(path) as picture:
-            assert np.asarray(picture.convert("L")).std() > 5
-    # Run again with nothing but cortex left, and that seen: no picture of the first run remains to mislead.
-    table = table[table["region_id"] == 1024].assign(seen_in_training=True)
-    assert len(save_box_plots(table, tmp_path, include_seen=True)) == 2
-    assert {path.stem for path in tmp_path.iterdir()} == {"boxplot_published_2", "boxplot_points_2"}
-    assert save_box_plots(table, tmp_path) == []
-    assert list(tmp_path.iterdir()) == []
+@pytest.mark.parametrize("n_methods", [2, 6])
+def test_on_all_regions_a_figure_fits_a_page_and_no_name_overlaps_another(n_methods: int) -> None:
+    cortex = tuple(region.id for region in REGIONS if region.group == "cortex")
+    methods = [f"method-{number}" for number in range(n_methods)]
+    scores = random_scores(1, methods, cortex)
+    for figure in (
+        draw_box_plot(scores, only_part(scores), methods),
+        draw_published_box_plot(scores, only_part(scores), methods),
+    ):
+        width, height = figure.get_size_inches()
+        assert width <= 7.21 and height <= 9.41
+        figure.draw_without_rendering()
+        upright = figure.axes[0].get_ylabel() != ""
+        labels = 0
+        for axes in figure.axes:
+            ticks = axes.get_xticklabels() if upright else [tick for tick in axes.get_yticklabels() if tick.get_visible()]
+            extents = [tick.get_window_extent() for tick in ticks if tick.get_text()]
+            labels += len(extents)
+            for one, two in pairwise(extents):
+                assert (one.x1 <= two.x0) if upright else not one.overlaps(two)
+            assert all(figure.bbox.x0 <= extent.x0 and figure.bbox.y0 <= extent.y0 for extent in extents)
+        assert labels == (62 if upright else 31)
+
+
+def test_the_heat_map_writes_each_mean_in_its_cell_and_hatches_what_is_missing() -> None:
+    scores = random_scores(4, ["a", "b"], (12, 51, 16))
+    means = scores.pivot_table(index="region_id", columns="method", values="dice")
+    means.loc[51, "b"] = np.nan
+    figure = draw_heat_map(means, parts_of(region_rows(scores), scores), ["a", "b"])
+    axes = figure.axes[0]
+    texts = {text.get_position(): text.get_text() for text in axes.texts if text.get_text().startswith(".")}
+    assert sorted(texts.values()) == sorted(f"{value:.2f}"[1:] for value in means.to_numpy().ravel() if value == value)
+    cells = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
+    hatched = [cell for cell in cells if cell.get_hatch()]
+    assert (len(cells), len(hatched)) == (6, 1)
+    # Left, then right: the last column of the first row is method b on the right.
+    assert hatched[0].get_x() == max(cell.get_x() for cell in cells)
+
+
+@pytest.mark.parametrize("gain", [False, True])
+def test_differences_and_their_intervals_are_those_of_the_table_baseline_first(gain: bool) -> None:
+    scores = random_scores(7, ["coronal", "ensemble", "axial"], (12, 51, 16), step=0.03)
+    paired = compare_methods(scores, "dice", region="region_id")
+    part, others = only_part(scores), ["coronal", "axial"]
+    figure = (draw_gain if gain else draw_differences)(paired, part, "ensemble", others)
+    drawn = np.concatenate([np.atleast_1d(line.get_xdata()) for axes in figure.axes for line in axes.lines])
+    wide = scores.pivot_table(index=["region_id", "subject"], columns="method", values="dice")
+    for other in others:
+        expected = (wide["ensemble"] - wide[other]).groupby("region_id").mean()
+        for value in expected:
+            assert np.isclose(drawn, value).any()
+    turned = paired[paired["method_b"] == "ensemble"]
+    ends = line_ends(figure)
+    for row in turned.to_dict("records"):
+        assert np.isclose(ends, [-row["mean_high"], -row["mean_low"]]).all(axis=1).any()
+
+
+def test_bland_altman_lines_stand_at_bias_and_limits_in_ml() -> None:
+    rows = random_scores(10, ["m"], (12, 51)).assign(structure=lambda table: table["region_name"])
+    figure = draw_bland_altman(rows, "m")
+    for axes, name in zip(figure.axes, ("Left-Putamen", "Right-Putamen"), strict=False):
+        mine = rows[rows["structure"] == name]
+        limits = bland_altman(mine["volume_ref_mm3"], mine["volume_pred_mm3"])
+        levels = sorted(line.get_ydata()[0] for line in axes.lines)
+        assert levels == pytest.approx(sorted([0.0, limits.bias / 1000, limits.lower / 1000, limits.upper / 1000]))
+        offsets = np.asarray(axes.collections[0].get_offsets())
+        np.testing.assert_allclose(offsets[:, 1], (mine["volume_pred_mm3"] - mine["volume_ref_mm3"]) / 1000)
+
+
+def test_a_folder_gets_its_figures_in_three_forms_and_captions_that_name_the_tests(tmp_path: Path) -> None:
+    scores = random_scores(6, ["axial", "ensemble", f"sagittal{SIDES_MERGED}"], (12, 51))
+    folder = write_results(tmp_path / "run", scores)
+    captions_file = folder / "figures" / "captions.json"
+    written = save_figures(folder)
+    stems = {
+        "box_plot_subcortical", "heat_map", "differences_subcortical", "ensemble_gain_subcortical", "bland_altman_axial",
+        "bland_altman_ensemble",
+    }  # fmt: skip
+    captions = json.loads(captions_file.read_text(encoding="utf-8"))
+    assert set(captions) == stems
+    assert {path.name for path in written} == {f"{stem}{end}" for stem in stems for end in (".pdf", ".svg", ".png")}
+    assert "Benjamini-Hochberg over the 2 regions" in captions["box_plot_subcortical"]
+    assert "n = 6 subjects" in captions["heat_map"]
+    # Again with one method: no picture of the first run remains to mislead, and a file of the user's stays.
+    (folder / "figures" / "mine.png").write_bytes(b"")
+    for path in folder.glob("paired_*.csv"):
+        path.unlink()
+    write_results(folder, scores[scores["method"] == "axial"])
+    save_figures(folder, style="published")
+    left = {path.stem for path in (folder / "figures").iterdir()}
+    assert left == {"box_plot_published_1", "heat_map", "bland_altman_axial", "captions", "mine"}
+
+
+def test_subjects_seen_in_training_and_infinite_distances_are_not_drawn(tmp_path: Path) -> None:
+    scores = random_scores(4, ["a"], (12, 51))
+    scores.loc[scores["subject"] == "s000", "seen_in_training"] = True
+    scores.loc[scores["subject"] == "s001", "hd95_larger_voxel_mm"] = np.inf
+    results = read_results(write_results(tmp_path, scores))
+    drawn = {one.stem: one for one in draw_figures(results, metric="hd95_larger_voxel_mm")}
+    x = points(drawn["box_plot_subcortical_hd95_larger_voxel_mm"].figure)[:, 0]
+    kept = scores[scores["subject"].isin(["s002", "s003"])]
+    np.testing.assert_allclose(np.sort(x), np.sort(kept["hd95_larger_voxel_mm"]))
+
+
+def test_distances_choose_the_method_with_the_smallest_as_the_baseline(tmp_path: Path) -> None:
+    results = read_results(write_results(tmp_path, random_scores(6, ["worse", "best"], (12, 51), step=-0.1)))
+    for metric in ("dice", "hd95_larger_voxel_mm"):
+        captions = [one.caption for one in draw_figures(results, metric=metric) if one.stem.startswith("box_plot")]
+        assert all("by the mean of best" in caption for caption in captions)
+
+
+def test_an_unknown_style_metric_or_folder_is_refused(tmp_path: Path) -> None:
+    folder = write_results(tmp_path / "run", random_scores(2, ["a"], (12,)))
+    with pytest.raises(UsageError, match="--style fancy; expected default or published"):
+        save_figures(folder, style="fancy")
+    with pytest.raises(UsageError, match="metric iou; expected dice, jaccard, hd95_larger_voxel_mm"):
+        save_figures(folder, metric="iou")
+    with pytest.raises(CohortError, match="no such file; expected a folder that darts-eval wrote"):
+        save_figures(tmp_path / "nowhere")

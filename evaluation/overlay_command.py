@@ -1,0 +1,113 @@
+"""`darts-eval overlay` and `darts-eval figures`: pictures and tables of a results folder, without scoring again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from darts_ensemble.errors import DartsError, UsageError
+
+__all__ = ["FIGURES_EPILOG", "OVERLAY_EPILOG", "figures", "overlay"]
+
+View = Literal["axial", "coronal", "sagittal"]
+Style = Literal["default", "published"]
+
+_REGIONS = "putamen,caudate,hippocampus,insula,pallidum"
+OVERLAY_EPILOG = """Examples:
+
+  darts-eval overlay results/
+
+  darts-eval overlay results/ --regions "thalamus,Left-Hippocampus,cingulate gyrus" --methods freesurfer,ensemble --fill
+
+  darts-eval overlay results/ --subjects sub-07 --view coronal -o pictures/
+
+Axial and coronal pictures have the patient's right at the left, as radiologists do; the sides are marked.
+"""
+
+FIGURES_EPILOG = """Examples:
+
+  darts-eval figures results/
+
+  darts-eval figures results/ --style published
+
+  darts-eval figures results/ --metric hd95_larger_voxel_mm
+"""
+
+_errors = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
+
+
+def overlay(
+    results: Annotated[Path, typer.Argument(metavar="RESULTS", help="Folder that darts-eval wrote.")],
+    regions: Annotated[str, typer.Option(help="Names, ids or groups of the run, comma-separated.")] = _REGIONS,
+    methods: Annotated[str, typer.Option(help="These, in this order, comma-separated. Default: all of the run.")] = "",
+    subjects: Annotated[
+        list[str] | None,
+        typer.Option(help="These, comma-separated (or repeat). Default: the best, the median and the worst."),
+    ] = None,
+    rank_by: Annotated[
+        str | None,
+        typer.Option(metavar="METHOD", help="Whose mean Dice says which is best. Default: the ensemble, else the best method."),
+    ] = None,
+    view: Annotated[View, typer.Option(help="Of the slices.")] = "axial",
+    fill: Annotated[bool, typer.Option("--fill", help="Fill regions instead of drawing outlines.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the pictures. Default: RESULTS/overlays.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")] = False,
+) -> None:
+    """Show regions where they are largest, the reference and each method side by side, with their Dice."""
+    from evaluation.overlays import save_overlays  # matplotlib takes longer to load than --help may
+
+    console = Console(quiet=quiet, markup=False, highlight=False, soft_wrap=True)
+    with _one_line("overlay"):
+        saved = save_overlays(
+            results, regions=_words([regions]), methods=_words([methods]), subjects=_words(subjects or []), rank_by=rank_by,
+            view=view, fill=fill, out=out, report=console.print,
+        )  # fmt: skip
+    for warning in saved.warnings:
+        _errors.print(f"warning: {warning}")
+    for failure in saved.failures:
+        _errors.print(f"darts-eval overlay: {failure}")
+    if saved.failures or not saved.files:
+        raise typer.Exit(1)
+
+
+def figures(
+    results: Annotated[Path, typer.Argument(metavar="RESULTS", help="Folder that darts-eval wrote.")],
+    style: Annotated[
+        Style, typer.Option(help="Of the box plots: with subjects and tests, or as in the DARTS paper.")
+    ] = "default",
+    metric: Annotated[str, typer.Option(help="A metric's column of scores.csv.")] = "dice",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+) -> None:
+    """Draw the figures and write the tables of a results folder again."""
+    from evaluation.figures import save_figures  # matplotlib takes longer to load than --help may
+    from evaluation.tables import save_tables
+
+    console = Console(quiet=quiet, markup=False, highlight=False, soft_wrap=True)
+    with _one_line("figures"):
+        drawn = save_figures(results, style=style, metric=metric)
+        tables = save_tables(results)
+    for folder, paths in (("figures", drawn), ("tables", tables)):
+        names = ", ".join(dict.fromkeys(path.name.removesuffix(path.suffix) for path in paths))
+        console.print(f"{results / folder}: {names}")
+
+
+@contextmanager
+def _one_line(command: str) -> Iterator[None]:
+    """Print errors of the project in one line and turn them into the exit code."""
+    try:
+        yield
+    except UsageError as error:
+        _errors.print(f"darts-eval {command}: {error}")
+        raise typer.Exit(2) from None
+    except DartsError as error:
+        _errors.print(f"darts-eval {command}: {error}")
+        raise typer.Exit(1) from None
+
+
+def _words(texts: Sequence[str]) -> list[str]:
+    return [word.strip() for text in texts for word in text.split(",") if word.strip()]
