@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from rich.console import Console
@@ -142,6 +143,6 @@ def _p(value: float) -> str:
     return f"p {text}" if text.startswith(("<", MISSING)) else f"p = {text}"
 
 
-def _interval(row: dict[str, object]) -> str:
+def _interval(row: dict[Any, Any]) -> str:
     value, low, high = (format_value(row[name], "number", 2) for name in ("value", "low", "high"))
     return f"{value} [{low}, {high}]"
