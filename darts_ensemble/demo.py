@@ -95,12 +95,12 @@ def _template(out: Path, console: Console) -> None:
     _picture(demo_scan(), labels, picture, "MNI152 template, bundled ensemble")
     console.print(f"labels   {labels}")
     console.print(f"picture  {picture}")
-    console.print(f"figures  {results}/boxplot_*.png, table {results}/dice_long.csv")
+    console.print(f"figures  {results}/boxplot_*.png, table {results}/scores.csv")
     console.print("On a T1 of your own: make demo T1=scan.nii.gz, or .venv/bin/darts-segment scan.nii.gz -o out/")
 
 
 def _scored(results: Path, method: str) -> str:
-    with (results / "dice_long.csv").open(encoding="utf-8", newline="") as file:
+    with (results / "scores.csv").open(encoding="utf-8", newline="") as file:
         statuses = [row["status"] for row in csv.DictReader(file) if row["method"] == method]
     return str(sum(status in ("scored", "missed", "invented") for status in statuses))
 

@@ -3,53 +3,217 @@
 from __future__ import annotations
 
 import json
-import platform
-import shlex
-import sys
+import math
+import time
 from collections.abc import Iterable, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
-import pandas as pd
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from darts_ensemble.errors import CohortError, DartsError, UsageError
-from darts_ensemble.labels import REGIONS, Region
-from darts_ensemble.outputs import write_text
-from evaluation.cohort import WRONG_HEADERS, Cohort, choose_subjects, find_cohort, find_predictions
-from evaluation.evaluate import (
-    SIDES_MERGED,
-    Failure,
-    Method,
-    Scores,
-    region_means,
-    score_cohort,
-    segment_cohort,
-    subject_means,
-    summarise,
-)
+from evaluation.overlay_command import FIGURES_EPILOG, OVERLAY_EPILOG, figures, overlay
+
+if TYPE_CHECKING:  # what they import takes longer to load than --help may
+    from evaluation.pair_scores import Scoring
+    from evaluation.protocol import Protocol, ProtocolRegion
+    from evaluation.surface import Definition
 
 __all__ = ["choose_regions", "main"]
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 _errors = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
 
-_PACKAGES = ("darts-ensemble", "numpy", "nibabel", "pandas", "scipy", "matplotlib", "seaborn", "torch")
+OutsideWord = Literal["mask", "background"]
+MetricsWord = Literal["all", "overlap"]
+SurfaceWord = Literal["voxel", "dual-grid", "both"]
+MissesWord = Literal["exclude", "worst", "inf"]
+Style = Literal["default", "published"]
+
+_WRONG_HEADER = "orientation in the header known to be wrong (Mindboggle issue 186): "
+
 _EPILOG = """Examples:
 
   darts-eval --gt mindboggle/ -o results/
 
   darts-eval --gt SUBJECTS_DIR --pred freesurfer=OTHER_SUBJECTS_DIR -o results/
 
-  darts-eval --gt SUBJECTS_DIR --pred other=maps/ --weights bundled --regions "deep grey,Brain-Stem,1024" -o results/
+  darts-eval --gt SUBJECTS_DIR --pred a=derivatives:seg-a --pred b=maps/ --jobs 8 -o results/
+
+  darts-eval --gt SUBJECTS_DIR:aparc+aseg.mgz --pred other=manifest.tsv --protocol dk --metrics overlap -o results/
+
+PATH is a Mindboggle-101 tree, group or subject, a SUBJECTS_DIR (FreeSurfer, FastSurfer), BIDS derivatives, a folder of
+label maps named by subject, or a manifest TSV (columns subject, reference or prediction). PATH:FILE takes that file of
+each subject, PATH:seg-LABEL that segmentation of BIDS derivatives.
+
+Exit code: 0 all done, 1 something failed or is suspected (the rest is done), 2 wrong usage.
 """
 
 
-def choose_regions(text: str) -> list[Region]:
-    """Return the regions that a comma-separated list of names, ids or groups names, in class order; all for an empty one.
+@app.callback(invoke_without_command=True, epilog=_EPILOG)
+def evaluate(
+    context: typer.Context,
+    gt: Annotated[Path | None, typer.Option(metavar="PATH", help="References: see below.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for tables, figures and label maps.")] = None,
+    pred: Annotated[list[str] | None, typer.Option(metavar="NAME=PATH", help="Label maps of a method (repeat).")] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="Segment every scan with these: bundled, a folder or a file. Default without --pred: bundled."),
+    ] = None,
+    protocol: Annotated[
+        str, typer.Option(help="What is scored: darts102, dkt31 (cortex), dk (cortex), aseg, or a TSV of your own.")
+    ] = "darts102",
+    outside_protocol: Annotated[
+        OutsideWord, typer.Option(help="Reference voxels whose id the protocol doesn't name: not scored, or background.")
+    ] = "mask",
+    regions: Annotated[str, typer.Option(help="Score these only: names, ids or groups, comma-separated.")] = "",
+    subjects: Annotated[list[str] | None, typer.Option(help="Score these only, comma-separated (or repeat).")] = None,
+    metrics: Annotated[
+        MetricsWord, typer.Option(help="overlap: Dice and its kin, volumes. all: also HD95, ASSD, surface Dice.")
+    ] = "all",
+    surface_definition: Annotated[
+        SurfaceWord, typer.Option(help="Surfaces of centres of voxels (as MONAI, medpy), of the dual grid (surface-distance).")
+    ] = "voxel",
+    tolerance: Annotated[list[float] | None, typer.Option(help="mm, of the surface Dice (repeat). Default 1.")] = None,
+    misses: Annotated[
+        MissesWord, typer.Option(help="Distance of a region only one map has: none, the image's diagonal, infinite.")
+    ] = "exclude",
+    jobs: Annotated[int, typer.Option(min=1, help="Subjects scored at a time, in processes of their own.")] = 1,
+    dask: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Score on a Dask cluster: its address, scheduler file, or local:4.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="To segment on: auto, cuda, mps or cpu.")] = "auto",
+    include_seen: Annotated[bool, typer.Option("--include-seen", help="Keep subjects seen in training in means.")] = False,
+    include_suspects: Annotated[
+        bool, typer.Option("--include-suspects", help="Keep label maps that seem misplaced or exchanged in the tables.")
+    ] = False,
+    style: Annotated[Style, typer.Option(help="Of the figures.")] = "default",
+    no_figures: Annotated[bool, typer.Option("--no-figures", help="Draw nothing.")] = False,
+    no_report: Annotated[bool, typer.Option("--no-report", help="Write no report.html.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Do again what an earlier run has finished.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the account of the run (run.json) and nothing else.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print every file, and tracebacks.")] = False,
+) -> None:
+    """Score label maps of brain regions against references: overlap and distances, tables, tests, figures and a report.
+
+    Without --pred the three views and their ensemble are run on every scan under --gt, and each is scored.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    console = Console(quiet=quiet or as_json, markup=False, highlight=False, soft_wrap=True)
+    try:
+        if gt is None or out is None:
+            raise UsageError("expected --gt and --out; darts-eval --help shows examples")
+        account, done = _evaluate(console, out, context.params)
+    except UsageError as error:
+        _errors.print(f"darts-eval: {error}")
+        raise typer.Exit(2) from None
+    except DartsError as error:
+        _errors.print(f"darts-eval: {error}")
+        raise typer.Exit(1) from None
+    except OSError as error:
+        _errors.print(f"darts-eval: {error.filename}: {error.strerror}; expected a folder that can be read and written")
+        raise typer.Exit(1) from None
+    if as_json:
+        typer.echo(json.dumps(account, indent=1))
+    if not done:
+        raise typer.Exit(1)
+
+
+def _evaluate(console: Console, out: Path, given: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    """Find, segment where asked for, score, write; return the account and whether all was done."""
+    from evaluation.cohort import choose_subjects, find_cohort, find_predictions, parse_location
+    from evaluation.evaluate import Failure, Method, score_cohort
+    from evaluation.protocol_warnings import named
+    from evaluation.run_account import run_account
+    from evaluation.screen import progress, show_found, show_outside, show_summary
+    from evaluation.summaries import summarise
+    from evaluation.write_results import write_results
+
+    started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
+    scoring = _scoring(given)
+    locations = {name: parse_location(path) for name, path in _named(given["pred"] or []).items()}
+    weights = given["weights"] or (None if locations else "bundled")
+    if weights:
+        _refuse_view_names(locations)
+    where = parse_location(str(given["gt"]))
+    cohort = choose_subjects(find_cohort(where), _words(given["subjects"] or []))
+    found = {name: find_predictions(location, cohort.subjects, name=name) for name, location in locations.items()}
+    methods = [Method(name, one.paths) for name, one in found.items()]
+    show_found(console, where, cohort, found, verbose=given["verbose"])
+    if weights is None and not any(method.paths for method in methods):
+        paths = ", ".join(str(location.path) for location in locations.values())
+        raise CohortError(f"{paths}: no label map of any subject under {where.path}; name files by subject")
+    warnings = [_WRONG_HEADER + named(wrong)] if (wrong := [one.id for one in cohort.subjects if one.wrong_header]) else []
+    failures: list[Failure] = []
+    files: dict[str, str] = {}
+    if weights is not None:
+        from evaluation.segmentations import segment_cohort
+
+        with progress(console, len(cohort.subjects), "segmenting") as report:
+            segmented = segment_cohort(
+                cohort.subjects, weights, out / "segmentations", device=given["device"], overwrite=given["overwrite"],
+                report=report,
+            )  # fmt: skip
+        methods += segmented.methods
+        failures, files = segmented.failures, segmented.weights
+        warnings += segmented.warnings
+    if seen := sorted({subject for method in methods for subject in method.seen}):
+        kept = "kept in" if given["include_seen"] else "kept out of"
+        warnings.append(f"seen in training, {kept} all means: {', '.join(seen)}")
+    matched = {subject for method in methods for subject in method.paths}
+    with progress(console, len(matched), "scoring") as report:
+        scores = score_cohort(
+            cohort.subjects, methods, scoring, finished=out / "subjects", overwrite=given["overwrite"],
+            include_suspects=given["include_suspects"], jobs=given["jobs"], cluster=given["dask"], report=report,
+        )  # fmt: skip
+    warnings += scores.warnings
+    failures = failures + scores.failures
+    for warning in warnings:
+        _errors.print(f"warning: {warning}")
+    for suspect in scores.suspects:
+        kept = "kept in the tables" if suspect.counted else "left out of all tables"
+        _errors.print(f"suspected: {suspect.subject} ({suspect.method}): {suspect.kind}: {suspect.detail}; {kept}")
+    for failure in failures:
+        _errors.print(f"darts-eval: {failure.subject}{f' ({failure.method})' if failure.method else ''}: {failure.reason}")
+    account = run_account(
+        arguments={name: str(value) if isinstance(value, Path) else value for name, value in given.items()}, cohort=cohort,
+        found=found, methods=methods, scoring=scoring, scores=scores, failures=failures, warnings=warnings, weights=files,
+        started=started, seconds=time.monotonic() - clock,
+    )  # fmt: skip
+    write_results(out, scores, account, style=given["style"], figures=not given["no_figures"], report=not given["no_report"])
+    if not scores.table.empty:
+        show_outside(console, scores, methods, scoring)
+        show_summary(console, summarise(scores.table, include_seen=given["include_seen"]))
+        console.print(f"{out}: {', '.join(account['files'])}")
+    left_out = any(not suspect.counted for suspect in scores.suspects)
+    return account, not (failures or left_out or scores.table.empty)
+
+
+def _scoring(given: dict[str, Any]) -> Scoring:
+    from evaluation.pair_scores import Scoring
+    from evaluation.protocol import load_protocol
+
+    protocol = load_protocol(given["protocol"])
+    tolerances = tuple(sorted(set(given["tolerance"] or [1.0])))
+    if not all(0 <= tolerance < math.inf for tolerance in tolerances):
+        raise UsageError(f"--tolerance {', '.join(map(str, tolerances))}: expected distances in mm, none below 0")
+    surfaces = {"voxel": ("voxel",), "dual-grid": ("dual_grid",), "both": ("voxel", "dual_grid")}[given["surface_definition"]]
+    return Scoring(
+        protocol,
+        tuple(protocol.regions.index(region) for region in choose_regions(given["regions"], protocol)),
+        given["outside_protocol"],
+        cast("tuple[Definition, ...]", surfaces) if given["metrics"] == "all" else (),
+        tolerances,
+        given["misses"],
+    )
+
+
+def choose_regions(text: str, protocol: Protocol) -> list[ProtocolRegion]:
+    """Return the regions that a comma-separated list of names, ids or groups names, in the protocol's order; all for none.
 
     Raises
     ------
@@ -61,113 +225,33 @@ def choose_regions(text: str) -> list[Region]:
     for word in _words([text]):
         wanted = word.lower()
         # FreeSurfer 7 dropped the suffix of its thalamus.
-        names = {region.id: {region.name.lower(), region.name.lower().removesuffix("-proper")} for region in REGIONS}
-        found = {r.id for r in REGIONS if wanted in names[r.id] or wanted in (str(r.id), r.group)}
+        names = {one.id: {one.name.lower(), one.name.lower().removesuffix("-proper"), str(one.id)} for one in protocol.regions}
+        found = {one.id for one in protocol.regions if wanted in names[one.id] or wanted == one.group.lower()}
         chosen |= found
         if not found:
             unknown.append(word)
     if unknown:
-        groups = ", ".join(dict.fromkeys(region.group for region in REGIONS))
+        groups = ", ".join(dict.fromkeys(region.group for region in protocol.regions))
         raise UsageError(
-            f"unknown region {', '.join(unknown)}; expected FreeSurfer names or ids of the 102, or groups: {groups}"
+            f"unknown region {', '.join(unknown)}; expected names or ids of protocol {protocol.name}, or its groups: {groups}"
         )
-    return [region for region in REGIONS if region.id in chosen] if chosen else list(REGIONS)
-
-
-@app.command(epilog=_EPILOG)
-def evaluate(
-    gt: Annotated[Path, typer.Option(help="References: Mindboggle-101, a group, a SUBJECTS_DIR, or one subject.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for tables, figures and label maps.")],
-    pred: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=DIR", help="Label maps of a method: a SUBJECTS_DIR or files named by subject (repeat)."),
-    ] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option(help="Segment every scan with these: bundled, a folder or a file. Default without --pred: bundled."),
-    ] = None,
-    regions: Annotated[str, typer.Option(help="Score these only: names, ids or groups, comma-separated.")] = "",
-    subjects: Annotated[list[str] | None, typer.Option(help="Score these only, comma-separated (or repeat).")] = None,
-    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
-    include_seen: Annotated[bool, typer.Option("--include-seen", help="Keep subjects seen in training in means.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Segment again what an earlier run has finished.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the account of the run (run.json) and nothing else.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print warnings and errors only.")] = False,
-) -> None:
-    """Score label maps of the 102 DARTS regions against references: Dice per region, tables and box plots.
-
-    Without --pred the three views and their ensemble are run on every scan under --gt, and each is scored.
-    """
-    console = Console(quiet=quiet or as_json, markup=False, highlight=False, soft_wrap=True)
-    try:
-        wanted = choose_regions(regions)
-        folders = _folders(pred or [])
-        cohort = choose_subjects(find_cohort(gt), _words(subjects or []))
-        methods = [Method(name, find_predictions(folder, cohort.subjects)) for name, folder in folders.items()]
-        warnings = _describe(console, cohort, methods)
-        weights = weights or (None if folders else "bundled")
-        if weights:
-            _refuse_view_names(folders)
-        if weights is None and not any(method.paths for method in methods):
-            raise CohortError(
-                f"{', '.join(map(str, folders.values()))}: no label map of any subject under {gt}; name files by subject"
-            )
-        failures: list[Failure] = []
-        files: dict[str, str] = {}
-        if weights is not None:
-            report = _progress(console, len(cohort.subjects))
-            segmented = segment_cohort(
-                cohort.subjects, weights, out / "segmentations", device=device, overwrite=overwrite, report=report
-            )
-            methods += segmented.methods
-            failures, files = segmented.failures, segmented.weights
-            warnings += segmented.warnings
-        seen = sorted({subject for method in methods for subject in method.seen})
-        if seen:
-            kept = "kept in" if include_seen else "kept out of"
-            warnings.append(f"seen in training, {kept} all means: {', '.join(seen)}")
-        for warning in warnings:
-            _errors.print(f"warning: {warning}")
-        matched = {subject for method in methods for subject in method.paths}
-        scores = score_cohort(cohort.subjects, methods, regions=wanted, report=_progress(console, len(matched)))
-        for warning in scores.warnings:
-            _errors.print(f"warning: {warning}")
-        failures = failures + scores.failures
-        for failure in failures:
-            _errors.print(f"darts-eval: {failure.subject}{f' ({failure.method})' if failure.method else ''}: {failure.reason}")
-        account = _account(cohort, methods, scores, failures, warnings, files)
-        _write(out, scores.table, account, include_seen)
-        if as_json:
-            typer.echo(json.dumps(account, indent=1))
-        if not scores.table.empty:
-            _show(console, summarise(scores.table, include_seen=include_seen), out)
-    except UsageError as error:
-        _errors.print(f"darts-eval: {error}")
-        raise typer.Exit(2) from None
-    except DartsError as error:
-        _errors.print(f"darts-eval: {error}")
-        raise typer.Exit(1) from None
-    except OSError as error:
-        _errors.print(f"darts-eval: {error.filename}: {error.strerror}; expected a folder that can be read and written")
-        raise typer.Exit(1) from None
-    if failures or scores.table.empty:
-        raise typer.Exit(1)
+    return [region for region in protocol.regions if region.id in chosen] if chosen else list(protocol.regions)
 
 
 def _words(texts: Sequence[str]) -> list[str]:
     return [word.strip() for text in texts for word in text.split(",") if word.strip()]
 
 
-def _folders(texts: Sequence[str]) -> dict[str, Path]:
-    folders: dict[str, Path] = {}
+def _named(texts: Sequence[str]) -> dict[str, str]:
+    paths: dict[str, str] = {}
     for text in texts:
-        name, equals, folder = text.partition("=")
-        if not (name and equals and folder) or "/" in name:
-            raise UsageError(f"--pred {text}; expected NAME=DIR, such as freesurfer=SUBJECTS_DIR")
-        if name in folders:
-            raise UsageError(f"--pred {name}: given twice; expected one folder a name")
-        folders[name] = Path(folder)
-    return folders
+        name, equals, path = text.partition("=")
+        if not (name and equals and path) or "/" in name:
+            raise UsageError(f"--pred {text}; expected NAME=PATH, such as freesurfer=SUBJECTS_DIR")
+        if name in paths:
+            raise UsageError(f"--pred {name}: given twice; expected one path a name")
+        paths[name] = path
+    return paths
 
 
 def _refuse_view_names(names: Iterable[str]) -> None:
@@ -178,108 +262,8 @@ def _refuse_view_names(names: Iterable[str]) -> None:
         raise UsageError(f"--pred {', '.join(clash)}: a name that --weights takes; expected another")
 
 
-def _describe(console: Console, cohort: Cohort, methods: Sequence[Method]) -> list[str]:
-    """Print what was found, which label files were taken and what was not matched; return warnings."""
-    console.print(f"{len(cohort.subjects)} subjects with a reference")
-    for subject in cohort.subjects:
-        scan = subject.scan.name if subject.scan else "none"
-        partly = "; cortex only, other regions absent by protocol" if subject.cortex_only else ""
-        console.print(f"  {subject.id}: reference {subject.reference.name}, scan {scan}{partly}")
-    if cohort.unlabelled:
-        console.print(f"  without a reference: {', '.join(cohort.unlabelled)}")
-    for method in methods:
-        names = pd.Series([path.name for path in method.paths.values()], dtype=object)
-        # A SUBJECTS_DIR has one name of file throughout, a flat folder one a subject.
-        taken = ", ".join(dict.fromkeys(names)) if names.nunique() < 4 else f"{names.iloc[0]} and like it"
-        console.print(f"{method.name}: label maps of {len(names)} subjects{f' ({taken})' if len(names) else ''}")
-        absent = [subject.id for subject in cohort.subjects if subject.id not in method.paths]
-        if absent:
-            console.print(f"  not matched: {', '.join(absent)}")
-    warnings = []
-    wrong = [subject.id for subject in cohort.subjects if subject.layout == "mindboggle" and subject.id in WRONG_HEADERS]
-    if wrong:
-        warnings.append(f"orientation in the header known to be wrong: {', '.join(wrong)}")
-    if any(subject.layout == "mindboggle" and not subject.cortex_only for subject in cohort.subjects):
-        console.print("Mindboggle: the cortex is labelled by hand, all other regions by FreeSurfer")
-    return warnings
-
-
-def _progress(console: Console, total: int) -> Any:
-    """A function that prints one numbered line a step."""
-    done = 0
-
-    def report(line: str) -> None:
-        nonlocal done
-        done += 1
-        console.print(f"[{done}/{total}] {line}")
-
-    return report
-
-
-def _account(
-    cohort: Cohort, methods: Sequence[Method], scores: Scores, failures: Sequence[Failure], warnings: Sequence[str],
-    weights: dict[str, str],
-) -> dict[str, Any]:  # fmt: skip
-    versions = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = "not installed"
-    return {
-        "command": shlex.join(["darts-eval", *sys.argv[1:]]),
-        "versions": versions,
-        "weights_sha256": weights,
-        "references": {subject.id: str(subject.reference) for subject in cohort.subjects},
-        "without_reference": list(cohort.unlabelled),
-        "label_maps": {method.name: {subject: str(path) for subject, path in method.paths.items()} for method in methods},
-        "seen_in_training": {method.name: sorted(method.seen) for method in methods if method.seen},
-        "foreign_ids": scores.foreign_ids,
-        "warnings": [*warnings, *scores.warnings],
-        "failures": [vars(failure) for failure in failures],
-    }
-
-
-def _write(out: Path, table: pd.DataFrame, account: dict[str, Any], include_seen: bool) -> None:
-    if not table.empty:
-        from evaluation.figures import save_box_plots
-
-        tables = {
-            "dice_long.csv": table,
-            "subjects.csv": subject_means(table),
-            "summary.csv": summarise(table, include_seen=include_seen),
-            "regions.csv": region_means(table, include_seen=include_seen),
-        }
-        for name, one in tables.items():
-            write_text(out / name, one.to_csv(index=False, float_format="%.6g"))
-        save_box_plots(table, out, include_seen=include_seen)
-    write_text(out / "run.json", json.dumps(account, indent=1) + "\n")
-
-
-def _show(console: Console, summary: pd.DataFrame, out: Path) -> None:
-    table = Table(title="Dice, mean ± SD over subjects")
-    for heading in ("method", "subjects", "all scored regions", "regions every method has", "missed", "invented"):
-        table.add_column(heading, justify="left" if heading == "method" else "right")
-    for row in summary.to_dict("records"):
-        means = [_plus_minus(row[f"mean_{column}"], row[f"sd_{column}"]) for column in ("dice", "dice_common")]
-        counts = [str(row[column]) for column in ("n_missed", "n_invented")]
-        left_out = f" (+{row['n_seen_left_out']} seen)" if row["n_seen_left_out"] else ""
-        table.add_row(str(row["method"]), f"{row['n_subjects']}{left_out}", *means, *counts)
-    console.print(table)
-    for row in summary.to_dict("records"):
-        if row["never_emitted"] and not str(row["method"]).endswith(SIDES_MERGED):
-            console.print(f"{row['method']} never emits: {row['never_emitted']}")
-    if not summary["n_subjects"].any():
-        console.print("Every subject was seen in training: no means and no figures; --include-seen gives them.")
-    names = "dice_long.csv, subjects.csv, summary.csv, regions.csv, run.json"
-    figures = ", ".join(path.name for path in sorted(out.glob("boxplot_*.png")))
-    console.print(f"{out}: {names}{', ' + figures if figures else ''}")
-
-
-def _plus_minus(mean: float, spread: float) -> str:
-    if pd.isna(mean):
-        return "-"
-    return f"{mean:.3f}" if pd.isna(spread) else f"{mean:.3f} ± {spread:.3f}"
+app.command("overlay", epilog=OVERLAY_EPILOG)(overlay)
+app.command("figures", epilog=FIGURES_EPILOG)(figures)
 
 
 def main() -> None:

@@ -1,38 +1,28 @@
-"""Methods x subjects to one long table of Dice, and the means over it."""
+"""Methods x subjects to one long table: each reference read once, finished pairs taken over, subjects in parallel."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from darts_ensemble.errors import CohortError, DartsError
-from darts_ensemble.labels import REGION_BY_ID, REGIONS, Region
-from darts_ensemble.outputs import write_text
-from darts_ensemble.overlap import dice_of_regions, joint_histogram, merge_labels
-from darts_ensemble.scan import write_label_map
+from darts_ensemble.errors import DartsError
 from evaluation.cohort import Subject
-from evaluation.protocol import compare, read_prediction, read_reference
+from evaluation.finished import file_checksum, finished_file, pair_key, read_finished, write_finished
+from evaluation.grids import read_prediction, read_reference
+from evaluation.pair_scores import Columns, PairScores, Scoring, score_pair
+from evaluation.parallel import in_processes
+from evaluation.placement import Fault
+from evaluation.protocol_warnings import protocol_warnings
+from evaluation.results import IDENTITY, SIDES_MERGED
 
 __all__ = [
-    "COLUMNS", "SIDES_MERGED", "Failure", "Method", "Scores", "Segmented", "counted_rows", "never_emitted", "region_means",
-    "score_cohort", "segment_cohort", "subject_means", "summarise",
+    "Failure", "Method", "Report", "Scores", "SubjectScores", "SubjectTask", "Suspect", "score_cohort", "score_subject",
 ]  # fmt: skip
-
-COLUMNS = (
-    "subject", "method", "region_id", "region_name", "hemisphere", "group", "dice", "n_ref_voxels", "n_pred_voxels", "status",
-    "seen_in_training",
-)  # fmt: skip
-#: End of the name under which a method is scored with left and right made one.
-SIDES_MERGED = " (sides merged)"
-_LEFT_CLASS = [REGION_BY_ID[r.homologue or 0 if r.hemisphere == "right" else r.id].class_index for r in REGIONS]
 
 Report = Callable[[str], None]
 
@@ -50,12 +40,15 @@ class Method:
         Whether it is scored a second time with homologues merged: a sagittal network can't tell the sides.
     seen : frozenset of str
         Subjects on which the method was trained.
+    made_here : bool
+        Whether this run made the label maps, so that no fault of files can be behind a bad one.
     """
 
     name: str
     paths: dict[str, Path]
     also_merged: bool = False
     seen: frozenset[str] = frozenset()
+    made_here: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,13 +61,60 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Segmented:
-    """A cohort segmented: methods with label maps on disk, sha256 of each weights file, what failed, warnings."""
+class Suspect:
+    """A pair in which a fault of files is suspected (:class:`evaluation.placement.Fault`); whether it is in the tables."""
 
-    methods: list[Method]
-    weights: dict[str, str]
+    subject: str
+    method: str
+    kind: str
+    detail: str
+    counted: bool
+
+
+@dataclass(frozen=True)
+class SubjectTask:
+    """What is to be scored of one subject.
+
+    Attributes
+    ----------
+    subject : Subject
+    methods : tuple of Method
+        Those that have a label map of it.
+    scoring : Scoring
+    finished : Path or None
+        Folder of what earlier runs finished.
+    overwrite : bool
+        Score again what is finished.
+    """
+
+    subject: Subject
+    methods: tuple[Method, ...]
+    scoring: Scoring
+    finished: Path | None
+    overwrite: bool
+
+
+@dataclass(frozen=True)
+class SubjectScores:
+    """One subject scored.
+
+    Attributes
+    ----------
+    pairs : dict of str to PairScores
+        By method.
+    failures : list of Failure
+    checksums : dict of str to str
+        sha256 of each file read, by path.
+    n_reused : int
+        Pairs taken over from an earlier run.
+    seconds : float
+    """
+
+    pairs: dict[str, PairScores]
     failures: list[Failure]
-    warnings: list[str]
+    checksums: dict[str, str]
+    n_reused: int
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -83,234 +123,213 @@ class Scores:
 
     Attributes
     ----------
-    table : DataFrame
-        One row a subject, method and region; columns :data:`COLUMNS`.
-    foreign_ids : dict
-        subject -> method -> {"masked": {id: voxels}, "dropped": {id: voxels}}: see :class:`evaluation.protocol.Comparison`.
+    table, groups : DataFrame
+        One row a subject, method and region, or group of regions; columns as in :class:`evaluation.results.Results`.
+    pairs : dict of str to dict of str to PairScores
+        subject -> method -> all that is known of the pair.
+    suspects : list of Suspect
     failures : list of Failure
     warnings : list of str
+    checksums : dict of str to str
+    n_reused : int
+    seconds : dict of str to float
+        Of each subject.
     """
 
     table: pd.DataFrame
-    foreign_ids: dict[str, dict[str, dict[str, dict[int, int]]]]
-    failures: list[Failure]
-    warnings: list[str]
-
-
-def segment_cohort(
-    subjects: Sequence[Subject], weights: str | Path, out: Path, *, device: str = "auto", overwrite: bool = False,
-    report: Report = lambda line: None,
-) -> Segmented:  # fmt: skip
-    """Segment every scan; the label maps of each view and of their ensemble are methods of their own.
-
-    The maps lie under `out/<method>/<subject>.nii.gz`, and `out/<subject>.json`, written last, says with which weights and scan
-    they were made: what is finished with the same ones is not done again unless `overwrite`. One view has no ensemble.
-
-    Raises
-    ------
-    CheckpointError
-        If the weights ("bundled", a folder or a file) can't be used.
-    UsageError
-        If the device is not there.
-    """
-    from darts_ensemble.segmenter import Segmenter
-
-    segmenter = Segmenter(weights, device=device)
-    networks = segmenter.ensemble.networks
-    files = {str(one.path): hashlib.sha256(one.path.read_bytes()).hexdigest() for one in networks.values() if one.path}
-    names = [*segmenter.views, "ensemble"] if len(segmenter.views) > 1 else list(segmenter.views)
-    done: dict[str, bool] = {}
-    failures = []
-    for subject in subjects:
-        account = out / f"{subject.id}.json"
-        try:
-            if subject.scan is None:
-                raise CohortError(f"{subject.reference.parent}: no scan found; expected a T1 beside the reference")
-            file = subject.scan.stat()
-            made = {"scan": [str(subject.scan), file.st_size, file.st_mtime_ns], "weights": sorted(files.values())}
-            earlier = json.loads(account.read_text(encoding="utf-8")) if account.is_file() else {}
-            if not overwrite and all(earlier.get(key) == value for key, value in made.items()):
-                done[subject.id] = earlier["seen_in_training"]
-                report(f"{subject.id}: segmented earlier")
-                continue
-            account.unlink(missing_ok=True)
-            result = segmenter.segment(subject.scan, keep_views=True)
-            for name in names:
-                ids = result.per_view_ids[name] if name != "ensemble" and len(names) > 1 else result.ids
-                write_label_map(ids, result.scan, out / name / f"{subject.id}.nii.gz")
-            write_text(account, json.dumps({**made, "seen_in_training": result.seen_in_training}, indent=1) + "\n")
-        except DartsError as error:
-            failures.append(Failure(subject.id, "", str(error)))
-            continue
-        done[subject.id] = result.seen_in_training
-        report(f"{subject.id}: segmented {subject.scan.name}")
-    seen = frozenset(subject for subject, was_seen in done.items() if was_seen)
-    methods = [Method(name, {one: out / name / f"{one}.nii.gz" for one in done}, name == "sagittal", seen) for name in names]
-    silent = [one.path.name for one in networks.values() if one.path and not one.training_subjects]
-    tuned = [name for name in silent if re.search(r"(?<!non)(?<!non[_-])finetuned", name.lower())]
-    warnings = [
-        f"{name}: fine-tuned on Mindboggle scans that the file doesn't name: the split is unknown and means may be too high"
-        for name in tuned
-        if any(subject.layout == "mindboggle" for subject in subjects)
-    ]
-    return Segmented(methods, files, failures, warnings)
+    groups: pd.DataFrame
+    pairs: dict[str, dict[str, PairScores]] = field(default_factory=dict)
+    suspects: list[Suspect] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    checksums: dict[str, str] = field(default_factory=dict)
+    n_reused: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
 
 
 def score_cohort(
-    subjects: Sequence[Subject], methods: Sequence[Method], *, regions: Sequence[Region] = REGIONS,
+    subjects: Sequence[Subject],
+    methods: Sequence[Method],
+    scoring: Scoring,
+    *,
+    finished: Path | None = None,
+    overwrite: bool = False,
+    include_suspects: bool = False,
+    jobs: int = 1,
+    cluster: str | None = None,
     report: Report = lambda line: None,
-) -> Scores:  # fmt: skip
-    """Score every method on every subject that it has; each reference is read once.
+) -> Scores:
+    """Score every method on every subject that it has.
 
-    A pair whose sides are merged is scored where both sides are among `regions`.
+    Parameters
+    ----------
+    subjects, methods, scoring
+    finished : Path, optional
+        Folder in which finished pairs are kept, and looked for unless `overwrite`.
+    overwrite : bool
+    include_suspects : bool
+        Keep pairs in which a fault of files is suspected in the tables.
+    jobs : int
+        Processes.
+    cluster : str, optional
+        Instead of processes, the Dask cluster at this address: see :func:`darts_ensemble.cluster.spread`.
+    report : callable
+        Called with one line a subject.
+
+    Raises
+    ------
+    UsageError, ClusterError
+        If there is no such cluster.
     """
-    tables: list[pd.DataFrame] = []
-    foreign: dict[str, dict[str, dict[str, dict[int, int]]]] = {}
-    failures, warnings = [], []
+    tasks = []
     for subject in subjects:
-        present = [method for method in methods if subject.id in method.paths]
-        if not present:
-            continue
+        present = tuple(method for method in methods if subject.id in method.paths)
+        if present:
+            tasks.append(SubjectTask(subject, present, scoring, finished, overwrite))
+    done: dict[str, SubjectScores] = {}
+    for place, result in _spread(tasks, jobs, cluster):
+        subject = tasks[place].subject
+        if isinstance(result, SubjectScores):
+            done[subject.id] = result
+        else:
+            done[subject.id] = SubjectScores({}, [Failure(subject.id, "", _reason(result))], {}, 0, 0.0)
+        report(_line(subject, done[subject.id]))
+    return _assemble([task.subject for task in tasks], methods, done, scoring, include_suspects)
+
+
+def score_subject(task: SubjectTask) -> SubjectScores:
+    """Score all methods of one subject, its reference read at most once; what is finished is taken over.
+
+    Raises
+    ------
+    ScanError, CohortError
+        If the reference can't be read, or the finished pairs not be written.
+    """
+    started = time.monotonic()
+    subject, scoring = task.subject, task.scoring
+    checksums = {str(subject.reference): file_checksum(subject.reference)}
+    path = finished_file(task.finished, subject.id) if task.finished else None
+    earlier = read_finished(path) if path and not task.overwrite else {}
+    keys: dict[str, str] = {}
+    failures = []
+    for method in task.methods:
+        label_map = method.paths[subject.id]
         try:
-            reference = read_reference(subject.reference, cortex_only=subject.cortex_only)
+            checksums[str(label_map)] = checksums.get(str(label_map)) or file_checksum(label_map)
         except DartsError as error:
-            failures.append(Failure(subject.id, "", str(error)))
+            failures.append(Failure(subject.id, method.name, str(error)))
             continue
-        if reference.desikan and subject.layout == "freesurfer":
-            warnings.append(
-                f"{subject.id}: {subject.reference.name} is a Desikan map (it labels bankssts): its cortex is not DKT's"
-            )
-        for method in present:
-            path = method.paths[subject.id]
+        sums = (checksums[str(subject.reference)], checksums[str(label_map)], scoring.digest())
+        keys[method.name] = pair_key(*sums, also_merged=method.also_merged, wrong_header=subject.wrong_header)
+    pairs = {name: earlier[key] for name, key in keys.items() if key in earlier}
+    n_reused = len(pairs)
+    left = [method for method in task.methods if method.name in keys and method.name not in pairs]
+    if left:
+        reference = read_reference(subject.reference, scoring.protocol)
+        for method in left:
             try:
-                prediction = read_prediction(path, reference)
-            except DartsError as error:
-                failures.append(Failure(subject.id, method.name, str(error)))
+                prediction = read_prediction(method.paths[subject.id], scoring.protocol)
+                how = {"also_merged": method.also_merged, "wrong_header": subject.wrong_header}
+                pairs[method.name] = score_pair(reference, prediction, scoring, **how)
+            except Exception as error:  # one pair that meets a bug or fills the memory must not cost the user the others
+                failures.append(Failure(subject.id, method.name, _reason(error)))
+    if path and left and pairs:
+        write_finished(path, subject.id, {keys[name]: one for name, one in pairs.items()})
+    in_order = {method.name: pairs[method.name] for method in task.methods if method.name in pairs}
+    return SubjectScores(in_order, failures, checksums, n_reused, time.monotonic() - started)
+
+
+def _spread(tasks: Sequence[SubjectTask], jobs: int, cluster: str | None) -> Iterator[tuple[int, Any]]:
+    if cluster is None:
+        return in_processes(score_subject, tasks, jobs=jobs)
+    from darts_ensemble.cluster import spread
+
+    return spread(score_subject, tasks, address=cluster)
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())[:300]
+    return text if isinstance(error, DartsError) else f"{type(error).__name__}: {text}"
+
+
+def _line(subject: Subject, scores: SubjectScores) -> str:
+    parts = []
+    if scores.pairs:
+        how = "taken over" if scores.n_reused == len(scores.pairs) else "scored"
+        parts.append(f"{how} {', '.join(scores.pairs)}")
+    failed = [failure.method or "all methods" for failure in scores.failures]
+    if failed:
+        parts.append(f"failed {', '.join(failed)}")
+    return f"{subject.id}: {'; '.join(parts)}"
+
+
+def _assemble(
+    subjects: Sequence[Subject],
+    methods: Sequence[Method],
+    done: dict[str, SubjectScores],
+    scoring: Scoring,
+    include_suspects: bool,
+) -> Scores:
+    tables: list[pd.DataFrame] = []
+    groups: list[pd.DataFrame] = []
+    suspects = []
+    warnings = []
+    # Methods in the order in which they were given, whichever subject comes first.
+    for method in methods:
+        for subject in subjects:
+            pair = done[subject.id].pairs.get(method.name)
+            if pair is None:
                 continue
-            if path.resolve() == subject.reference.resolve():
-                warnings.append(f"{subject.id}: {method.name} is the reference file itself: its Dice says nothing")
-            if not prediction.any():
-                warnings.append(f"{subject.id}: {path} is empty: every region counts as missed")
-            pair = compare(reference.labels.data, prediction)
-            foreign.setdefault(subject.id, {})[method.name] = {"masked": pair.masked, "dropped": pair.dropped}
-            joint = joint_histogram(pair.reference, pair.prediction)
-            tables.append(_rows(joint, regions, subject, method.name))
-            if method.also_merged:
-                tables.append(_merged_rows(joint, regions, subject, method.name + SIDES_MERGED))
-            for table in tables[-1 - method.also_merged :]:
-                table["seen_in_training"] = subject.id in method.seen
-        report(f"{subject.id}: scored {', '.join(method.name for method in present)}")
-    whole = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(COLUMNS))
-    return Scores(whole, foreign, failures, warnings)
-
-
-def _rows(joint: npt.NDArray[np.int64], regions: Sequence[Region], subject: Subject, method: str) -> pd.DataFrame:
-    at = [region.class_index for region in regions]
-    n_reference, n_prediction = joint.sum(axis=1)[at], joint.sum(axis=0)[at]
-    outside = np.array([subject.cortex_only and not region.dkt31 for region in regions], dtype=bool)
-    status = np.select(
-        [outside, (n_reference > 0) & (n_prediction > 0), n_reference > 0, n_prediction > 0],
-        ["absent by protocol", "scored", "missed", "invented"],
-        "absent",
-    )
-    return pd.DataFrame(
-        {
-            "subject": subject.id,
-            "method": method,
-            "region_id": [region.id for region in regions],
-            "region_name": [region.name for region in regions],
-            "hemisphere": [str(region.hemisphere) for region in regions],
-            "group": [region.group for region in regions],
-            "dice": np.where(outside, np.nan, dice_of_regions(joint)[at]),
-            "n_ref_voxels": n_reference,
-            "n_pred_voxels": n_prediction,
-            "status": status,
-        }
+            fault = pair.fault
+            if _same_content(done[subject.id], subject, method):
+                fault = Fault("the reference itself", "the same bytes: its scores say nothing")
+            if fault is not None:
+                counted = include_suspects or method.made_here
+                suspects.append(Suspect(subject.id, method.name, fault.kind, fault.detail, counted))
+                if not counted:
+                    continue
+            if pair.empty:
+                warnings.append(f"{subject.id}: {method.paths[subject.id]} is empty: every region counts as missed")
+            if pair.laid_on:
+                warnings.append(
+                    f"{subject.id}: {method.name} was laid on the reference voxel by voxel, whose header is known to be wrong"
+                )
+            tables.append(_frame(pair.regions, subject, method, method.name))
+            if pair.merged:
+                tables.append(_frame(pair.merged, subject, method, method.name + SIDES_MERGED))
+            groups.append(_frame(pair.groups, subject, method, method.name))
+    pairs = {subject.id: done[subject.id].pairs for subject in subjects}
+    return Scores(
+        table=_joined(tables),
+        groups=_joined(groups),
+        pairs=pairs,
+        suspects=suspects,
+        failures=[failure for subject in subjects for failure in done[subject.id].failures],
+        warnings=warnings + protocol_warnings(pairs, scoring),
+        checksums={path: sum_ for subject in subjects for path, sum_ in done[subject.id].checksums.items()},
+        n_reused=sum(one.n_reused for one in done.values()),
+        seconds={subject.id: round(done[subject.id].seconds, 2) for subject in subjects},
     )
 
 
-def _merged_rows(joint: npt.NDArray[np.int64], regions: Sequence[Region], subject: Subject, method: str) -> pd.DataFrame:
-    """Rows with both sides of a pair as one region, under the left id; pairs of which one side is not wanted are left out."""
-    ids = {region.id for region in regions}
-    left = [one for one in regions if one.hemisphere != "right" and (one.homologue is None or one.homologue in ids)]
-    rows = _rows(merge_labels(joint, _LEFT_CLASS), left, subject, method)
-    names = rows["region_name"].str.replace("Left-", "").str.replace("ctx-lh-", "ctx-")
-    return rows.assign(region_name=names, hemisphere=rows["hemisphere"].replace("left", "both"))
+def _same_content(scores: SubjectScores, subject: Subject, method: Method) -> bool:
+    sums = scores.checksums
+    return sums[str(subject.reference)] == sums[str(method.paths[subject.id])]
 
 
-def counted_rows(table: pd.DataFrame, *, include_seen: bool = False) -> pd.DataFrame:
-    """Return the rows that enter means: those of subjects that no method of the run was trained on.
-
-    A subject that one method has seen is left out for all, so that all means stand on the same subjects.
-    """
-    if include_seen:
-        return table
-    return table[~table["subject"].isin(table.loc[table["seen_in_training"].astype(bool), "subject"])]
-
-
-def never_emitted(table: pd.DataFrame) -> dict[str, list[int]]:
-    """Return for each method the ids that none of its label maps holds, over the whole table."""
-    most = table.groupby(["method", "region_id"], sort=False)["n_pred_voxels"].max()
-    return {str(name): [int(id_) for id_ in most[name].index[most[name] == 0]] for name in table["method"].unique()}
-
-
-def subject_means(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean Dice within each subject, from all rows of a run (what a method never emits is told from all of them).
-
-    Returns
-    -------
-    DataFrame
-        subject, method, mean_dice (over all scored regions; missed and invented ones count 0), n_regions, mean_dice_common
-        (over those that every method can produce; a merged pair needs both sides), n_regions_common, n_missed, n_invented,
-        seen_in_training.
-    """
-    lacking = {id_ for name, ids in never_emitted(table).items() if not name.endswith(SIDES_MERGED) for id_ in ids}
-    merged = table["method"].str.endswith(SIDES_MERGED)
-    other_side = pd.Series([REGION_BY_ID[id_].homologue for id_ in table["region_id"]], index=table.index)
-    special = table["region_id"].isin(lacking) | (merged & other_side.isin(lacking))
-    more = {
-        "common": table["dice"].mask(special),
-        "missed": table["status"] == "missed",
-        "invented": table["status"] == "invented",
+def _frame(columns: Columns, subject: Subject, method: Method, name: str) -> pd.DataFrame:
+    metrics = [column for column in columns if column not in IDENTITY]
+    own: dict[str, Any] = {
+        "subject": subject.id,
+        "family": subject.family,
+        "method": name,
+        "seen_in_training": subject.id in method.seen,
     }
-    grouped = table.assign(**more).groupby(["subject", "method"], sort=False)
-    return grouped.agg(
-        mean_dice=("dice", "mean"),
-        n_regions=("dice", "count"),
-        mean_dice_common=("common", "mean"),
-        n_regions_common=("common", "count"),
-        n_missed=("missed", "sum"),
-        n_invented=("invented", "sum"),
-        seen_in_training=("seen_in_training", "first"),
-    ).reset_index()
+    frame = pd.DataFrame(columns)
+    return frame.assign(**own)[[*IDENTITY, *metrics]]
 
 
-def summarise(table: pd.DataFrame, *, include_seen: bool = False) -> pd.DataFrame:
-    """Return one row a method: the mean over regions within a subject, then mean and SD (n - 1) over subjects.
-
-    Returns
-    -------
-    DataFrame
-        method, n_subjects, mean_dice, sd_dice, mean_dice_common, sd_dice_common, n_missed, n_invented (regions, summed over
-        subjects), n_seen_left_out (subjects), never_emitted (names, "; " between them).
-    """
-    means = subject_means(table)
-    counted = counted_rows(means, include_seen=include_seen)
-    rows = []
-    for method, ids in never_emitted(table).items():
-        mine = counted[counted["method"] == method]
-        row: dict[str, object] = {"method": method, "n_subjects": len(mine)}
-        for column in ("dice", "dice_common"):
-            row |= {f"mean_{column}": mine[f"mean_{column}"].mean(), f"sd_{column}": mine[f"mean_{column}"].std()}
-        row |= {column: int(mine[column].sum()) for column in ("n_missed", "n_invented")}
-        row["n_seen_left_out"] = int((means["method"] == method).sum()) - len(mine)
-        row["never_emitted"] = "; ".join(REGION_BY_ID[id_].name for id_ in ids)
-        rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def region_means(table: pd.DataFrame, *, include_seen: bool = False) -> pd.DataFrame:
-    """Return one row a region and method: mean and SD (n - 1) of Dice over subjects and the number of subjects behind them."""
-    keys = ["method", "region_id", "region_name", "hemisphere", "group"]
-    grouped = counted_rows(table, include_seen=include_seen).groupby(keys, sort=False)["dice"]
-    return grouped.agg(mean_dice="mean", sd_dice="std", n_subjects="count").reset_index()
+def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    filled = [table for table in tables if len(table)]
+    whole = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=list(IDENTITY))
+    return whole.astype({"region_id": "Int64"}) if whole["region_id"].isna().any() else whole

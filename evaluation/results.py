@@ -32,7 +32,8 @@ SIDES_MERGED = " (sides merged)"
 _SCORES = ("scores.csv", "groups.csv", "subjects.csv", "summary.csv", "regions.csv")
 _COMPARISONS = ("paired_regions.csv", "paired_overall.csv", "ranks.csv", "mixed_model.csv", "volume_agreement.csv")
 _TEXT = (
-    "subject", "family", "method", "method_a", "method_b", "region_name", "hemisphere", "group", "status", "metric", "never_emitted",
+    "subject", "family", "method", "method_a", "method_b", "region_name", "hemisphere", "group", "status", "metric",
+    "never_emitted",
 )  # fmt: skip
 
 
@@ -140,7 +141,7 @@ def _read_table(path: Path) -> pd.DataFrame:
         columns = pd.read_csv(path, nrows=0).columns
         types: dict[str, Any] = {name: str for name in _TEXT if name in columns}
         if "region_id" in columns:
-            types["region_id"] = "Int64" if path.name == "groups.csv" else "int64"
+            types["region_id"] = "int64" if path.name in ("scores.csv", "regions.csv") else "Int64"
         # A subject may be called 01 or NA: names stay text, and nothing but an empty field is missing.
         table = pd.read_csv(path, dtype=types, keep_default_na=False, na_values=[""])
     except FileNotFoundError:

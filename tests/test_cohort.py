@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from darts_ensemble.errors import CohortError
-from evaluation.cohort import WRONG_HEADERS, choose_subjects, find_cohort, find_predictions
+from evaluation.cohort import Location, choose_subjects, find_cohort, find_predictions, parse_location
+from evaluation.layouts import WRONG_HEADERS
 
 
 def touch(root: Path, *names: str) -> None:
@@ -45,16 +46,12 @@ def test_mindboggle_is_found_from_its_root_a_group_and_a_subject(mindboggle: Pat
     assert group.subjects == one.subjects == whole.subjects[1:]
 
 
-def test_mindboggle_takes_the_full_map_and_else_scores_the_cortex_alone_never_mni(mindboggle: Path) -> None:
+def test_mindboggle_takes_the_full_map_and_else_the_cortex_alone_never_mni(mindboggle: Path) -> None:
     cortex, full = find_cohort(mindboggle).subjects
     assert full.scan is not None
-    assert (full.reference.name, full.scan.name, full.cortex_only) == (
-        "labels.DKT31.manual+aseg.nii.gz", "t1weighted.nii.gz", False,
-    )  # fmt: skip
+    assert (full.reference.name, full.scan.name) == ("labels.DKT31.manual+aseg.nii.gz", "t1weighted.nii.gz")
     assert cortex.scan is not None
-    assert (cortex.reference.name, cortex.scan.name, cortex.cortex_only) == (
-        "labels.DKT31.manual.nii.gz", "t1weighted_brain.nii.gz", True,
-    )  # fmt: skip
+    assert (cortex.reference.name, cortex.scan.name) == ("labels.DKT31.manual.nii.gz", "t1weighted_brain.nii.gz")
 
 
 def test_a_subjects_dir_prefers_dkt_and_never_scores_against_our_own_output(subjects_dir: Path) -> None:
@@ -78,11 +75,28 @@ def test_subjects_sort_by_number(tmp_path: Path) -> None:
 def test_predictions_of_a_subjects_dir_prefer_our_file(subjects_dir: Path) -> None:
     cohort = find_cohort(subjects_dir)
     found = find_predictions(subjects_dir, cohort.subjects)
-    assert {name: path.name for name, path in found.items()} == {
+    assert {name: path.name for name, path in found.paths.items()} == {
         "sub-01": "aparc.DKTatlas+aseg.darts.mgz",
         "sub-02": "aparc.DKTatlas+aseg.deep.mgz",
         "sub-10": "aparc+aseg.mgz",
     }
+    assert (found.layout, found.unmatched) == ("freesurfer", ())
+
+
+def test_a_file_of_each_subject_can_be_chosen_by_name(subjects_dir: Path) -> None:
+    desikan = find_cohort(parse_location(f"{subjects_dir}:aparc+aseg.mgz"))
+    assert {subject.reference.name for subject in desikan.subjects} == {"aparc+aseg.mgz"}
+    found = find_predictions(parse_location(f"{subjects_dir}:aparc.DKTatlas+aseg.mgz"), desikan.subjects)
+    assert {name: path.name for name, path in found.paths.items()} == {"sub-01": "aparc.DKTatlas+aseg.mgz"}
+    with pytest.raises(CohortError, match=r"no reference found in 4 subjects; expected <subject>/other.mgz"):
+        find_cohort(parse_location(f"{subjects_dir}:other.mgz"))
+
+
+def test_a_colon_in_a_path_that_exists_is_part_of_it(tmp_path: Path) -> None:
+    (tmp_path / "a:b").mkdir()
+    assert parse_location(f"{tmp_path}/a:b") == Location(tmp_path / "a:b")
+    assert parse_location(f"{tmp_path}:seg-x") == Location(tmp_path, "seg-x")
+    assert parse_location(f"{tmp_path}/none:seg-x") == Location(Path(f"{tmp_path}/none:seg-x"))
 
 
 def test_predictions_named_by_subject_are_not_mixed_up(subjects_dir: Path, tmp_path: Path) -> None:
@@ -90,7 +104,8 @@ def test_predictions_named_by_subject_are_not_mixed_up(subjects_dir: Path, tmp_p
     touch(flat, "sub-1.nii.gz", "sub-01_dseg.nii.gz", "sub-01_agreement.nii.gz", "sub-010.nii.gz", "sub-10.mgz", "sub-02.txt")
     touch(flat, "sub-02.MNI152.nii.gz")
     found = find_predictions(flat, find_cohort(subjects_dir).subjects)
-    assert {name: path.name for name, path in found.items()} == {"sub-01": "sub-01_dseg.nii.gz", "sub-10": "sub-10.mgz"}
+    assert {name: path.name for name, path in found.paths.items()} == {"sub-01": "sub-01_dseg.nii.gz", "sub-10": "sub-10.mgz"}
+    assert found.unmatched == ("sub-1", "sub-010")
 
 
 def test_two_files_that_may_be_one_subjects_are_refused(subjects_dir: Path, tmp_path: Path) -> None:
@@ -103,7 +118,7 @@ def test_predictions_in_a_mindboggle_like_tree(mindboggle: Path, tmp_path: Path)
     other = tmp_path / "other"
     touch(other / "MMRR-21_volumes/MMRR-21-2", "labels.DKT31.manual+aseg.nii.gz", "labels.DKT31.manual.MNI152.nii.gz")
     found = find_predictions(other, find_cohort(mindboggle).subjects)
-    assert {name: path.name for name, path in found.items()} == {"MMRR-21-2": "labels.DKT31.manual+aseg.nii.gz"}
+    assert {name: path.name for name, path in found.paths.items()} == {"MMRR-21-2": "labels.DKT31.manual+aseg.nii.gz"}
 
 
 def test_the_same_name_in_two_groups_is_refused(tmp_path: Path) -> None:
@@ -120,6 +135,21 @@ def test_a_folder_without_references_and_a_subject_that_is_not_there_are_named(s
         find_cohort(tmp_path / "missing")
     with pytest.raises(CohortError, match="subject sub-99"):
         choose_subjects(find_cohort(subjects_dir), ["sub-01", "sub-99"])
+
+
+def test_twins_are_one_family_and_every_other_subject_its_own(tmp_path: Path) -> None:
+    for name in ("Twins-2-1", "Twins-2-2", "Colin27-1"):
+        touch(tmp_path / "Extra-18_volumes" / name, "labels.DKT31.manual.nii.gz")
+    families = {subject.id: subject.family for subject in find_cohort(tmp_path).subjects}
+    assert families == {"Colin27-1": "Colin27-1", "Twins-2-1": "Twins-2", "Twins-2-2": "Twins-2"}
+
+
+def test_a_flat_folder_of_references_takes_the_scans_beside_them(tmp_path: Path) -> None:
+    touch(tmp_path, "a.nii.gz", "a_T1w.nii.gz", "b_dseg.mgz", "b_agreement.nii.gz", "c_seg.nii", "c.txt", "b_probseg.nii.gz")
+    cohort = find_cohort(tmp_path)
+    found = {subject.id: (subject.reference.name, subject.scan and subject.scan.name) for subject in cohort.subjects}
+    assert cohort.layout == "flat"
+    assert found == {"a": ("a.nii.gz", "a_T1w.nii.gz"), "b": ("b_dseg.mgz", None), "c": ("c_seg.nii", None)}
 
 
 def test_fourteen_mindboggle_scans_have_wrong_headers() -> None:

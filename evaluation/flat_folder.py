@@ -1,0 +1,69 @@
+"""Folders of label maps named by subject: `sub-01.nii.gz`, `sub-01_dseg.nii.gz`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from darts_ensemble.errors import CohortError
+from darts_ensemble.scan import EXTENSIONS, without_extension
+from evaluation.layouts import listed
+
+__all__ = ["label_maps_in", "named_by_subject", "scan_beside", "subject_of"]
+
+#: Endings of scans, masks and what tools write beside label maps.
+_NOT_LABELS = re.compile(r"_(T1w?|0000|brain|brainmask|mask|agreement|probseg|top-ids|top-probabilities)$")
+_SCAN_ENDINGS = ("_T1w", "_T1", "_0000", "_brain")
+
+
+def label_maps_in(folder: Path) -> list[Path]:
+    """Return the image files of a folder that may be label maps, those in the MNI152 space left out."""
+    return [
+        path
+        for path in listed(folder)
+        if path.name.lower().endswith(EXTENSIONS)
+        and path.is_file()
+        and "MNI152" not in path.name
+        and not _NOT_LABELS.search(without_extension(path))
+    ]
+
+
+def subject_of(label_map: Path) -> str:
+    """Return the subject that a file is named by."""
+    return re.sub(r"_(dseg|seg|labels)$", "", without_extension(label_map))
+
+
+def scan_beside(label_map: Path) -> Path | None:
+    """Return the scan in the same folder, such as `sub-01_T1w.nii.gz` for `sub-01.nii.gz`."""
+    names = [subject_of(label_map) + ending + extension for ending in _SCAN_ENDINGS for extension in EXTENSIONS]
+    return next((label_map.parent / name for name in names if (label_map.parent / name).is_file()), None)
+
+
+def named_by_subject(subject: str, files: list[Path]) -> Path | None:
+    """Return the file named as the subject, else with `_dseg` at its end, else the only one that begins with its name.
+
+    Raises
+    ------
+    CohortError
+        If several may be the subject's.
+    """
+    named = {path: without_extension(path) for path in files}
+    for wanted in (subject, f"{subject}_dseg"):
+        exact = [path for path, name in named.items() if name == wanted]
+        if len(exact) > 1:
+            raise _several(exact, subject)
+        if exact:
+            return exact[0]
+    begins = [path for path, name in named.items() if name.startswith((f"{subject}_", f"{subject}."))]
+    segmentations = [path for path in begins if named[path].endswith("_dseg")]
+    candidates = segmentations or begins
+    if len(candidates) > 1:
+        raise _several(candidates, subject)
+    return candidates[0] if candidates else None
+
+
+def _several(candidates: list[Path], subject: str) -> CohortError:
+    return CohortError(
+        f"{candidates[0].parent}: {', '.join(path.name for path in candidates)} all begin with {subject}; "
+        f"expected one label map a subject, such as {subject}_dseg.nii.gz"
+    )

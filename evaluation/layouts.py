@@ -1,0 +1,78 @@
+"""Folders that hold one subject each, Mindboggle-101's and FreeSurfer's (FastSurfer's): which of their files to take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from darts_ensemble.errors import ScanError
+from darts_ensemble.scan import find_scan_in_subject
+
+__all__ = [
+    "FREESURFER_PREDICTIONS", "FREESURFER_REFERENCES", "MINDBOGGLE_REFERENCES", "MINDBOGGLE_SCANS", "WRONG_HEADERS",
+    "file_in_subject", "listed", "mindboggle_family", "scan_in_subject", "subject_folders",
+]  # fmt: skip
+
+#: Cortex manual, the rest FreeSurfer's; else the manual cortex alone.
+MINDBOGGLE_REFERENCES = ("labels.DKT31.manual+aseg.nii.gz", "labels.DKT31.manual.nii.gz")
+MINDBOGGLE_SCANS = ("t1weighted.nii.gz", "t1weighted_brain.nii.gz")
+#: FreeSurfer's DKT map, FastSurfer's, FreeSurfer's Desikan map (of FastSurfer a link to a DKT map: its labels tell). What this
+#: project's networks wrote is never a reference.
+FREESURFER_REFERENCES = ("aparc.DKTatlas+aseg.mgz", "aparc.DKTatlas+aseg.deep.mgz", "aparc+aseg.mgz")
+FREESURFER_PREDICTIONS = ("aparc.DKTatlas+aseg.darts.mgz", *FREESURFER_REFERENCES)
+#: Mindboggle-101 scans in whose header the axes are wrong (issue 186 of the Mindboggle project).
+WRONG_HEADERS = frozenset(
+    [*(f"HLN-12-{number}" for number in (1, 2, *range(4, 13))), "MMRR-21-1", "MMRR-21-21", "NKI-RS-22-16"]
+)
+
+
+def listed(folder: Path) -> list[Path]:
+    """Return what a folder holds, sorted, hidden things left out; nothing where it may not be read."""
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError:
+        return []
+
+
+def subject_folders(root: Path, choice: str = "") -> list[Path]:
+    """Return the root where it is a subject; else its subjects and those one level deeper (Mindboggle's groups).
+
+    A folder that holds the file `choice` is a subject too.
+    """
+    if _is_subject(root, choice):
+        return [root]
+    folders = []
+    for child in listed(root):
+        if not child.is_dir():
+            continue
+        if _is_subject(child, choice):
+            folders.append(child)
+        else:
+            folders += [deeper for deeper in listed(child) if deeper.is_dir() and _is_subject(deeper, choice)]
+    return folders
+
+
+def file_in_subject(folder: Path, freesurfer: tuple[str, ...], choice: str = "") -> Path | None:
+    """Return a subject's label map: the file chosen by name, else the first of Mindboggle's, else of `freesurfer` in `mri/`."""
+    names = [choice, f"mri/{choice}"] if choice else [*MINDBOGGLE_REFERENCES, *(f"mri/{name}" for name in freesurfer)]
+    return next((folder / name for name in names if (folder / name).is_file()), None)
+
+
+def scan_in_subject(folder: Path) -> Path | None:
+    """Return a subject's T1, None where it has none."""
+    for name in MINDBOGGLE_SCANS:
+        if (folder / name).is_file():
+            return folder / name
+    try:
+        return find_scan_in_subject(folder)
+    except ScanError:
+        return None
+
+
+def mindboggle_family(subject: str) -> str:
+    """Return whom a subject belongs with: the twins to each other, every other to itself."""
+    return "Twins-2" if subject.startswith("Twins-2-") else subject
+
+
+def _is_subject(folder: Path, choice: str) -> bool:
+    names = [*MINDBOGGLE_REFERENCES, *MINDBOGGLE_SCANS, *([choice] if choice else [])]
+    return (folder / "mri").is_dir() or any((folder / name).is_file() for name in names)

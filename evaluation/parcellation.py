@@ -1,0 +1,83 @@
+"""Which protocol a label map follows, told from its labels: DKT, Desikan, aseg or the cortex alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from darts_ensemble.labels import REGIONS
+
+__all__ = ["Parcellation", "parcellation_of"]
+
+Cortex = Literal["DKT", "Desikan", "one region a side", "none", "not known"]
+
+_CORTICAL = np.array([region.id for region in REGIONS if region.group == "cortex"])
+_OTHER = np.array([region.id for region in REGIONS if region.group != "cortex"])
+#: Bankssts, and the frontal and temporal poles: Desikan has them, DKT gave them up.
+_BANKSSTS = np.array([1001, 2001])
+_DESIKAN_ONLY = frozenset({1001, 1032, 1033, 2001, 2032, 2033})
+_RIBBON = np.array([3, 42])
+#: Bankssts takes 0.9 to 1.2 % of a Desikan cortex; Mindboggle's DKT maps hold strays of it.
+_SMALLEST_BANKSSTS = 0.002
+#: A map with fewer cortical regions than this is of some regions only and tells no protocol.
+_FEWEST_CORTICAL = 20
+#: With as many other regions and no cortex at all, the cortex was not labelled.
+_FEWEST_OTHER = 10
+
+
+@dataclass(frozen=True)
+class Parcellation:
+    """What a label map's protocol has.
+
+    Attributes
+    ----------
+    cortex : {"DKT", "Desikan", "one region a side", "none", "not known"}
+        "one region a side": FreeSurfer's aseg; "none": other regions alone; "not known": too few regions to tell.
+    cortex_only : bool
+        Whether the cortex is parcellated and nothing else labelled.
+    """
+
+    cortex: Cortex
+    cortex_only: bool
+
+    def lacks(self, ids: tuple[int, ...]) -> bool:
+        """Whether a region of these ids is absent by protocol: the map could not hold any of them."""
+        return all(self._lacks_one(id_) for id_ in ids)
+
+    def _lacks_one(self, id_: int) -> bool:
+        parcel, ribbon = 1000 <= id_ < 3000, id_ in (3, 42)
+        if self.cortex == "DKT" and id_ in _DESIKAN_ONLY:
+            return True
+        if self.cortex in ("DKT", "Desikan") and ribbon:
+            return True
+        if self.cortex == "one region a side" and parcel:
+            return True
+        if self.cortex == "none" and (parcel or ribbon):
+            return True
+        return self.cortex_only and not parcel
+
+
+def parcellation_of(ids: npt.NDArray[Any]) -> Parcellation:
+    """Tell the protocol from the labels.
+
+    Parameters
+    ----------
+    ids : ndarray of int
+        FreeSurfer ids, any shape.
+    """
+    known = np.where((ids >= 0) & (ids < 3000), ids, 0).reshape(-1)
+    voxels = np.bincount(known, minlength=3000)
+    n_cortical, n_other = np.count_nonzero(voxels[_CORTICAL]), np.count_nonzero(voxels[_OTHER])
+    if n_cortical < _FEWEST_CORTICAL:
+        cortex: Cortex = "not known"
+        if n_cortical == 0 and voxels[_RIBBON].all():
+            cortex = "one region a side"
+        elif n_cortical == 0 and n_other >= _FEWEST_OTHER:
+            cortex = "none"
+        return Parcellation(cortex, cortex_only=False)
+    parcellated = voxels[1001:].sum() - voxels[2000]
+    desikan = voxels[_BANKSSTS].sum() >= _SMALLEST_BANKSSTS * parcellated
+    return Parcellation("Desikan" if desikan else "DKT", cortex_only=bool(n_other == 0))

@@ -1,0 +1,102 @@
+"""BIDS derivatives and manifests as references and predictions: which file of several, and whose it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from test_cohort import touch
+
+from darts_ensemble.errors import CohortError
+from evaluation.cohort import Location, find_cohort, find_predictions
+
+
+@pytest.fixture
+def derivatives(tmp_path: Path) -> Path:
+    """Two subjects, the second in two sessions; two segmentations; one map in MNI space; the raw T1 beside."""
+    root = tmp_path / "study/derivatives/segs"
+    for seg in ("fast", "darts"):
+        touch(root, f"sub-01/anat/sub-01_seg-{seg}_dseg.nii.gz", f"sub-01/anat/sub-01_seg-{seg}_dseg.json")
+        touch(root, *(f"sub-02/ses-{n}/anat/sub-02_ses-{n}_seg-{seg}_desc-x_dseg.nii.gz" for n in (1, 2)))
+    touch(root / "sub-01/anat", "sub-01_space-MNI152NLin2009cAsym_seg-fast_dseg.nii.gz", "sub-01_seg-fast_probseg.nii.gz")
+    touch(tmp_path / "study", "sub-01/anat/sub-01_T1w.nii.gz", "sub-02/ses-2/anat/sub-02_ses-2_T1w.nii.gz")
+    return root
+
+
+def test_references_of_one_segmentation_with_their_sessions_families_and_raw_scans(derivatives: Path) -> None:
+    cohort = find_cohort(Location(derivatives, "seg-fast"))
+    assert cohort.layout == "bids"
+    assert [(subject.id, subject.family, subject.scan and subject.scan.name) for subject in cohort.subjects] == [
+        ("sub-01", "sub-01", "sub-01_T1w.nii.gz"),
+        ("sub-02_ses-1", "sub-02", None),
+        ("sub-02_ses-2", "sub-02", "sub-02_ses-2_T1w.nii.gz"),
+    ]
+    assert all("seg-fast" in subject.reference.name for subject in cohort.subjects)
+    assert not any("MNI152" in subject.reference.name for subject in cohort.subjects)
+
+
+def test_several_segmentations_must_be_told_apart(derivatives: Path) -> None:
+    with pytest.raises(CohortError, match=r"several segmentations: seg-darts, seg-fast; expected .*:seg-LABEL"):
+        find_cohort(derivatives)
+    with pytest.raises(CohortError, match=r"no label map with seg-slow; found: seg-darts, seg-fast"):
+        find_cohort(Location(derivatives, "seg-slow"))
+
+
+def test_a_method_named_as_a_segmentation_takes_it(derivatives: Path) -> None:
+    subjects = find_cohort(Location(derivatives, "seg-fast")).subjects
+    found = find_predictions(derivatives, subjects, name="darts")
+    assert {path.name.split("_seg-")[1] for path in found.paths.values()} == {"darts_dseg.nii.gz", "darts_desc-x_dseg.nii.gz"}
+    assert len(found.paths) == 3
+    assert find_predictions(Location(derivatives, "seg-darts"), subjects, name="any").paths == found.paths
+    with pytest.raises(CohortError, match="several segmentations"):
+        find_predictions(derivatives, subjects, name="other")
+
+
+def test_subjects_whose_names_bids_does_not_allow_are_found_as_darts_segment_writes_them(tmp_path: Path) -> None:
+    touch(tmp_path / "gt/OASIS-TRT-20_volumes/OASIS-TRT-20-10", "labels.DKT31.manual.nii.gz")
+    touch(tmp_path / "out/sub-OASISTRT2010/anat", "sub-OASISTRT2010_seg-darts_dseg.nii.gz")
+    touch(tmp_path / "out/sub-OASISTRT2011/anat", "sub-OASISTRT2011_seg-darts_dseg.nii.gz")
+    found = find_predictions(tmp_path / "out", find_cohort(tmp_path / "gt").subjects)
+    assert list(found.paths) == ["OASIS-TRT-20-10"]
+    assert found.unmatched == ("sub-OASISTRT2011",)
+
+
+def test_two_maps_of_one_session_are_refused(derivatives: Path) -> None:
+    touch(derivatives, "sub-01/anat/sub-01_seg-fast_desc-clean_dseg.nii.gz")
+    with pytest.raises(CohortError, match="are both of sub-01; expected one label map"):
+        find_cohort(Location(derivatives, "seg-fast"))
+
+
+def write_manifest(path: Path, *rows: str) -> Path:
+    path.write_text("\n".join(row.replace(" ", "\t") for row in rows) + "\n", encoding="utf-8")
+    return path
+
+
+def test_a_manifest_names_files_scans_and_families_relative_to_itself(tmp_path: Path) -> None:
+    path = write_manifest(
+        tmp_path / "all.tsv", "subject reference prediction scan family", "01 r/1.nii.gz p/1.nii.gz t1.nii.gz A", "NA r/2.mgz",
+        "03  p/3.nii.gz",
+    )  # fmt: skip
+    cohort = find_cohort(path)
+    assert [(one.id, one.reference, one.scan, one.family) for one in cohort.subjects] == [
+        ("NA", tmp_path / "r/2.mgz", None, "NA"),
+        ("01", tmp_path / "r/1.nii.gz", tmp_path / "t1.nii.gz", "A"),
+    ]
+    found = find_predictions(path, cohort.subjects)
+    assert found.paths == {"01": tmp_path / "p/1.nii.gz"}
+    assert found.unmatched == ("03",)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (("subject file", "a x.nii"), "columns subject, file found; expected subject and reference"),
+        (("subject reference", "a x.nii", "a y.nii"), "line 3: subject a a second time"),
+        (("subject reference", " x.nii"), "line 2: no subject"),
+        (("subject reference", "a "), "no row with a reference"),
+        (("subject,reference", "a,b"), "expected subject and reference, separated by tabs"),
+    ],
+)
+def test_manifests_that_are_none_are_refused_with_the_line(tmp_path: Path, rows: tuple[str, ...], message: str) -> None:
+    with pytest.raises(CohortError, match=message):
+        find_cohort(write_manifest(tmp_path / "m.tsv", *rows))

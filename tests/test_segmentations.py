@@ -1,0 +1,98 @@
+"""Views and ensemble as methods: segmented once, again where weights or scans changed; seen subjects; what fails."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from test_evaluate import AFFINE, OVERLAP, SIZE, save
+
+from darts_ensemble.checkpoints import save_view, voxel_checksum
+from darts_ensemble.networks import DenseUNet
+from darts_ensemble.scan import read_scan
+from evaluation.cohort import find_cohort
+from evaluation.evaluate import score_cohort
+from evaluation.segmentations import segment_cohort
+
+
+@pytest.fixture
+def cohort_with_scans(tmp_path: Path) -> Path:
+    """Two Mindboggle-like subjects with small scans; three tiny networks, which have seen the first."""
+    rng = np.random.default_rng(0)
+    for name in ("one", "two"):
+        folder = tmp_path / "gt" / name
+        save(folder / "labels.DKT31.manual+aseg.nii.gz", {17: 3000, 1024: 2000})
+        nib.save(nib.Nifti1Image(rng.uniform(50, 200, SIZE).astype(np.float32), AFFINE), folder / "t1weighted.nii.gz")
+    checksum = voxel_checksum(read_scan(tmp_path / "gt/one/t1weighted.nii.gz").data)
+    (tmp_path / "weights").mkdir()
+    for number, view in enumerate(("coronal", "axial", "sagittal")):
+        torch.manual_seed(number)
+        save_view(
+            tmp_path / f"weights/{view}.safetensors", DenseUNet(filters=2, convolutions=1), view=view,
+            normalisation="volume-median", training_subjects=[{"id": "renamed", "sha256": checksum}],
+        )  # fmt: skip
+    return tmp_path
+
+
+def test_views_and_ensemble_become_methods_and_are_not_done_twice(cohort_with_scans: Path) -> None:
+    root = cohort_with_scans
+    subjects = find_cohort(root / "gt").subjects
+    lines: list[str] = []
+    first = segment_cohort(subjects, root / "weights", root / "out", device="cpu", report=lines.append)
+    assert [(method.name, method.also_merged) for method in first.methods] == [
+        ("coronal", False), ("axial", False), ("sagittal", True), ("ensemble", False),
+    ]  # fmt: skip
+    assert all(method.seen == {"one"} and method.made_here for method in first.methods)
+    assert not first.failures
+    assert not first.warnings
+    paths = [path for method in first.methods for path in method.paths.values()]
+    written = {path: path.stat().st_mtime_ns for path in paths}
+    assert len(written) == 8
+    again = segment_cohort(subjects, root / "weights", root / "out", device="cpu", report=lines.append)
+    assert again == first
+    assert {path: path.stat().st_mtime_ns for path in paths} == written
+    assert lines[2:] == ["one: segmented earlier", "two: segmented earlier"]
+    table = score_cohort(subjects, again.methods, OVERLAP).table
+    assert set(table.loc[table["seen_in_training"], "subject"]) == {"one"}
+    assert set(table["method"]) == {"coronal", "axial", "sagittal", "sagittal (sides merged)", "ensemble"}
+
+
+def test_other_weights_an_interruption_and_overwrite_do_it_again(cohort_with_scans: Path) -> None:
+    root = cohort_with_scans
+    subjects = find_cohort(root / "gt").subjects[:1]
+    lines: list[str] = []
+    coronal = root / "weights/coronal.safetensors"
+    method = segment_cohort(subjects, coronal, root / "out", device="cpu").methods
+    assert [one.name for one in method] == ["coronal"]
+    segment_cohort(subjects, coronal, root / "out", device="cpu", overwrite=True, report=lines.append)
+    torch.manual_seed(9)
+    save_view(
+        coronal, DenseUNet(filters=2, convolutions=1), view="coronal", normalisation="volume-median", training_subjects=[]
+    )
+    changed = segment_cohort(subjects, coronal, root / "out", device="cpu", report=lines.append)
+    assert changed.methods[0].seen == frozenset()
+    assert json.loads((root / "out/one.json").read_text())["seen_in_training"] is False
+    (root / "out/one.json").unlink()
+    segment_cohort(subjects, coronal, root / "out", device="cpu", report=lines.append)
+    assert lines == ["one: segmented t1weighted.nii.gz"] * 3
+
+
+def test_finetuned_weights_without_a_list_of_subjects_are_warned_of_on_mindboggle(cohort_with_scans: Path) -> None:
+    root = cohort_with_scans
+    subjects = find_cohort(root / "gt").subjects[:1]
+    for name, warned in (("dense_unet_back2front_finetuned", True), ("dense_unet_back2front_non_finetuned", False)):
+        torch.save(DenseUNet(filters=2, convolutions=1).state_dict(), root / f"{name}.pth")
+        warnings = segment_cohort(subjects, root / f"{name}.pth", root / name, device="cpu").warnings
+        assert any("split is unknown" in warning for warning in warnings) == warned
+
+
+def test_a_scan_that_fails_is_named_and_the_others_are_segmented(cohort_with_scans: Path) -> None:
+    root = cohort_with_scans
+    (root / "gt/one/t1weighted.nii.gz").write_bytes(b"no scan")
+    done = segment_cohort(find_cohort(root / "gt").subjects, root / "weights/axial.safetensors", root / "out", device="cpu")
+    assert [failure.subject for failure in done.failures] == ["one"]
+    assert list(done.methods[0].paths) == ["two"]
