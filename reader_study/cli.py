@@ -10,6 +10,7 @@ from rich.console import Console
 
 from darts_ensemble.errors import DartsError, UsageError
 from reader_study import cli_analysis, cli_planning
+from reader_study.app import commands as cli_app
 
 __all__ = ["app", "main"]
 
@@ -24,6 +25,7 @@ def reader_study() -> None:
 
 cli_analysis.register(app)
 cli_planning.register(app)
+cli_app.register(app)
 
 
 def main() -> None:

@@ -1,0 +1,1 @@
+"""The rating application: a study served to readers' browsers, blinded, and its ratings exported."""

@@ -1,0 +1,114 @@
+"""Who asks: sessions of readers and of the coordinator, as what an endpoint of the server depends on."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import Depends, HTTPException, Request, Response
+
+from reader_study.app.storage import now, open_study, transaction
+from reader_study.app.tokens import GuessLimit, hash_token, new_token
+from reader_study.app.viewer_library import ViewerLibrary
+
+__all__ = ["COORDINATOR", "Connection", "Coordinator", "Reader", "Served", "Session", "begin", "end", "served"]
+
+COORDINATOR = 0
+_SESSION_HOURS = 12
+
+
+@dataclass(frozen=True)
+class Served:
+    """What the server serves.
+
+    Attributes
+    ----------
+    folder : Path
+        Of the study.
+    cookie : str
+        Name of the session cookie. Cookies know no ports, so it is the study's own.
+    tls : bool
+        Whether browsers come by HTTPS.
+    viewer : ViewerLibrary
+    limit : GuessLimit
+    """
+
+    folder: Path
+    cookie: str
+    tls: bool
+    viewer: ViewerLibrary
+    limit: GuessLimit
+
+
+def served(request: Request) -> Served:
+    """Return what the application serves."""
+    found: Served = request.app.state.served
+    return found
+
+
+def _connection(request: Request) -> Iterator[sqlite3.Connection]:
+    opened = open_study(served(request).folder)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+Connection = Annotated[sqlite3.Connection, Depends(_connection)]
+
+
+def _who(request: Request, connection: Connection) -> int | None:
+    """Return a reader's number, 0 for the coordinator, None for nobody."""
+    token = request.cookies.get(served(request).cookie)
+    if not token or len(token) > 100:
+        return None
+    row = connection.execute("SELECT reader_id, expires FROM session WHERE hash = ?", (hash_token(token),)).fetchone()
+    if row is None or row["expires"] <= now():
+        return None
+    return COORDINATOR if row["reader_id"] is None else int(row["reader_id"])
+
+
+Session = Annotated[int | None, Depends(_who)]
+
+
+def _reader(who: Session) -> int:
+    if who is None or who == COORDINATOR:
+        raise HTTPException(401, "not a reader: open your personal link")
+    return who
+
+
+def _coordinator(who: Session) -> int:
+    if who != COORDINATOR:
+        raise HTTPException(401, "not the coordinator: open the coordinator's link")
+    return COORDINATOR
+
+
+Reader = Annotated[int, Depends(_reader)]
+Coordinator = Annotated[int, Depends(_coordinator)]
+
+
+def begin(connection: sqlite3.Connection, what: Served, who: int, response: Response) -> None:
+    """Begin a session and set its cookie; only its hash is stored."""
+    secret = new_token()
+    expires = (datetime.now(UTC) + timedelta(hours=_SESSION_HOURS)).isoformat(timespec="milliseconds")
+    with transaction(connection):
+        connection.execute("DELETE FROM session WHERE expires <= ?", (now(),))
+        connection.execute(
+            "INSERT INTO session (hash, reader_id, expires) VALUES (?, ?, ?)",
+            (hash_token(secret), None if who == COORDINATOR else who, expires),
+        )
+    response.set_cookie(
+        what.cookie, secret, max_age=_SESSION_HOURS * 3600, path="/", secure=what.tls, httponly=True, samesite="strict"
+    )
+
+
+def end(connection: sqlite3.Connection, what: Served, request: Request, response: Response) -> None:
+    """End the session of a request, on the server as well."""
+    token = request.cookies.get(what.cookie)
+    if token:
+        connection.execute("DELETE FROM session WHERE hash = ?", (hash_token(token),))
+    response.delete_cookie(what.cookie, path="/", secure=what.tls, httponly=True, samesite="strict")

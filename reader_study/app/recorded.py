@@ -1,0 +1,145 @@
+"""What was recorded, as tables: every item's last answer with the time it took, still blinded (arms, not methods)."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from datetime import datetime
+
+import pandas as pd
+
+__all__ = ["audit_table", "event_table", "guess_table", "ranking_table", "rating_table", "seconds_until_answer"]
+
+_WHERE = """
+SELECT item.id AS item, reader.name AS reader, study_case.name AS "case", picture.roi, picture.hemisphere, picture.arm,
+  picture.view, item.part, item.repeat, item.position, panel.column_number
+FROM item JOIN reader ON reader.id = item.reader_id JOIN panel ON panel.item_id = item.id
+  JOIN picture ON picture.id = panel.picture_id JOIN study_case ON study_case.id = picture.case_id
+ORDER BY reader.id, item.position, panel.column_number
+"""
+
+
+def rating_table(connection: sqlite3.Connection, *, part: str = "rating") -> pd.DataFrame:
+    """Return the ratings given so far.
+
+    Parameters
+    ----------
+    connection : sqlite3.Connection
+    part : {"rating", "practice"}
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row an item answered, in reading order: `reader`, `case`, `roi`, `hemisphere`, `arm`, `rating` (the last one
+        given), `view`, `repeat`, `seconds` (on the screen before the first answer), `timestamp` (of the last answer, UTC),
+        `comment`, `changes` (how often it was changed) and `position`.
+    """
+    columns = [
+        "reader", "case", "roi", "hemisphere", "arm", "rating", "view", "repeat", "seconds", "timestamp", "comment", "changes",
+        "position",
+    ]  # fmt: skip
+    events = _events_by_item(connection)
+    rows = []
+    for item in connection.execute(_WHERE):
+        own = events.get(item["item"], [])
+        ratings = [event for event in own if event["rating"] is not None]
+        if item["part"] != part or not ratings:
+            continue
+        comments = [event["comment"] for event in own if event["comment"] is not None]
+        rows.append(
+            {
+                **{name: item[name] for name in ("reader", "case", "roi", "hemisphere", "arm", "view", "repeat", "position")},
+                "rating": ratings[-1]["rating"],
+                "seconds": seconds_until_answer((event["kind"], event["at"]) for event in own),
+                "timestamp": ratings[-1]["at"],
+                "comment": comments[-1] if comments else "",
+                "changes": len(ratings) - 1,
+            }
+        )
+    return pd.DataFrame(rows, columns=columns)
+
+
+def ranking_table(connection: sqlite3.Connection) -> pd.DataFrame:
+    """Return the rankings given so far: one row an item and column, `rank` 1 the best, `column_number` from the left."""
+    columns = ["reader", "case", "roi", "hemisphere", "arm", "rank", "column_number", "view", "seconds", "timestamp"]
+    events = _events_by_item(connection)
+    rows = []
+    for item in connection.execute(_WHERE):
+        own = events.get(item["item"], [])
+        ranked = [event for event in own if event["ranks"] is not None]
+        if ranked:
+            rows.append(
+                {
+                    **{name: item[name] for name in ("reader", "case", "roi", "hemisphere", "arm", "view", "column_number")},
+                    "rank": int(ranked[-1]["ranks"].split(",")[item["column_number"]]),
+                    "seconds": seconds_until_answer((event["kind"], event["at"]) for event in own),
+                    "timestamp": ranked[-1]["at"],
+                }
+            )
+    return pd.DataFrame(rows, columns=columns)
+
+
+def guess_table(connection: sqlite3.Connection) -> pd.DataFrame:
+    """Return the guesses of the method: `reader`, `case`, `roi`, `hemisphere`, `guess` (a method or "don't know"), `arm`."""
+    events = _events_by_item(connection)
+    rows = [
+        {**{name: item[name] for name in ("reader", "case", "roi", "hemisphere", "arm")}, "guess": event["guess"]}
+        for item in connection.execute(_WHERE)
+        for event in events.get(item["item"], [])
+        if event["guess"] is not None
+    ]
+    return pd.DataFrame(rows, columns=["reader", "case", "roi", "hemisphere", "guess", "arm"])
+
+
+def event_table(connection: sqlite3.Connection) -> pd.DataFrame:
+    """Return every event as it was appended, oldest first."""
+    return pd.read_sql_query(
+        "SELECT event.id AS event, at, reader.name AS reader, item_id AS item, position, part, repeat, kind, rating, ranks, "
+        "guess, comment, previous FROM event JOIN item ON item.id = item_id JOIN reader ON reader.id = event.reader_id "
+        "ORDER BY event.id",
+        connection,
+    )
+
+
+def audit_table(connection: sqlite3.Connection) -> pd.DataFrame:
+    """Return the audit trail, oldest first: `at`, `who`, `what`, `detail`."""
+    return pd.read_sql_query("SELECT at, who, what, detail FROM audit ORDER BY id", connection)
+
+
+def seconds_until_answer(events: Iterable[tuple[str, str]]) -> float:
+    """Return the seconds for which an item was looked at before its first answer.
+
+    Spans run from `shown` to `paused` or to the answer; a span that never ended (the browser was closed) counts nothing.
+
+    Parameters
+    ----------
+    events : iterable of (kind, time)
+        Oldest first; times ISO 8601.
+
+    Returns
+    -------
+    float
+        NaN where there is no answer, or it was never shown.
+    """
+    total, since = 0.0, None
+    seen = False
+    for kind, at in events:
+        time = datetime.fromisoformat(at)
+        if kind == "shown":
+            since, seen = time, True
+        elif kind == "paused" and since is not None:
+            total += (time - since).total_seconds()
+            since = None
+        elif kind in ("rated", "ranked", "guessed"):
+            if since is not None:
+                total += (time - since).total_seconds()
+            # A clock that was set back must not give a negative time.
+            return round(max(0.0, total), 3) if seen else float("nan")
+    return float("nan")
+
+
+def _events_by_item(connection: sqlite3.Connection) -> dict[str, list[sqlite3.Row]]:
+    events: dict[str, list[sqlite3.Row]] = {}
+    for row in connection.execute("SELECT * FROM event ORDER BY id"):
+        events.setdefault(row["item_id"], []).append(row)
+    return events

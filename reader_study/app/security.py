@@ -1,0 +1,150 @@
+"""What every request and response of the server must keep: known hosts, same origin, small bodies, strict headers."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from typing import Any
+
+__all__ = ["HEADERS", "MOST_BODY", "Guard", "host_of", "is_loopback"]
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+#: Bytes that a request may carry; a comment of 2000 characters takes 8000 at most.
+MOST_BODY = 16_384
+_UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
+#: NiiVue keeps its font and a texture as data: images. All else comes from this server, and no script is inline.
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'",
+    "Cache-Control": "no-store",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "X-Robots-Tag": "noindex",
+}
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address reaches this machine alone."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def host_of(header: str) -> str:
+    """Return the name or address of a Host header, without its port, in lower case; "" where it is malformed."""
+    name = header.strip().lower()
+    if name.startswith("["):
+        inside, bracket, port = name[1:].partition("]")
+        ok = bracket and (not port or (port[0] == ":" and port[1:].isdigit()))
+        return inside if ok else ""
+    host, colon, port = name.partition(":")
+    return host if not colon or port.isdigit() else ""
+
+
+class Guard:
+    """ASGI middleware around the whole application.
+
+    Refuses a Host that is not the server's (400: a foreign name that was pointed at this machine can't use a reader's cookie),
+    an unsafe request from another origin (403) or without JSON (415), and a body over :data:`MOST_BODY` (413), also one
+    that does not tell its length. Sets :data:`HEADERS` on every response, errors included.
+
+    Parameters
+    ----------
+    app : ASGI application
+    hosts : collection of str
+        Names and addresses under which the server may be asked, beside loopback ones.
+    tls : bool
+        Whether browsers reach it by HTTPS; adds Strict-Transport-Security.
+    """
+
+    def __init__(self, app: Any, hosts: Collection[str] = (), *, tls: bool = False) -> None:
+        self._app = app
+        self._hosts = {host.lower() for host in hosts}
+        extra = {"Strict-Transport-Security": "max-age=31536000"} if tls else {}
+        self._headers = [(name.lower().encode(), value.encode()) for name, value in {**HEADERS, **extra}.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
+            return  # no web sockets here
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                own = {name for name, _ in self._headers} | {b"etag", b"last-modified", b"server"}
+                kept = [(name, value) for name, value in message["headers"] if name.lower() not in own]
+                message["headers"] = [*kept, *self._headers]
+            await send(message)
+
+        refusal = self._refusal(scope)
+        body = b""
+        if refusal is None and scope["method"] in _UNSAFE:
+            read = await _read_body(receive)
+            refusal, body = (413, "too large") if read is None else None, read or b""
+        if refusal is not None:
+            await _respond(send_guarded, *refusal)
+            return
+        sent = False
+
+        async def receive_read() -> Message:
+            nonlocal sent
+            if sent:
+                return await receive()
+            sent = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        await self._app(scope, receive_read if scope["method"] in _UNSAFE else receive, send_guarded)
+
+    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        header = headers.get(b"host", b"").decode("latin-1")
+        host = host_of(header)
+        if not (is_loopback(host) or host in self._hosts):
+            return 400, "unknown host"
+        if scope["method"] not in _UNSAFE:
+            return None
+        origin = headers.get(b"origin")
+        if origin is not None and origin.decode("latin-1").lower().partition("://")[2] != header.lower():
+            return 403, "another origin"
+        if headers.get(b"sec-fetch-site", b"same-origin") not in (b"same-origin", b"none"):
+            return 403, "another site"
+        # A form of another site can't send this type without asking first, and is refused then.
+        if headers.get(b"content-type", b"").split(b";")[0].strip().lower() != b"application/json":
+            return 415, "expected application/json"
+        length = headers.get(b"content-length", b"0")
+        if not length.isdigit() or int(length) > MOST_BODY:
+            return 413, "too large"
+        return None
+
+
+async def _read_body(receive: Receive) -> bytes | None:
+    """Read a whole body; None where it is too large or the client went away."""
+    body = b""
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        body += message.get("body", b"")
+        if len(body) > MOST_BODY:
+            return None
+        if not message.get("more_body", False):
+            return body
+
+
+async def _respond(send: Send, status: int, text: str) -> None:
+    body = f'{{"detail":"{text}"}}'.encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

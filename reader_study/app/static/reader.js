@@ -1,0 +1,273 @@
+// A reader's way through the study: screens, answers, undo, pause. Where they stand is always what the server says.
+import { SignedOut, get, newKey, onTrouble, post, send } from "./answers.js";
+import { createDisplay } from "./display.js";
+import { guessPanel, rankingPanel, ratingPanel } from "./panels.js";
+import { farewell, instructions, partText, regionName, sideName } from "./screens.js";
+
+const byId = (id) => document.getElementById(id);
+const PART_NAMES = { practice: "Practice", rating: "Rating", ranking: "Side by side", guess: "Guess the method" };
+
+let study, display;
+let state = null;
+let shown = null; // the item on the screen
+let panel = null; // how it is answered
+let entered = null; // the part whose first screen was passed
+let busy = true;
+let paused = false;
+
+// ---- screens
+
+function textScreen({ title, body, action }, act, { about = false } = {}) {
+  byId("screen-item").hidden = true;
+  byId("screen-text").hidden = false;
+  byId("pause").hidden = true;
+  byId("text-title").textContent = title;
+  byId("text-body").replaceChildren(...body);
+  byId("about").hidden = !about;
+  const button = document.createElement("button");
+  Object.assign(button, { type: "button", className: "primary", textContent: action });
+  button.addEventListener("click", act, { once: true });
+  byId("text-actions").replaceChildren(...(action ? [button] : []));
+  showProgress();
+  // Focus on the button: Enter goes on; the title is read with it.
+  if (action) button.focus();
+  else byId("text-title").focus();
+}
+
+function showProgress() {
+  const part = shown?.part ?? state.current?.part;
+  const counts = part && state.progress[part];
+  byId("progress").hidden = !counts;
+  if (!counts) return;
+  const number = Math.min(counts.total, counts.done + (state.current?.part === part ? 1 : 0));
+  byId("progress-text").textContent = `${PART_NAMES[part]}: item ${number} of ${counts.total}`;
+  byId("progress-bar").max = counts.total;
+  byId("progress-bar").value = counts.done;
+}
+
+/** Go where the server says the reader stands. */
+async function proceed() {
+  shown = null;
+  const { current } = state;
+  if (!current) return textScreen(farewell(state), () => change(0));
+  if (entered !== current.part) {
+    return textScreen(partText(study, state), () => {
+      entered = current.part;
+      proceed();
+    });
+  }
+  await present(current);
+}
+
+async function present(item) {
+  busy = true;
+  byId("screen-text").hidden = true;
+  byId("screen-item").hidden = false;
+  byId("pause").hidden = false;
+  byId("viewers").classList.add("loading");
+  const changing = item.answer !== null;
+  byId("part").textContent = item.part === "practice" ? "Practice: does not count" : PART_NAMES[item.part];
+  byId("region").textContent = regionName(item);
+  byId("where").textContent = sideName(item);
+  byId("changing").hidden = !changing;
+  byId("changing").textContent = "You are changing an earlier answer. It stays as it is until you give another.";
+  byId("back-to-current").hidden = !changing;
+  byId("undo").disabled = !next_changeable(item);
+  byId("comment").value = item.comment;
+  byId("comment-box").hidden = !item.comment;
+  await display.show(item);
+  const { state: told, conflict } = await send(`/api/items/${item.id}/view`, { kind: "shown" });
+  state = told;
+  if (conflict) return proceed();
+  shown = item;
+  const build = { ranking: rankingPanel, guess: guessPanel }[item.part] ?? ratingPanel;
+  panel = build(byId("answers"), { item, study, choices: state.choices, answer });
+  byId("viewers").classList.remove("loading");
+  showProgress();
+  display.focus();
+  say(`${regionName(item)}, ${sideName(item)}. ${byId("progress-text").textContent}.`);
+  display.prefetch(state.next);
+  if (state.current?.id !== item.id) display.prefetch(state.current);
+  busy = false;
+}
+
+// ---- answers
+
+async function answer(given, words) {
+  if (busy || !shown || paused) return;
+  busy = true;
+  const item = shown;
+  await guarded(async () => {
+    await keepComment(item);
+    const body = item.answer === null ? given : { ...given, previous: item.answer };
+    const { state: told, conflict } = await send(`/api/items/${item.id}/answer`, body);
+    state = told;
+    toast(conflict ? "This item was answered in another window. You are back where the study stands." : `${words}${item.part === "guess" ? "" : "  ·  U to change"}`);
+    await proceed();
+  });
+}
+
+async function keepComment(item) {
+  const comment = byId("comment").value.trim();
+  if (comment === item.comment) return;
+  await send(`/api/items/${item.id}/comment`, { comment });
+  item.comment = comment;
+}
+
+/** The answered item before this one, or the last one. */
+function next_changeable(item) {
+  const index = state.changeable.findIndex((one) => one.id === item?.id);
+  return state.changeable[index + 1];
+}
+
+function undo() {
+  if (busy || paused) return;
+  const earlier = next_changeable(shown);
+  if (earlier) guarded(() => leaveItem().then(() => present(earlier)));
+}
+
+function change(index) {
+  return guarded(() => present(state.changeable[index]));
+}
+
+async function leaveItem() {
+  if (!shown) return;
+  await keepComment(shown);
+  if (shown.answer === null) state = (await send(`/api/items/${shown.id}/view`, { kind: "paused" })).state;
+}
+
+function backToCurrent() {
+  if (!busy && shown?.answer != null) guarded(proceed);
+}
+
+// ---- pause
+
+function pause() {
+  if (busy || paused || !shown) return;
+  paused = true;
+  const item = shown;
+  guarded(async () => {
+    await leaveItem();
+    shown = item;
+    textScreen(
+      { title: "Paused", body: [document.createTextNode("Everything is stored. You can close the browser and open your personal link again whenever you like.")], action: "Go on" },
+      () => {
+        paused = false;
+        guarded(proceed);
+      },
+    );
+  });
+}
+
+// The time on a hidden tab is not reading time; `keepalive` lets the note leave with a closing window.
+document.addEventListener("visibilitychange", () => {
+  if (!shown || paused || busy || shown.answer !== null) return;
+  const kind = document.hidden ? "paused" : "shown";
+  post(`/api/items/${shown.id}/view`, { kind, key: newKey() }, { keepalive: true }).catch(() => {});
+});
+
+// ---- keys
+
+const ownKeys = {
+  u: undo,
+  p: pause,
+  n: openComment,
+  h: () => byId("help").showModal(),
+  "?": () => byId("help").showModal(),
+  Escape: backToCurrent,
+};
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || byId("help").open) return;
+  const { target } = event;
+  if (target.id === "comment") {
+    if (event.key === "Escape") display.focus();
+    return;
+  }
+  if (!byId("keys-on").checked || byId("screen-item").hidden) return;
+  // Space and Enter belong to a button in focus, arrows to a slider.
+  if (target.matches("button, a, input, select") && [" ", "Enter"].includes(event.key)) return;
+  if (target.matches("input") && /^(Arrow|Page|Home|End)/.test(event.key)) return;
+  const key = event.key.length === 1 && event.key !== "O" ? event.key.toLowerCase() : event.key;
+  let used = true;
+  if (!event.repeat && shown && panel?.key(key)) used = true;
+  else if (ownKeys[key]) event.repeat || ownKeys[key]();
+  else used = display.key(key);
+  if (used) event.preventDefault();
+});
+
+// After a click the keys go to the image again; after the keyboard, focus stays where it is.
+byId("screen-item").addEventListener("click", (event) => {
+  if (event.detail > 0 && event.target.closest("button")) display.focus();
+});
+
+function openComment() {
+  byId("comment-box").hidden = false;
+  byId("comment").focus();
+}
+
+byId("comment").addEventListener("blur", () => shown && guarded(() => keepComment(shown)));
+byId("open-comment").addEventListener("click", (event) => {
+  event.stopPropagation();
+  openComment();
+});
+byId("undo").addEventListener("click", undo);
+byId("back-to-current").addEventListener("click", backToCurrent);
+byId("pause").addEventListener("click", pause);
+byId("open-help").addEventListener("click", () => byId("help").showModal());
+byId("close-help").addEventListener("click", () => byId("help").close());
+byId("leave").addEventListener("click", async () => {
+  await post("/api/session/end", {});
+  location.replace("/enter");
+});
+
+// ---- telling
+
+let toastTimer = 0;
+function toast(text) {
+  byId("toast").textContent = text;
+  byId("toast").classList.add("on");
+  clearTimeout(toastTimer);
+  toastTimer = setTimeout(() => byId("toast").classList.remove("on"), 4000);
+}
+
+const say = (text) => (byId("announce").textContent = text);
+
+onTrouble((lost) => {
+  if (lost) toast("No answer from the server. Your answer is kept here and sent again until it is stored.");
+  document.body.classList.toggle("offline", lost);
+});
+
+async function guarded(step) {
+  try {
+    await step();
+  } catch (error) {
+    if (error instanceof SignedOut) {
+      textScreen({ title: "You are signed out", body: [document.createTextNode("Open your personal link again. Every confirmed answer is stored.")], action: null });
+      return;
+    }
+    textScreen(
+      { title: "This item could not be shown", body: [document.createTextNode(`${error.message}. Every confirmed answer is stored.`)], action: "Try again" },
+      () => location.reload(),
+    );
+  }
+}
+
+guarded(async () => {
+  if (!document.createElement("canvas").getContext("webgl2")) {
+    throw new Error("Your browser does not offer WebGL 2, which draws the images. Use a current Firefox, Chrome, Edge or Safari, with graphics acceleration on");
+  }
+  [study, state] = await Promise.all([get("/api/study"), get("/api/state")]);
+  byId("help-levels").textContent = `${study.levels[0]} – ${study.levels.at(-1)}`;
+  display = await createDisplay(study);
+  if (!state.current) return proceed();
+  textScreen(
+    instructions(study, state),
+    () => {
+      // Who comes back in the middle of a part has seen its first screen.
+      if (state.progress[state.current.part].done) entered = state.current.part;
+      proceed();
+    },
+    { about: true },
+  );
+});

@@ -1,0 +1,172 @@
+// One picture of a case: NiiVue draws the scan, a canvas above it draws the region.
+import { outline, runs, sliceOf } from "./contour.js";
+
+const { Niivue } = globalThis.niivue;
+const SLICE_TYPES = { axial: 0, coronal: 1, sagittal: 2, planes: 3 };
+const ACROSS = [2, 1, 0]; // the voxel axis across a slice, by NiiVue's number of its plane
+const LINE = "#ffc83d";
+const HALO = "rgba(0, 0, 0, 0.65)";
+export const ZOOM = { least: 1, most: 8 };
+
+/** Make a viewer inside an element that holds two canvases, `.scan` and `.region`. */
+export async function createViewer(element, convention) {
+  const scanCanvas = element.querySelector("canvas.scan");
+  const regionCanvas = element.querySelector("canvas.region");
+  const nv = new Niivue({
+    isRadiologicalConvention: convention === "radiological",
+    sagittalNoseLeft: true,
+    crosshairWidth: 0,
+    multiplanarShowRender: 0,
+    multiplanarForceRender: false,
+    multiplanarLayout: 2,
+    multiplanarPadPixels: 4,
+    showAllOrientationMarkers: true,
+    fontColor: [0.85, 0.9, 0.95, 1],
+    backColor: [0, 0, 0, 1],
+    dragAndDropEnabled: false,
+    loadingText: "",
+    logLevel: "error",
+  });
+  await nv.attachToCanvas(scanCanvas);
+  scanCanvas.tabIndex = -1; // the region canvas above takes focus and pointer
+  const picture = { size: null, mask: null, offset: [0, 0, 0] };
+  let look = null;
+
+  async function load(scanBuffer, mask, offset) {
+    for (const volume of [...nv.volumes]) nv.removeVolume(volume);
+    await nv.loadFromArrayBuffer(scanBuffer.slice(0), "scan.nii");
+    // In this file order the volume is right-anterior-superior already, so NiiVue's voxels are the server's.
+    picture.size = nv.volumes[0].dimsRAS.slice(1, 4);
+    picture.mask = mask;
+    picture.offset = offset;
+  }
+
+  /** Draw: `look` is { plane, at: voxel, zoom, centre: voxel, window, contour, fill, visible }. */
+  function draw(wanted) {
+    look = wanted;
+    if (!picture.size) return;
+    const volume = nv.volumes[0];
+    if (volume.cal_min !== look.window[0] || volume.cal_max !== look.window[1]) {
+      [volume.cal_min, volume.cal_max] = look.window;
+      nv.updateGLVolume();
+    }
+    nv.opts.sliceType = SLICE_TYPES[look.plane];
+    nv.scene.crosshairPos = look.at.map((voxel, axis) => (voxel + 0.5) / picture.size[axis]);
+    const middle = millimetres([0.5, 0.5, 0.5]);
+    const centre = millimetres(look.centre.map((voxel, axis) => (voxel + 0.5) / picture.size[axis]));
+    nv.scene.pan2Dxyzmm = [...[0, 1, 2].map((axis) => middle[axis] - centre[axis] * look.zoom), look.zoom];
+    if (look.zoom === 1) nv.scene.pan2Dxyzmm = [0, 0, 0, 1];
+    nv.drawScene();
+    drawRegion();
+  }
+
+  const millimetres = (fraction) => Array.from(nv.frac2mm(fraction)).slice(0, 3);
+
+  /** NiiVue's slices on the screen, each with a function from voxel corners to canvas pixels and one back. */
+  function tiles() {
+    const low = millimetres([0, 0, 0]);
+    const high = millimetres([1, 1, 1]);
+    return nv.screenSlices
+      .filter((slice) => slice.axCorSag <= 2)
+      .map((slice) => {
+        const [left, top, width, height] = slice.leftTopWidthHeight;
+        const across = ACROSS[slice.axCorSag];
+        const [u, v] = [0, 1, 2].filter((axis) => axis !== across);
+        const mm = (axis, corner) => low[axis] + ((high[axis] - low[axis]) * corner) / picture.size[axis];
+        const corner = (axis, at) => ((at - low[axis]) / (high[axis] - low[axis])) * picture.size[axis];
+        const toPixel = (cu, cv) => [
+          left + ((mm(u, cu) - slice.leftTopMM[0]) / slice.fovMM[0]) * width,
+          top + height - ((mm(v, cv) - slice.leftTopMM[1]) / slice.fovMM[1]) * height,
+        ];
+        const toCorner = (x, y) => [
+          corner(u, slice.leftTopMM[0] + ((x - left) / width) * slice.fovMM[0]),
+          corner(v, slice.leftTopMM[1] + ((top + height - y) / height) * slice.fovMM[1]),
+        ];
+        return { box: [left, top, width, height], across, axes: [u, v], toPixel, toCorner };
+      });
+  }
+
+  function drawRegion() {
+    const [width, height] = [scanCanvas.width, scanCanvas.height];
+    if (regionCanvas.width !== width) regionCanvas.width = width;
+    if (regionCanvas.height !== height) regionCanvas.height = height;
+    const context = regionCanvas.getContext("2d");
+    context.clearRect(0, 0, width, height);
+    const ratio = globalThis.devicePixelRatio || 1;
+    const shown = tiles();
+    for (const tile of shown) {
+      context.save();
+      context.beginPath();
+      context.rect(...tile.box);
+      context.clip();
+      if (look.visible && picture.mask) drawMask(context, tile, ratio);
+      if (shown.length > 1) drawCross(context, tile, ratio);
+      context.restore();
+    }
+  }
+
+  function drawMask(context, tile, ratio) {
+    const slice = sliceOf(picture.mask, tile.across, look.at[tile.across] - picture.offset[tile.across]);
+    if (!slice) return;
+    const [ou, ov] = tile.axes.map((axis) => picture.offset[axis]);
+    if (look.fill > 0) {
+      context.beginPath();
+      for (const [u, v, length] of runs(slice)) {
+        const [x0, y0] = tile.toPixel(ou + u, ov + v);
+        const [x1, y1] = tile.toPixel(ou + u + length, ov + v + 1);
+        // To whole pixels: neighbouring runs leave no seam and don't overlap.
+        context.rect(Math.round(x0), Math.round(y0), Math.round(x1) - Math.round(x0), Math.round(y1) - Math.round(y0));
+      }
+      context.fillStyle = LINE;
+      context.globalAlpha = look.fill;
+      context.fill();
+      context.globalAlpha = 1;
+    }
+    if (look.contour) {
+      context.beginPath();
+      for (const [u0, v0, u1, v1] of outline(slice)) {
+        context.moveTo(...tile.toPixel(ou + u0, ov + v0));
+        context.lineTo(...tile.toPixel(ou + u1, ov + v1));
+      }
+      context.lineCap = "round";
+      for (const [colour, thickness] of [[HALO, 3.2], [LINE, 1.6]]) {
+        context.strokeStyle = colour;
+        context.lineWidth = thickness * ratio;
+        context.stroke();
+      }
+    }
+  }
+
+  function drawCross(context, tile, ratio) {
+    const [u, v] = tile.axes;
+    const [x, y] = tile.toPixel(look.at[u] + 0.5, look.at[v] + 0.5);
+    const [left, top, width, height] = tile.box;
+    const gap = 14 * ratio;
+    context.strokeStyle = "rgba(120, 190, 255, 0.6)";
+    context.lineWidth = ratio;
+    context.beginPath();
+    for (const [x0, y0, x1, y1] of [
+      [left, y, x - gap, y], [x + gap, y, left + width, y], [x, top, x, y - gap], [x, y + gap, x, top + height],
+    ]) {
+      context.moveTo(x0, y0);
+      context.lineTo(x1, y1);
+    }
+    context.stroke();
+  }
+
+  /** What lies under a point of the screen: { tile, at: voxel corner coordinates of all three axes } or null. */
+  function under(clientX, clientY) {
+    if (!picture.size || !look) return null;
+    const place = regionCanvas.getBoundingClientRect();
+    const x = ((clientX - place.left) * regionCanvas.width) / place.width;
+    const y = ((clientY - place.top) * regionCanvas.height) / place.height;
+    const tile = tiles().find(({ box: [left, top, width, height] }) => x >= left && y >= top && x < left + width && y < top + height);
+    if (!tile) return null;
+    const at = look.at.map((voxel) => voxel + 0.5);
+    [at[tile.axes[0]], at[tile.axes[1]]] = tile.toCorner(x, y);
+    return { tile, at };
+  }
+
+  new ResizeObserver(() => requestAnimationFrame(() => look && draw(look))).observe(element);
+  return { element, region: regionCanvas, load, draw, under, size: () => picture.size };
+}
