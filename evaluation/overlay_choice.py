@@ -13,12 +13,23 @@ import pandas as pd
 
 from darts_ensemble.errors import UsageError
 from evaluation.groups import GROUPS
-from evaluation.region_layout import readable_name, sided_name
+from evaluation.region_layout import readable_name, region_rows, sided_name
 from evaluation.results import SIDES_MERGED, Results
 from evaluation.significance import choose_baseline
 
-__all__ = ["Chosen", "Structure", "choose_structures", "ranked_subjects", "ranking_method", "structure_dice"]
+__all__ = [
+    "REGIONS_SHOWN",
+    "Chosen",
+    "Structure",
+    "choose_structures",
+    "default_structures",
+    "ranked_subjects",
+    "ranking_method",
+    "structure_dice",
+]
 
+#: Those of the published sample predictions.
+REGIONS_SHOWN = ("putamen", "caudate", "hippocampus", "insula", "pallidum")
 _SIDE = re.compile("^(left|right) ")
 
 
@@ -68,6 +79,13 @@ def choose_structures(results: Results, names: Sequence[str]) -> list[Structure]
         If the run has none of a name.
     """
     return [_structure(results, name) for name in names]
+
+
+def default_structures(results: Results) -> list[Structure]:
+    """Return those of :data:`REGIONS_SHOWN` that a run has, or its first regions where it has none of them."""
+    names = {readable_name(name) for name in results.scores["region_name"]}
+    shown = [name for name in REGIONS_SHOWN if name in names] or [row.name for row in region_rows(results.scores)]
+    return choose_structures(results, shown[: len(REGIONS_SHOWN)])
 
 
 def _structure(results: Results, wanted: str) -> Structure:

@@ -17,7 +17,6 @@ __all__ = ["FIGURES_EPILOG", "OVERLAY_EPILOG", "figures", "overlay"]
 View = Literal["axial", "coronal", "sagittal"]
 Style = Literal["default", "published"]
 
-_REGIONS = "putamen,caudate,hippocampus,insula,pallidum"
 OVERLAY_EPILOG = """Examples:
 
   darts-eval overlay results/
@@ -43,7 +42,12 @@ _errors = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
 
 def overlay(
     results: Annotated[Path, typer.Argument(metavar="RESULTS", help="Folder that darts-eval wrote.")],
-    regions: Annotated[str, typer.Option(help="Names, ids or groups of the run, comma-separated.")] = _REGIONS,
+    regions: Annotated[
+        str,
+        typer.Option(
+            help="Names, ids or groups of the run, comma-separated. Default: putamen, caudate, hippocampus, insula, pallidum."
+        ),
+    ] = "",
     methods: Annotated[str, typer.Option(help="These, in this order, comma-separated. Default: all of the run.")] = "",
     subjects: Annotated[
         list[str] | None,

@@ -22,14 +22,11 @@ from evaluation.anatomical_planes import EDGES, VIEW_AXES, to_canonical
 from evaluation.figure_style import save_figure
 from evaluation.figures import CAPTIONS
 from evaluation.grids import holds_class_indices, on_grid_of, same_grid
-from evaluation.overlay_choice import Chosen, choose_structures, ranked_subjects, ranking_method
+from evaluation.overlay_choice import Chosen, choose_structures, default_structures, ranked_subjects, ranking_method
 from evaluation.overlay_picture import SubjectMaps, draw_overlay
 from evaluation.results import SIDES_MERGED, Results, read_results
 
-__all__ = ["REGIONS_SHOWN", "SavedOverlays", "read_subject_maps", "save_overlays"]
-
-#: Those of the published sample predictions.
-REGIONS_SHOWN = ("putamen", "caudate", "hippocampus", "insula", "pallidum")
+__all__ = ["SavedOverlays", "read_subject_maps", "save_overlays"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,7 @@ class SavedOverlays:
 
 
 def save_overlays(
-    folder: Path, *, regions: Sequence[str] = REGIONS_SHOWN, methods: Sequence[str] = (), subjects: Sequence[str] = (),
+    folder: Path, *, regions: Sequence[str] = (), methods: Sequence[str] = (), subjects: Sequence[str] = (),
     rank_by: str | None = None, view: str = "axial", fill: bool = False, out: Path | None = None,
     report: Callable[[str], None] = lambda line: None,
 ) -> SavedOverlays:  # fmt: skip
@@ -53,7 +50,8 @@ def save_overlays(
     folder : Path
         Of darts-eval; its run.json says where the files are.
     regions : sequence of str
-        Names, ids or groups of the run.
+        Names, ids or groups of the run; by default those of :data:`evaluation.overlay_choice.REGIONS_SHOWN` that it has, else
+        its first five.
     methods : sequence of str
         All of the run by default, in its order.
     subjects : sequence of str
@@ -86,7 +84,7 @@ def save_overlays(
         raise UsageError(f"--methods {', '.join(unknown)}; expected methods of the run: {', '.join(known)}")
     if not results.account.get("references") or not results.account.get("label_maps"):
         raise CohortError(f"{folder / 'run.json'}: no references and label_maps found; expected the account of darts-eval")
-    structures = choose_structures(results, regions)
+    structures = choose_structures(results, regions) if regions else default_structures(results)
     ranked = ranking_method(results, rank_by)
     saved, target = SavedOverlays(), out or folder / "overlays"
     captions = _captions(target / CAPTIONS)
