@@ -140,7 +140,7 @@ def _paired_overall(rows: pd.DataFrame) -> PaperTable:
 def _paired_regions(rows: pd.DataFrame, metric: str) -> PaperTable:
     """Pairs of methods in each region."""
     text = describe_metric(metric)
-    order = {id_: place for place, row in enumerate(region_rows(rows)) for id_ in row.ids}
+    order = {id_: place for place, id_ in enumerate(id_ for row in region_rows(rows) for id_ in row.ids)}
     rows = rows.sort_values("region_id", key=lambda ids: ids.map(order), kind="stable")
     several = len({(row["method_a"], row["method_b"]) for row in rows.to_dict("records")}) > 1
     cells = []
