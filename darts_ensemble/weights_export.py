@@ -24,6 +24,8 @@ _WRITTEN_ANEW = {
     "view",
     "classes",
     "in_channels",
+    "thick_slices",
+    "positions",
     "filters",
     "normalisation",
     "training_subjects",
@@ -102,11 +104,14 @@ def _load_checkpoint(path: Path, view: str | None) -> ViewNetwork:
     settings: dict[str, Any] = state["settings"]
     metadata = {
         "normalisation": str(settings["normalisation"]),
+        "thick_slices": str(settings.get("thick_slices", 1)),
+        "positions": str(settings.get("positions", False)).lower(),
         "training_subjects": json.dumps(state.get("training_subjects", [])),
         "steps": str(state.get("step", "unknown")),
         **{f"setting_{key}": str(value) for key, value in settings.items()},
     }
-    average = {name: value.contiguous() for name, value in state["average"].items()}
+    # Where subjects were held out, the weights of the best validation are what a training keeps.
+    average = {name: value.contiguous() for name, value in (state.get("kept") or state["average"]).items()}
     # Through a file, so that shapes and names meet the same checks as those of any weights.
     with tempfile.TemporaryDirectory() as folder:
         passed = Path(folder) / "average.safetensors"

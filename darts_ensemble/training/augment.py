@@ -1,92 +1,215 @@
-"""Augmentation of a slice: affine and elastic resampling of image and labels together, then intensity."""
+"""Augmentation of slices: image and labels moved together, then the image alone made to look like another scan.
+
+"wide" covers what users bring: heads that lie otherwise, mirrored heads, other contrast, bias fields, noise, blur, thick
+slices. "published" is that of arXiv 1911.05567: rotation, shift, blur and gamma, no flips.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from monai.transforms.intensity.array import GaussianSmooth
+from monai.transforms.intensity.array import GaussianSmooth, RandBiasField, RandHistogramShift, RandRicianNoise
 from torch.nn import functional
 
-from darts_ensemble.labels import BACKGROUND_CLASS
+from darts_ensemble.labels import BACKGROUND_CLASS, HOMOLOGUE_CLASS, IGNORE_CLASS
 
-__all__ = ["augment_slice", "vary_intensity"]
+__all__ = ["AUGMENTATIONS", "Movement", "augment_slice", "mirror", "vary_like_published", "vary_widely"]
 
-ROTATION_DEGREES = 15.0
-SCALE = 0.15
-SHEAR = 0.08
-ELASTIC_PIXELS = 4.0
-ELASTIC_SPACING = 32
+Floats = npt.NDArray[np.float32]
+
+_MIRRORED_CLASS = np.full(256, IGNORE_CLASS, dtype=np.uint8)
+_MIRRORED_CLASS[: len(HOMOLOGUE_CLASS)] = HOMOLOGUE_CLASS
+#: Pixels between two points at which an elastic deformation is drawn.
+_ELASTIC_SPACING = 32
+
+
+@dataclass(frozen=True)
+class Movement:
+    """How far an augmentation moves a slice.
+
+    Attributes
+    ----------
+    degrees : float
+        Largest rotation.
+    scale, shear : float
+        Largest logarithm of the scale of each axis; largest shear.
+    pixels : tuple of float
+        Smallest and largest shift, in a random direction along each axis.
+    elastic : float
+        Largest standard deviation of an elastic deformation, in pixels; of half of the slices.
+    mirrored : float
+        Share of slices mirrored left to right.
+    """
+
+    degrees: float = 0.0
+    scale: float = 0.0
+    shear: float = 0.0
+    pixels: tuple[float, float] = (0.0, 0.0)
+    elastic: float = 0.0
+    mirrored: float = 0.0
+
+
+#: The movement that belongs to each augmentation.
+AUGMENTATIONS = {
+    "wide": Movement(degrees=15.0, scale=0.15, shear=0.08, elastic=4.0, mirrored=0.5),
+    "published": Movement(degrees=10.0, pixels=(15.0, 25.0)),
+    "none": Movement(),
+}
+
+
+def mirror(image: Floats, labels: npt.NDArray[np.uint8], view: str, n_slices: int) -> tuple[Floats, npt.NDArray[np.uint8]]:
+    """Mirror a slice left to right, each region named as its homologue.
+
+    Parameters
+    ----------
+    image : (channels, R, C) float32
+        `n_slices` neighbouring slices, then, where there are, positions (slice, row, column).
+    labels : (R, C) uint8
+    view : {"coronal", "axial", "sagittal"}
+        Left and right are rows of the first two, and neighbours of the third.
+    n_slices : int
+
+    Returns
+    -------
+    image, labels
+        Of the same shapes.
+    """
+    slices, positions = image[:n_slices], image[n_slices:].copy()
+    if view == "sagittal":
+        if len(positions):
+            positions[0] *= -1
+        return np.concatenate([slices[::-1], positions]), _MIRRORED_CLASS[labels]
+    if len(positions):
+        positions = positions[:, ::-1]
+        positions[1] *= -1
+    return np.concatenate([slices[:, ::-1], positions]), _MIRRORED_CLASS[labels[::-1]]
 
 
 def augment_slice(
-    image: npt.NDArray[np.float32],
+    image: Floats,
     labels: npt.NDArray[np.uint8],
     row: int,
     column: int,
     crop: tuple[int, int],
+    n_slices: int,
+    augmentation: str,
     rng: np.random.Generator,
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+) -> tuple[Floats, npt.NDArray[np.uint8]]:
     """Return an augmented crop of a slice.
 
     The crop is resampled straight from the whole slice, so that what turns in at its border is real anatomy. The image is
-    interpolated linearly, labels by nearest neighbour, both at the same positions.
+    interpolated linearly, labels by nearest neighbour, both at the same positions. Beyond the slice there is air.
 
     Parameters
     ----------
-    image : (R, C) float32
+    image : (channels, R, C) float32
     labels : (R, C) uint8
     row, column : int
         First row and column of the crop before the deformation.
     crop : (rows, columns)
+    n_slices : int
+        Channels that are images; the others tell positions and keep their values.
+    augmentation : {"wide", "published", "none"}
     rng : numpy.random.Generator
 
     Returns
     -------
-    image : (rows, columns) float32
+    image : (channels, rows, columns) float32
     labels : (rows, columns) uint8
     """
-    positions = _positions(row, column, crop, rng)
-    size = np.array(image.shape, dtype=np.float32)
+    if augmentation == "none":
+        inside = (slice(row, row + crop[0]), slice(column, column + crop[1]))
+        return np.ascontiguousarray(image[:, *inside]), np.ascontiguousarray(labels[inside])
+    positions = _positions(row, column, crop, AUGMENTATIONS[augmentation], rng)
+    size = np.array(labels.shape, dtype=np.float32)
     grid = torch.from_numpy(((positions * 2 + 1) / size - 1)[None, ..., ::-1].astype(np.float32).copy())
-    moved = functional.grid_sample(torch.from_numpy(image)[None, None], grid, align_corners=False)[0, 0].numpy()
+    whole = torch.from_numpy(np.ascontiguousarray(image))[None]
+    moved = functional.grid_sample(whole, grid, align_corners=False)[0].numpy()
     nearest = np.rint(positions).astype(np.int64)
-    inside = ((nearest >= 0) & (nearest < np.array(labels.shape))).all(axis=-1)
+    within = ((nearest >= 0) & (nearest < np.array(labels.shape))).all(axis=-1)
     r, c = (np.clip(nearest[..., axis], 0, labels.shape[axis] - 1) for axis in range(2))
-    return vary_intensity(moved, rng), np.where(inside, labels[r, c], np.uint8(BACKGROUND_CLASS))
+    vary = vary_widely if augmentation == "wide" else vary_like_published
+    moved[:n_slices] = vary(moved[:n_slices], rng)
+    return moved, np.where(within, labels[r, c], np.uint8(BACKGROUND_CLASS))
 
 
-def _positions(row: int, column: int, crop: tuple[int, int], rng: np.random.Generator) -> npt.NDArray[np.float32]:
+def _positions(row: int, column: int, crop: tuple[int, int], how: Movement, rng: np.random.Generator) -> Floats:
     """Where in the slice each pixel of the crop comes from, (rows, columns, 2) in pixels."""
-    angle = np.deg2rad(rng.uniform(-ROTATION_DEGREES, ROTATION_DEGREES))
-    shear = rng.uniform(-SHEAR, SHEAR)
-    scale = np.exp(rng.uniform(-SCALE, SCALE, size=2) * 0.5 + rng.uniform(-SCALE, SCALE) * 0.5)
+    angle = np.deg2rad(rng.uniform(-how.degrees, how.degrees))
+    shear = rng.uniform(-how.shear, how.shear)
+    scale = np.exp(rng.uniform(-how.scale, how.scale, size=2) * 0.5 + rng.uniform(-how.scale, how.scale) * 0.5)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     matrix = turn @ np.array([[1.0, shear], [0.0, 1.0]]) @ np.diag(scale)
+    shift = rng.uniform(*how.pixels, size=2) * rng.choice([-1.0, 1.0], size=2)
     centre = (np.array(crop, dtype=np.float64) - 1) / 2
     pixels = np.stack(np.meshgrid(*(np.arange(n) for n in crop), indexing="ij"), axis=-1) - centre
-    positions = pixels @ matrix.T + centre + (row, column)
-    if rng.random() < 0.5:
-        coarse = rng.normal(size=(1, 2, crop[0] // ELASTIC_SPACING + 3, crop[1] // ELASTIC_SPACING + 3))
-        strength = rng.uniform(0, ELASTIC_PIXELS)
+    positions = pixels @ matrix.T + centre + (row, column) + shift
+    if how.elastic and rng.random() < 0.5:
+        coarse = rng.normal(size=(1, 2, crop[0] // _ELASTIC_SPACING + 3, crop[1] // _ELASTIC_SPACING + 3))
+        strength = rng.uniform(0, how.elastic)
         field = functional.interpolate(torch.from_numpy(coarse), size=crop, mode="bicubic", align_corners=True)
         positions = positions + strength * field[0].permute(1, 2, 0).numpy()
     return positions.astype(np.float32)
 
 
-def vary_intensity(image: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """Change gain, gamma, bias field, resolution and noise of a slice whose tissue lies near 1; (R, C) float32."""
-    image = image * np.float32(np.exp(rng.uniform(-0.3, 0.3)))
+def vary_widely(image: Floats, rng: np.random.Generator) -> Floats:
+    """Change contrast, bias field, resolution, noise and gain of slices whose tissue lies near 1.
+
+    Parameters
+    ----------
+    image : (channels, R, C) float32
+        Neighbouring slices, changed alike.
+
+    Returns
+    -------
+    (channels, R, C) float32, 0 or more
+    """
+    x = torch.from_numpy(np.ascontiguousarray(image))
     if rng.random() < 0.5:
-        top = max(float(image.max()), 1e-3)
-        image = np.float32(top) * (np.clip(image, 0, None) / np.float32(top)) ** np.float32(np.exp(rng.uniform(-0.4, 0.4)))
+        top = max(float(x.max()), 1e-3)
+        x = top * (x.clamp(min=0) / top) ** float(np.exp(rng.uniform(-0.45, 0.45)))
+    if rng.random() < 0.25 and float(x.max()) > float(x.min()):
+        x = _seeded(RandHistogramShift(num_control_points=(5, 9), prob=1.0), rng)(x)
+    if rng.random() < 0.5:
+        x = _seeded(RandBiasField(degree=3, coeff_range=(-0.2, 0.2), prob=1.0), rng)(x)
+    if rng.random() < 0.25:
+        x = _lower_resolution(x, rng)
+    if rng.random() < 0.15:
+        x = GaussianSmooth(sigma=(float(rng.uniform(0.2, 1.0)), float(rng.uniform(0.2, 1.0))))(x)
     if rng.random() < 0.4:
-        coarse = torch.from_numpy(rng.normal(scale=0.2, size=(1, 1, 4, 4)))
-        field = functional.interpolate(coarse, size=image.shape, mode="bicubic", align_corners=True)[0, 0].numpy()
-        image = image * np.exp(field).astype(np.float32)
-    if rng.random() < 0.2:
-        smooth = GaussianSmooth(sigma=(float(rng.uniform(0.2, 1.2)), float(rng.uniform(0.2, 1.2))))
-        image = np.asarray(smooth(torch.from_numpy(image[None].astype(np.float32))))[0]
-    if rng.random() < 0.4:
-        image = image + rng.normal(scale=rng.uniform(0, 0.08), size=image.shape).astype(np.float32)
-    return np.clip(image, 0, None).astype(np.float32)
+        x = _seeded(RandRicianNoise(prob=1.0, std=float(rng.uniform(0.0, 0.1)), sample_std=False), rng)(x)
+    return np.asarray(x.clamp(min=0) * float(np.exp(rng.uniform(-0.25, 0.25))), dtype=np.float32)
+
+
+def _lower_resolution(x: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Blur along one axis of the scan as a thick slice does: rows, columns, or across the neighbouring slices."""
+    axis = int(rng.integers(3 if x.shape[0] > 1 else 2))
+    if axis == 2:
+        # Each slice becomes a mean of its neighbours, weighted by a bell; at the ends of the stack by what there is of it.
+        distance = torch.arange(x.shape[0], dtype=torch.float32)
+        weights = torch.exp(-(((distance[:, None] - distance) / float(rng.uniform(0.4, 1.3))) ** 2) / 2)
+        return torch.einsum("ij,jrc->irc", weights / weights.sum(dim=1, keepdim=True), x)
+    size = list(x.shape[1:])
+    coarse = list(size)
+    coarse[axis] = max(8, int(size[axis] / rng.uniform(1.5, 3.5)))
+    low = functional.interpolate(x[None], size=coarse, mode="bilinear", align_corners=False, antialias=True)
+    return functional.interpolate(low, size=size, mode="bilinear", align_corners=False)[0]
+
+
+def vary_like_published(image: Floats, rng: np.random.Generator) -> Floats:
+    """Blur (sigma 0.65 to 1) or raise to a gamma of 1.6 to 2.4, each of half of the slices; (channels, R, C), 0 to 1."""
+    x = torch.from_numpy(np.ascontiguousarray(image))
+    if rng.random() < 0.5:
+        x = GaussianSmooth(sigma=float(rng.uniform(0.65, 1.0)))(x)
+    if rng.random() < 0.5:
+        x = x.clamp(min=0) ** float(rng.uniform(1.6, 2.4))
+    return np.asarray(x, dtype=np.float32)
+
+
+def _seeded(transform: RandHistogramShift | RandBiasField | RandRicianNoise, rng: np.random.Generator) -> Any:
+    """A transform of MONAI that draws from our generator, so that a resumed run draws what an uninterrupted one would."""
+    return transform.set_random_state(seed=int(rng.integers(2**31)))

@@ -1,101 +1,124 @@
-"""Fit one view's Dense U-Net: optimiser, schedule, moving average of weights, checkpoints that resume."""
+"""Fit one view's network: optimiser, schedule, moving average of weights, validation, checkpoints that resume."""
 
 from __future__ import annotations
 
 import copy
-import csv
+import hashlib
 import math
 import os
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from darts_ensemble.checkpoints import save_view
+from darts_ensemble.checkpoints import ViewNetwork, save_view
 from darts_ensemble.errors import CheckpointError
-from darts_ensemble.labels import KEPT_CHANNELS
-from darts_ensemble.networks import DenseUNet
-from darts_ensemble.training.augment import augment_slice
-from darts_ensemble.training.dataset import CachedSubject, SlicePool
-from darts_ensemble.training.losses import segmentation_loss
+from darts_ensemble.labels import BACKGROUND_CLASS, IGNORE_CLASS, KEPT_CHANNELS, N_CHANNELS
+from darts_ensemble.networks import DenseUNet, UNet
+from darts_ensemble.training.dataset import CachedSubject
+from darts_ensemble.training.journal import Journal
+from darts_ensemble.training.losses import class_weights, segmentation_loss
+from darts_ensemble.training.processes import Processes
+from darts_ensemble.training.recipe import Recipe
+from darts_ensemble.training.slice_pool import SlicePool
+from darts_ensemble.training.validate import validate_view
 
-__all__ = ["CROPS", "Settings", "fit_view", "progress_of", "rate_at"]
+__all__ = ["checkpoint_path", "fit_view", "new_network", "rate_at", "start_from"]
 
-#: Rows and columns of a training crop, covering most of a brain in each view.
-CROPS = {"coronal": (144, 128), "axial": (128, 160), "sagittal": (128, 160)}
 CHECKPOINT_EVERY = 100
 LOG_EVERY = 20
 
-
-@dataclass(frozen=True)
-class Settings:
-    """What a run depends on; written beside its weights.
-
-    Attributes
-    ----------
-    view : {"coronal", "axial", "sagittal"}
-    filters, convolutions : int
-        Of the Dense U-Net.
-    steps : int
-        Optimiser steps.
-    minutes : float
-        Training time after which the schedule has run out, whatever the steps; 0 for no limit. A run ended by the clock
-        can't be repeated exactly.
-    batch : int
-        Slices a step.
-    rate : float
-        Highest learning rate of AdamW.
-    seed : int
-    normalisation : str
-        See :func:`darts_ensemble.views.normalise_slices`.
-    """
-
-    view: str
-    filters: int = 32
-    convolutions: int = 4
-    steps: int = 7800
-    minutes: float = 0.0
-    batch: int = 4
-    rate: float = 1.5e-3
-    seed: int = 1
-    normalisation: str = "volume-median"
+Report = Callable[[int, int, float], None]
 
 
-def progress_of(settings: Settings, step: int, elapsed: float) -> float:
-    """Return how far a run has come, 0 to 1: by steps, or by the clock where that is further; `elapsed` in seconds."""
-    by_clock = elapsed / (60 * settings.minutes) if settings.minutes > 0 else 0.0
-    return min(1.0, max(step / settings.steps, by_clock))
-
-
-def rate_at(progress: float, highest: float, warm_up: float = 0.03) -> float:
-    """Return the learning rate: linear warm-up over the first share of the run, then cosine to 1 % of `highest`."""
+def rate_at(recipe: Recipe, progress: float, warm_up: float = 0.03) -> float:
+    """Return the learning rate at a share of the run, 0 to 1."""
+    if recipe.schedule == "constant":
+        return recipe.rate
+    if recipe.schedule == "tenth":
+        return recipe.rate if progress < 0.5 else recipe.rate / 10
     if progress < warm_up:
-        return highest * max(progress / warm_up, 0.01)
-    return highest * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (progress - warm_up) / (1 - warm_up))))
+        return recipe.rate * max(progress / warm_up, 0.01)
+    return recipe.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (progress - warm_up) / (1 - warm_up))))
+
+
+def new_network(recipe: Recipe) -> nn.Module:
+    """Build the network of a recipe, with random weights."""
+    if recipe.architecture == "unet":
+        return UNet(recipe.channels.count, N_CHANNELS, recipe.filters)
+    return DenseUNet(recipe.channels.count, N_CHANNELS, recipe.filters, recipe.convolutions)
+
+
+def start_from(network: nn.Module, recipe: Recipe, init: ViewNetwork) -> None:
+    """Fill a network with the weights of another one of the same architecture and size.
+
+    The first convolution may have fewer channels in `init`: those of the slices take their places about the middle, those of
+    positions the last ones, and new ones start at 0, so that training goes on where `init` stood.
+
+    Raises
+    ------
+    CheckpointError
+        If the weights don't fit.
+    """
+    state = dict(init.network.state_dict())
+    own = network.state_dict()
+    first = "conv1.weight" if recipe.architecture == "dense-unet" else "down1.conv1.weight"
+    if init.architecture == recipe.architecture and state[first].shape[0] == own[first].shape[0]:
+        widened = torch.zeros_like(own[first])
+        before = (recipe.thick_slices - init.channels.thick_slices) // 2
+        if before >= 0 and recipe.positions >= init.channels.positions:
+            widened[:, before : before + init.channels.thick_slices] = state[first][:, : init.channels.thick_slices]
+            if init.channels.positions:
+                widened[:, -3:] = state[first][:, -3:]
+            state[first] = widened
+    wrong = [name for name, value in own.items() if name not in state or state[name].shape != value.shape]
+    if wrong or len(state) > len(own):
+        raise CheckpointError(
+            f"{init.path}: a {init.architecture} of {init.filters} filters and {init.channels.count} channels; expected a "
+            f"{recipe.architecture} of {recipe.filters} filters and at most {recipe.channels.count} channels to start from"
+        )
+    network.load_state_dict(state)
+
+
+def checkpoint_path(out: Path, view: str) -> Path:
+    """Where a view's training state lies: `<view>.checkpoint.pt`."""
+    return out / f"{view}.checkpoint.pt"
 
 
 def fit_view(
-    settings: Settings,
-    subjects: Sequence[CachedSubject],
+    recipe: Recipe,
+    view: str,
+    training: Sequence[CachedSubject],
+    validation: Sequence[CachedSubject],
     out: Path,
-    report: Callable[[int, float, float], None] = lambda step, progress, loss: None,
+    *,
+    init: ViewNetwork | None = None,
+    device: torch.device | str = "cpu",
+    report: Report = lambda step, steps, loss: None,
 ) -> Path:
     """Train, or go on training, the network of one view.
 
-    `out` receives `<view>.checkpoint.pt` (resumed from if it is there and was made with the same settings),
-    `<view>.csv` (step, progress, rate, loss) and at the end `<view>.safetensors`.
+    `out` receives `<view>.checkpoint.pt` (resumed from if it is there and was made with the same settings), what
+    :class:`darts_ensemble.training.journal.Journal` writes, and at the end `<view>.safetensors`: the weights of the best
+    validation, or the last ones where there are no validation subjects. On a CPU the same seed, number of threads and data
+    give the same weights to the last bit, however often the run was interrupted.
 
     Parameters
     ----------
-    settings : Settings
-    subjects : sequence of CachedSubject
+    recipe : Recipe
+    view : {"coronal", "axial", "sagittal"}
+    training, validation : sequences of CachedSubject
     out : Path
+    init : ViewNetwork, optional
+        Weights to start from.
+    device : torch.device or str
     report : callable
-        Called with step, progress and the mean loss since the last call.
+        Called with step, number of steps and the mean loss since the last call.
 
     Returns
     -------
@@ -105,72 +128,121 @@ def fit_view(
     Raises
     ------
     CheckpointError
-        If the checkpoint found was made with other settings.
+        If the checkpoint found was made with other settings or subjects, or `init` doesn't fit.
     """
+    processes = Processes.here()
+    device = processes.device(torch.device(device))
     out.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(settings.seed)
-    network: nn.Module = DenseUNet(filters=settings.filters, convolutions=settings.convolutions).train()
+    torch.manual_seed(recipe.seed)
+    network = new_network(recipe)
+    if init is not None:
+        start_from(network, recipe, init)
+    network.to(device).train()
     average = copy.deepcopy(network)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=settings.rate, weight_decay=1e-2)
-    checkpoint = out / f"{settings.view}.checkpoint.pt"
-    step, before = 0, 0.0
-    if checkpoint.is_file():
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        if state["settings"] != asdict(settings):
-            raise CheckpointError(
-                f"{checkpoint}: made with {state['settings']}; expected {asdict(settings)}: use those settings or another --out"
-            )
-        network.load_state_dict(state["network"])
-        average.load_state_dict(state["average"])
-        optimiser.load_state_dict(state["optimiser"])
-        step, before = state["step"], state["elapsed"]
-    pool = SlicePool(subjects, settings.view, CROPS[settings.view], settings.normalisation)
-    kept = torch.from_numpy(KEPT_CHANNELS)
-    started = time.monotonic()
+    optimiser = _optimiser(recipe, network)
+    subjects = [{"id": subject.id, "sha256": subject.checksum} for subject in training]
+    run: dict[str, Any] = {"settings": {"view": view, **asdict(recipe)}, "training_subjects": subjects, "initial": _name(init)}
+    state: dict[str, Any] = {"step": 0, "best": -1.0, "since_best": 0, "kept": None}
+    state |= _resume(checkpoint_path(out, view), run, network, average, optimiser)
+    step: int = state["step"]
+    pool = SlicePool(training, view, recipe)
+    steps = recipe.steps or math.ceil(recipe.epochs * len(pool) / (recipe.batch * processes.number))
+    weights = class_weights(_class_counts(training)).to(device)
+    journal = Journal(out, view, step) if processes.first else None
+    model = processes.parallel(network, device)
     losses: list[float] = []
-    while (progress := progress_of(settings, step, before + time.monotonic() - started)) < 1:
-        rate = rate_at(progress, settings.rate)
+    pooled = recipe.pool_sides and view == "sagittal"
+    kept_channels = torch.from_numpy(KEPT_CHANNELS).to(device)
+    while step < steps and not _patience_is_out(recipe, state):
         for group in optimiser.param_groups:
-            group["lr"] = rate
-        # Each step has a generator of its own: a resumed run draws what an uninterrupted one would have drawn.
-        rng = np.random.default_rng([settings.seed, step])
-        drawn = [pool.draw(rng, augment_slice) for _ in range(settings.batch)]
-        images = torch.from_numpy(np.stack([image for image, _ in drawn]))[:, None]
-        labels = torch.from_numpy(np.stack([label for _, label in drawn]).astype(np.int64))
-        loss = segmentation_loss(network(images)[:, kept], labels, pool_sides=settings.view == "sagittal")
+            group["lr"] = rate_at(recipe, step / steps)
+        images, labels = _batch(pool, recipe, step, processes.rank, device)
+        mixed: Any = torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else nullcontext()
+        with mixed:
+            logits = model(images)
+        loss = segmentation_loss(logits[:, kept_channels], labels, kind=recipe.loss, weights=weights, pool_sides=pooled)
         optimiser.zero_grad()
         torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        if recipe.clip:
+            nn.utils.clip_grad_norm_(network.parameters(), recipe.clip)
         optimiser.step()
         step += 1
-        _follow(average, network, decay=min(0.998, step / (step + 10)))
+        _follow(average, network, decay=min(recipe.average, step / (step + 10)))
         losses.append(float(loss.detach()))
-        if step % LOG_EVERY == 0:
-            _log(out / f"{settings.view}.csv", step, progress, rate, float(np.mean(losses)))
-            report(step, progress, float(np.mean(losses)))
+        if step % LOG_EVERY == 0 or step == steps:
+            report(step, steps, float(np.mean(losses)))
+            if journal:
+                journal.loss(step, optimiser.param_groups[0]["lr"], float(np.mean(losses)))
             losses.clear()
-        if step % CHECKPOINT_EVERY == 0:
-            _save_checkpoint(
-                checkpoint,
-                {
-                    "settings": asdict(settings),
-                    "network": network.state_dict(),
-                    "average": average.state_dict(),
-                    "optimiser": optimiser.state_dict(),
-                    "step": step,
-                    "elapsed": before + time.monotonic() - started,
-                },
-            )
-    target = out / f"{settings.view}.safetensors"
-    save_view(
-        target,
-        average.eval(),
-        view=settings.view,
-        normalisation=settings.normalisation,
-        training_subjects=[{"id": subject.id, "sha256": subject.checksum} for subject in subjects],
-        extra={"steps": str(step), **{f"setting_{key}": str(value) for key, value in asdict(settings).items()}},
-    )
+        looked = bool(validation) and (step % recipe.validate_every == 0 or step == steps)
+        if looked:
+            _look(state, view, recipe, average, validation, device, journal, step)
+        if journal and (looked or step % CHECKPOINT_EVERY == 0 or step == steps):
+            weights_now = {"network": network.state_dict(), "average": average.state_dict()}
+            _save(checkpoint_path(out, view), run | state | weights_now | {"step": step, "optimiser": optimiser.state_dict()})
+    target = out / f"{view}.safetensors"
+    if journal:
+        average.load_state_dict(state["kept"] or average.state_dict())
+        save_view(
+            target, average.cpu().eval(), view=view, normalisation=recipe.normalisation, channels=recipe.channels,
+            training_subjects=subjects,
+            extra={"steps": str(step), "initial": run["initial"]} | {f"setting_{k}": str(v) for k, v in asdict(recipe).items()},
+        )  # fmt: skip
+        journal.close()
+    processes.wait()
     return target
+
+
+def _name(init: ViewNetwork | None) -> str:
+    """What a run started from, for the metadata of its weights: the file and its sha256."""
+    if init is None or init.path is None:
+        return "random" if init is None else "a network in memory"
+    return f"{init.path.name} sha256 {hashlib.sha256(init.path.read_bytes()).hexdigest()}"
+
+
+def _optimiser(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
+    if recipe.optimiser == "adam":
+        return torch.optim.Adam(network.parameters(), lr=recipe.rate)
+    return torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay)
+
+
+def _batch(pool: SlicePool, recipe: Recipe, step: int, rank: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    # Each step has a generator of its own: a resumed run draws what an uninterrupted one would have drawn.
+    rng = np.random.default_rng([recipe.seed, step, rank])
+    drawn = [pool.draw(rng) for _ in range(recipe.batch)]
+    images = torch.from_numpy(np.stack([image for image, _ in drawn]))
+    labels = torch.from_numpy(np.stack([label for _, label in drawn]).astype(np.int64))
+    return images.to(device, non_blocking=True), labels.to(device, non_blocking=True)
+
+
+def _class_counts(subjects: Sequence[CachedSubject]) -> Any:
+    counts = np.zeros(IGNORE_CLASS + 1, dtype=np.int64)
+    for subject in subjects:
+        counts += np.bincount(np.asarray(subject.labels).ravel(order="K"), minlength=IGNORE_CLASS + 1)
+    return counts[: BACKGROUND_CLASS + 1]
+
+
+def _patience_is_out(recipe: Recipe, state: dict[str, Any]) -> bool:
+    return bool(recipe.patience) and state["since_best"] >= recipe.patience
+
+
+def _look(
+    state: dict[str, Any], view: str, recipe: Recipe, average: nn.Module, validation: Sequence[CachedSubject],
+    device: torch.device, journal: Journal | None, step: int,
+) -> None:  # fmt: skip
+    """Validate the averaged weights; keep them if they are the best so far."""
+    average.eval()
+    seen = ViewNetwork(view, average, recipe.architecture, recipe.filters, recipe.normalisation, recipe.channels)
+    precision = "bf16" if device.type == "cuda" else "fp32"
+    result = validate_view(seen, validation, device, precision=precision)
+    average.train()
+    if journal:
+        journal.validation(step, result)
+    better = result.mean > state["best"]
+    state["since_best"] = 0 if better else state["since_best"] + 1
+    if better:
+        state["best"] = result.mean
+        state["kept"] = {name: value.detach().cpu().clone() for name, value in average.state_dict().items()}
 
 
 def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
@@ -183,16 +255,28 @@ def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
             value.copy_(current[name])
 
 
-def _save_checkpoint(path: Path, state: dict[str, object]) -> None:
+def _resume(
+    path: Path, run: dict[str, Any], network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer
+) -> dict[str, Any]:
+    """Load the state of an earlier run, if there is one; return what the loop counts."""
+    if not path.is_file():
+        return {}
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    different = [key for key in run if state.get(key) != run[key]]
+    if different:
+        found = state.get("settings") or {}
+        settings = sorted(name for name, value in run["settings"].items() if found.get(name, value) != value)
+        raise CheckpointError(
+            f"{path}: made with other {', '.join(different)}{': ' + ', '.join(settings) if settings else ''}; expected those "
+            "of this run: use the same, or another --out"
+        )
+    network.load_state_dict(state["network"])
+    average.load_state_dict(state["average"])
+    optimiser.load_state_dict(state["optimiser"])
+    return {key: state[key] for key in ("step", "best", "since_best", "kept")}
+
+
+def _save(path: Path, state: dict[str, Any]) -> None:
     temporary = path.with_suffix(".tmp")
     torch.save(state, temporary)
     os.replace(temporary, path)
-
-
-def _log(path: Path, step: int, progress: float, rate: float, loss: float) -> None:
-    new = not path.is_file()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        if new:
-            writer.writerow(["step", "progress", "rate", "loss"])
-        writer.writerow([step, f"{progress:.5f}", f"{rate:.3e}", f"{loss:.5f}"])

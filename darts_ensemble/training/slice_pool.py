@@ -1,0 +1,140 @@
+"""The labelled slices of one view of some subjects, drawn as augmented crops."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from darts_ensemble.channels import Box, place_in_head
+from darts_ensemble.inference import head_box
+from darts_ensemble.labels import BACKGROUND_CLASS
+from darts_ensemble.training.augment import AUGMENTATIONS, augment_slice, mirror
+from darts_ensemble.training.dataset import CachedSubject
+from darts_ensemble.training.recipe import CROPS, Recipe
+from darts_ensemble.views import SLICE_AXIS, normalise_slices, take_slices, volume_scale
+
+__all__ = ["SlicePool"]
+
+#: A slice with fewer labelled voxels than this teaches next to nothing.
+FEWEST_LABELLED_VOXELS = 50
+#: Share of crops placed anywhere in the slice instead of around the brain: the rest of the head must be learnt too.
+ELSEWHERE = 0.2
+#: Share of slices of a whole head shown without skull, where the subject has a brain mask.
+STRIPPED = 0.35
+#: Voxels between the brain and the edge of a crop that may still be moved.
+MARGIN = 12
+
+
+class SlicePool:
+    """Labelled slices of one view.
+
+    Parameters
+    ----------
+    subjects : sequence of CachedSubject
+    view : {"coronal", "axial", "sagittal"}
+    recipe : Recipe
+    """
+
+    def __init__(self, subjects: Sequence[CachedSubject], view: str, recipe: Recipe) -> None:
+        self.subjects = subjects
+        self.view = view
+        self.recipe = recipe
+        #: Subject and slice of all that can be drawn, and for each class the places among them where it occurs.
+        self.index: list[tuple[int, int]] = []
+        self._boxes: list[npt.NDArray[np.int64]] = []
+        self._heads: list[list[Box]] = []
+        self._scales: list[list[float]] = []
+        by_class: list[list[int]] = [[] for _ in range(BACKGROUND_CLASS)]
+        axis = SLICE_AXIS[view]
+        for number, subject in enumerate(subjects):
+            labels = np.moveaxis(np.asarray(subject.labels), axis, 0)
+            labelled = labels < BACKGROUND_CLASS
+            self._boxes.append(np.stack([[w.min(), w.max() + 1] for w in np.nonzero(labelled.any(0))]))
+            for k in np.flatnonzero(labelled.sum(axis=(1, 2)) > FEWEST_LABELLED_VOXELS):
+                present = np.flatnonzero(np.bincount(labels[k].ravel(), minlength=256)[:BACKGROUND_CLASS])
+                for region in present:
+                    by_class[region].append(len(self.index))
+                self.index.append((number, int(k)))
+            shown = [np.asarray(subject.image)] + ([] if subject.mask is None else [subject.image * subject.mask])
+            self._scales.append([volume_scale(volume, recipe.normalisation) for volume in shown])
+            self._heads.append([head_box(volume.astype(np.float32)) for volume in shown])
+        self._by_class = [np.array(places) for places in by_class if places]
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @property
+    def crop(self) -> tuple[int, int]:
+        """Rows and columns of what is drawn, multiples of 16."""
+        if self.recipe.crop == "brain":
+            return CROPS[self.view]
+        rows, columns = (n for axis, n in enumerate(self.subjects[0].image.shape) if axis != SLICE_AXIS[self.view])
+        return rows, columns
+
+    def draw(self, rng: np.random.Generator) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+        """Draw one augmented crop.
+
+        Returns
+        -------
+        image : (channels, rows, columns) float32
+        labels : (rows, columns) uint8
+            Class indices; 255 is to be ignored.
+        """
+        recipe = self.recipe
+        if rng.random() < recipe.rare:
+            places = self._by_class[int(rng.integers(len(self._by_class)))]
+            number, k = self.index[int(places[int(rng.integers(len(places)))])]
+        else:
+            number, k = self.index[int(rng.integers(len(self.index)))]
+        subject = self.subjects[number]
+        stripped = subject.mask is not None and recipe.augmentation == "wide" and rng.random() < STRIPPED
+        image = self._image(number, k, stripped, rng)
+        labels = np.asarray(take_slices(subject.labels, self.view, slice(k, k + 1))[0])
+        box = self._boxes[number]
+        if rng.random() < AUGMENTATIONS[recipe.augmentation].mirrored:
+            image, labels = mirror(image, labels, self.view, recipe.thick_slices)
+            if self.view != "sagittal":
+                box = np.stack([labels.shape[0] - box[0][::-1], box[1]])
+        row, column = (self._corner(box[axis], labels.shape[axis], self.crop[axis], rng) for axis in range(2))
+        return augment_slice(image, labels, row, column, self.crop, recipe.thick_slices, recipe.augmentation, rng)
+
+    def _image(self, number: int, k: int, stripped: bool, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+        """A slice with its channels, (channels, R, C)."""
+        subject = self.subjects[number]
+        n = subject.image.shape[SLICE_AXIS[self.view]]
+        reach = self.recipe.thick_slices // 2
+        there = slice(max(0, k - reach), min(n, k + reach + 1))
+        image = take_slices(subject.image, self.view, there)
+        if stripped and subject.mask is not None:
+            image = image * _other_mask(np.asarray(take_slices(subject.mask, self.view, there)), rng)
+        known = normalise_slices(image, self.recipe.normalisation, self._scales[number][stripped])
+        whole = np.zeros((self.recipe.thick_slices, *known.shape[1:]), dtype=np.float32)
+        whole[there.start - (k - reach) :][: len(known)] = known
+        if not self.recipe.positions:
+            return whole
+        rows, columns = (slice(0, side) for side in known.shape[1:])
+        return np.concatenate(
+            [whole, place_in_head(self.view, np.array([k]), self._heads[number][stripped], (rows, columns))[0]]
+        )
+
+    @staticmethod
+    def _corner(box: npt.NDArray[np.int64], length: int, size: int, rng: np.random.Generator) -> int:
+        """First row or column of a crop: around the brain, or anywhere."""
+        limit = length - size
+        if rng.random() < ELSEWHERE:
+            return int(rng.integers(0, limit + 1))
+        ends = sorted((int(box[0]) - MARGIN, int(box[1]) + MARGIN - size))
+        return int(np.clip(rng.integers(ends[0], ends[1] + 1), 0, limit))
+
+
+def _other_mask(mask: npt.NDArray[np.bool_], rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+    """A mask as another tool would have made it: as it is, or a voxel or two wider or tighter in the plane."""
+    change = int(rng.integers(-1, 4))
+    if change in (0, 3):
+        return mask
+    cross = ndimage.generate_binary_structure(2, 1)[None]
+    wider = ndimage.binary_dilation if change > 0 else ndimage.binary_erosion
+    return np.asarray(wider(mask, cross, iterations=abs(change)), dtype=bool)

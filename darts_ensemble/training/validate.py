@@ -1,0 +1,90 @@
+"""Dice of one view's network on validation subjects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from darts_ensemble.channels import Box
+from darts_ensemble.checkpoints import ViewNetwork
+from darts_ensemble.inference import predict_view
+from darts_ensemble.labels import BACKGROUND_CLASS, IGNORE_CLASS
+from darts_ensemble.overlap import dice_of_regions, joint_histogram, merge_labels
+from darts_ensemble.training.dataset import CachedSubject
+from darts_ensemble.training.losses import LEFT_CLASS
+from darts_ensemble.views import SLICE_AXIS
+
+__all__ = ["Validation", "validate_view"]
+
+#: Voxels around the labelled brain that are looked at too.
+MARGIN = 16
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What a network reaches on validation subjects.
+
+    Attributes
+    ----------
+    dice : (subjects, 102) float64
+        Of each subject and region in class order; NaN for a region that neither map has. Of a sagittal view a pair has one
+        value, under its left class.
+    mean : float
+        Mean over regions within a subject, then over subjects.
+    slices : list of (subject, index, labels, predicted)
+        The middle slice of each subject, for a picture: class indices, (rows, columns) uint8.
+    """
+
+    dice: npt.NDArray[np.float64]
+    mean: float
+    slices: list[tuple[str, int, npt.NDArray[np.uint8], npt.NDArray[np.uint8]]]
+
+
+def validate_view(
+    network: ViewNetwork, subjects: Sequence[CachedSubject], device: torch.device, *, precision: str = "fp32", batch: int = 8
+) -> Validation:
+    """Predict all slices of a view through the brain of each subject, and score them.
+
+    Voxels whose reference id is outside the 102 are left out. Of a sagittal network homologous regions are scored as one.
+    """
+    axis = SLICE_AXIS[network.view]
+    rows, slices = [], []
+    for subject in subjects:
+        volume = np.asarray(subject.image, dtype=np.float32)
+        labels = np.asarray(subject.labels)
+        box = _brain(labels)
+        predicted = np.concatenate(
+            [
+                probabilities.argmax(dim=-1).to(torch.uint8).cpu().numpy()
+                for _, probabilities in predict_view(
+                    network, volume, box=box, device=device, precision=precision, batch_size=batch
+                )
+            ]
+        )
+        truth = np.moveaxis(labels[box], axis, 0)
+        known = truth != IGNORE_CLASS
+        joint = joint_histogram(truth[known], predicted[known])
+        if network.view == "sagittal":
+            joint = merge_labels(joint, LEFT_CLASS[:BACKGROUND_CLASS].numpy())
+        rows.append(dice_of_regions(joint))
+        middle = len(predicted) // 2
+        slices.append((subject.id, box[axis].start + middle, truth[middle], predicted[middle]))
+    dice = np.stack(rows)
+    return Validation(dice, float(np.nanmean(dice, axis=1).mean()), slices)
+
+
+def _brain(labels: npt.NDArray[np.uint8]) -> Box:
+    """Box around the labelled brain with a margin, sides multiples of 16, within the volume."""
+    labelled = labels < BACKGROUND_CLASS
+    sides = []
+    for axis, n in enumerate(labels.shape):
+        planes = np.flatnonzero(labelled.any(axis=tuple(other for other in range(3) if other != axis)))
+        low, high = max(0, int(planes[0]) - MARGIN), min(n, int(planes[-1]) + 1 + MARGIN)
+        length = min(-(-(high - low) // 16) * 16, n)
+        start = min(low, n - length)
+        sides.append(slice(start, start + length))
+    return sides[0], sides[1], sides[2]
