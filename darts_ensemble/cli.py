@@ -19,6 +19,8 @@ from darts_ensemble.inputs import NamedScan, find_scans, name_scans
 from darts_ensemble.outputs import FORMATS, Targets, target_paths, write_bids_description, write_colour_tables
 
 if TYPE_CHECKING:
+    from darts_ensemble.checkpoints import Ensemble
+    from darts_ensemble.fusion import ViewWeights
     from darts_ensemble.segmenter import Segmenter
 
 __all__ = ["segment_main"]
@@ -64,6 +66,9 @@ def segment(
     views: Annotated[str | None, typer.Option(help="Use only these, as in coronal,axial. Default: all there are.")] = None,
     fusion: Annotated[Fusion, typer.Option(help="Weighted mean of probabilities, of their logarithms, or of votes.")] = "mean",
     view_weights: Annotated[str | None, typer.Option(help="As in coronal=0.4,axial=0.4,sagittal=0.2, the default.")] = None,
+    fusion_weights: Annotated[
+        Path | None, typer.Option(help="Weights of views a region: a fusion.json of darts-weights fit-fusion.")
+    ] = None,
     sagittal_pooling: Annotated[
         Pooling, typer.Option(help="A sagittal slice doesn't tell its side: split a pair's probability, or double it.")
     ] = "split",
@@ -106,9 +111,11 @@ def segment(
         from darts_ensemble.checkpoints import load_ensemble
         from darts_ensemble.segmenter import Segmenter
 
+        ensemble = load_ensemble(files or weights)
         segmenter = Segmenter(
-            load_ensemble(files or weights), device=device, precision=precision, fusion=fusion,
-            weights=_view_weights(view_weights), sagittal_pooling=sagittal_pooling, views=_views(views), batch_size=batch_size,
+            ensemble, device=device, precision=precision, fusion=fusion,
+            weights=_weights(view_weights, fusion_weights, ensemble), sagittal_pooling=sagittal_pooling, views=_views(views),
+            batch_size=batch_size,
         )  # fmt: skip
         if save_agreement and len(segmenter.views) < 2:
             raise UsageError("--save-agreement: one view has nothing to agree with; expected two or three views")
@@ -230,6 +237,19 @@ def _views(text: str | None) -> tuple[str, ...] | None:
     if unknown:
         raise UsageError(f"--views {text}: {unknown[0] or 'nothing'} found; expected some of {', '.join(VIEWS)}")
     return wanted
+
+
+def _weights(text: str | None, file: Path | None, ensemble: Ensemble) -> ViewWeights | None:
+    """What --view-weights says, or --fusion-weights, which must have been fitted for these networks."""
+    if file is None:
+        return _view_weights(text)
+    if text is not None:
+        raise UsageError("--view-weights and --fusion-weights; expected one of them")
+    from darts_ensemble.checksums import sha256_of
+    from darts_ensemble.fusion_weights import read_fusion_weights
+
+    networks = {view: sha256_of(network.path) for view, network in ensemble.networks.items() if network.path is not None}
+    return read_fusion_weights(file, networks).weights
 
 
 def _view_weights(text: str | None) -> dict[str, float] | None:

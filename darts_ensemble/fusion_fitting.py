@@ -119,12 +119,12 @@ def _smooth_dice(sample: Sample, weights: Tensor) -> Tensor:
     """Mean over the regions of the reference of a Dice of shares, (views, 103) weights -> scalar."""
     fused = (weights[:, sample.classes].movedim(0, 1) * sample.probabilities).sum(dim=1).clamp(min=1e-6)
     share = fused.pow(SHARPNESS)
-    share = share / share.sum(dim=1, keepdim=True) * sample.stands_for[:, None]
+    share = share / share.sum(dim=1, keepdim=True)
     right = torch.where(sample.classes == sample.truth[:, None], share, 0.0)
     found, both, true = torch.zeros(N_CLASSES), torch.zeros(N_CLASSES), torch.zeros(N_CLASSES)
     found = found.index_add(0, sample.classes.flatten(), share.flatten())
     both = both.index_add(0, sample.classes.flatten(), right.flatten())
-    true = true.index_add(0, sample.truth, sample.stands_for)
+    true = true.index_add(0, sample.truth, torch.ones(len(sample.truth)))
     present = true[:BACKGROUND_CLASS] > 0
     return (2 * both / (found + true).clamp(min=1e-6))[:BACKGROUND_CLASS][present].mean()
 
@@ -134,8 +134,7 @@ def dice_of_sample(sample: Sample, weights: Mapping[str, npt.NDArray[np.float64]
     table = torch.from_numpy(np.stack([weights[view] for view in sample.views]).astype(np.float32))
     fused = (table[:, sample.classes].movedim(0, 1) * sample.probabilities).sum(dim=1)
     found = sample.classes.gather(1, fused.argmax(dim=1, keepdim=True))[:, 0].numpy()
-    truth, stands_for = sample.truth.numpy(), sample.stands_for.numpy().astype(np.float64)
-    pairs = np.bincount(truth * N_CLASSES + found, weights=stands_for, minlength=N_CLASSES**2)
+    pairs = np.bincount(sample.truth.numpy() * N_CLASSES + found, minlength=N_CLASSES**2)
     return dice_of_regions(pairs.reshape(N_CLASSES, N_CLASSES))
 
 

@@ -1,0 +1,288 @@
+"""What a change of the scan costs: Dice of one subject plain, resampled, turned, mirrored, darkened, noisy, skull-stripped.
+
+    python benchmarks/robustness.py SUBJECTS_DIR -o robustness.csv [--subject sub-07] [--only gamma,noise] [--weights bundled]
+
+Each changed scan is written to a temporary folder and segmented from there as a user's would be. Every run is a row of the CSV
+at once, and what is there already for the same weights is not run again. The Markdown table is printed at the end.
+
+Dice is the mean over the 102 regions against the subject's aparc.DKTatlas+aseg, on that label map's grid, voxels of ids
+outside the 102 masked out. Of a scan on a coarser or finer grid, "ceiling" is what the reference itself reaches when it is
+carried to that grid and back by nearest neighbour.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
+from nibabel.processing import resample_to_output
+from scipy import ndimage
+
+from darts_ensemble.checkpoints import load_ensemble
+from darts_ensemble.checksums import sha256_of
+from darts_ensemble.conform import whole_voxel_map
+from darts_ensemble.errors import DartsError
+from darts_ensemble.labels import HOMOLOGUE_CLASS, IGNORE_CLASS, REGIONS, classes_to_ids, ids_to_classes
+from darts_ensemble.overlap import dice_of_regions, joint_histogram
+from darts_ensemble.scan import Scan, read_label_map
+from darts_ensemble.segmenter import Segmenter
+
+#: FreeSurfer's, the usual ones of NIfTI, and those of sagittal, coronal and oblique acquisitions.
+ORIENTATIONS = ("LIA", "RAS", "LAS", "LPS", "RPI", "PIR", "ASL", "SPR")
+COLUMNS = (
+    "weights", "subject", "kind", "variant", "dice", "cortex", "deep_grey", "with_plain", "ceiling", "missed", "flags",
+    "seconds",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A way to change a scan.
+
+    Attributes
+    ----------
+    kind, name : str
+    change : callable
+        From the whole-head image (and the subject's folder) to the image to be segmented.
+    mirrored : bool
+        Whether the head is mirrored left to right: the result is mirrored back and its sides are swapped.
+    """
+
+    kind: str
+    name: str
+    change: Callable[[Any, Path], Any]
+    mirrored: bool = False
+
+
+def values_of(image: Any) -> npt.NDArray[np.float32]:
+    return np.asarray(image.dataobj, dtype=np.float32)
+
+
+def with_values(image: Any, values: npt.NDArray[Any]) -> Any:
+    return nib.Nifti1Image(values.astype(np.float32), image.affine)
+
+
+def resampled(image: Any, sizes: tuple[float, float, float]) -> Any:
+    """Along left-right, posterior-anterior, inferior-superior, after the low-pass that a scanner of that voxel size has."""
+    upright = nib.as_closest_canonical(with_values(image, values_of(image)))
+    # FWHM sqrt(d^2 - 1) mm brings the 1 mm scan to voxels of d mm.
+    sigma = [np.sqrt(max(size**2 - 1, 0)) / 2.3548 for size in sizes]
+    smooth = with_values(upright, ndimage.gaussian_filter(values_of(upright), sigma))
+    return resample_to_output(smooth, sizes, order=1)
+
+
+def turned(image: Any, codes: str) -> Any:
+    return image.as_reoriented(ornt_transform(io_orientation(image.affine), axcodes2ornt(codes)))
+
+
+def gamma(image: Any, exponent: float) -> Any:
+    values = values_of(image)
+    return with_values(image, 255 * (np.clip(values, 0, None) / values.max()) ** exponent)
+
+
+def noisy(image: Any, share: float) -> Any:
+    """Rician noise whose two Gaussians have a standard deviation of `share` of the white matter's brightness (110)."""
+    rng = np.random.default_rng(1)
+    real, imaginary = (rng.normal(0, 110 * share, image.shape) for _ in range(2))
+    return with_values(image, np.hypot(values_of(image) + real, imaginary))
+
+
+def biased(image: Any, strength: float) -> Any:
+    """A smooth field from 1 - strength to 1 + strength: half a cosine along each axis, by a seeded mixture."""
+    rng = np.random.default_rng(1)
+    axes = np.meshgrid(*(np.linspace(0, np.pi, n) for n in image.shape), indexing="ij", sparse=True)
+    field = np.zeros(image.shape)
+    for axis in axes:
+        field = field + rng.normal() * np.cos(axis + rng.uniform(-1, 1))
+    field = 2 * (field - field.min()) / np.ptp(field) - 1
+    return with_values(image, values_of(image) * (1 + strength * field))
+
+
+def stripped(image: Any, folder: Path) -> Any:
+    mask: Any = nib.load(folder / "mri" / "brainmask.mgz")
+    return with_values(image, np.where(values_of(mask) > 0, values_of(image), 0))
+
+
+def mirrored(image: Any) -> Any:
+    """The head's voxels reversed along the axis that runs left to right, in an unchanged frame."""
+    return with_values(image, np.flip(values_of(image), side_axis(image.affine)))
+
+
+def side_axis(affine: npt.NDArray[np.float64]) -> int:
+    return int(np.flatnonzero(io_orientation(affine)[:, 0] == 0)[0])
+
+
+def _with(kind: str, name: str, change: Callable[[Any, Any], Any], value: Any) -> Variant:
+    return Variant(kind, name, lambda image, _: change(image, value))
+
+
+def variants() -> list[Variant]:
+    """All variants, the plain scan first."""
+    sizes = {"0.8 mm": (0.8, 0.8, 0.8), "1.2 mm": (1.2, 1.2, 1.2)}
+    sizes |= {"1x1x3 mm, axial": (1, 1, 3), "1x1x3 mm, coronal": (1, 3, 1), "1x1x3 mm, sagittal": (3, 1, 1)}
+    found = [Variant("plain", "plain, 1 mm", lambda image, _: image)]
+    found += [_with("voxel size", name, resampled, size) for name, size in sizes.items()]
+    found += [_with("orientation", codes, turned, codes) for codes in ORIENTATIONS]
+    found += [_with("gamma", f"gamma {g}", gamma, g) for g in (0.7, 0.85, 1.2, 1.5)]
+    found += [_with("noise", f"noise {share:.0%}", noisy, share) for share in (0.03, 0.06, 0.1)]
+    found += [_with("bias field", f"bias ±{strength:.0%}", biased, strength) for strength in (0.2, 0.4)]
+    found += [
+        Variant("skull-stripped", "skull-stripped", stripped),
+        Variant("mirrored", "mirrored", lambda image, _: mirrored(image), mirrored=True),
+        Variant("intensity", "intensity x 0.1", lambda image, _: with_values(image, values_of(image) * 0.1)),
+        Variant("intensity", "intensity x 10", lambda image, _: with_values(image, values_of(image) * 10)),
+    ]
+    return found
+
+
+def carried(labels: Scan, grid: Scan) -> npt.NDArray[np.int32]:
+    """A label map on another grid, by nearest neighbour through the affines."""
+    matrix = np.linalg.inv(labels.affine) @ grid.affine
+    if whole_voxel_map(matrix):
+        matrix = np.rint(matrix)
+    return ndimage.affine_transform(
+        labels.data.astype(np.int32), matrix[:3, :3], matrix[:3, 3], output_shape=grid.data.shape, order=0, output=np.int32
+    )
+
+
+def score(reference: Scan, ids: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    one, two = ids_to_classes(reference.data), ids_to_classes(ids)
+    return dice_of_regions(joint_histogram(one[one != IGNORE_CLASS], two[one != IGNORE_CLASS]))
+
+
+def mean_of(dice: npt.NDArray[np.float64], group: str | None = None) -> float:
+    kept = [d for d, region in zip(dice, REGIONS, strict=True) if group in (None, region.group)]
+    return round(float(np.nanmean(kept)), 4)
+
+
+def swap_sides(ids: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    classes = ids_to_classes(ids)
+    return classes_to_ids(np.append(HOMOLOGUE_CLASS, np.full(256 - len(HOMOLOGUE_CLASS), 255)).astype(np.uint8)[classes])
+
+
+def run(segmenter: Segmenter, variant: Variant, folder: Path, reference: Scan, work: Path) -> tuple[dict[str, Any], Any]:
+    """Segment a changed scan; return its row and its label map on the reference's grid."""
+    path = work / "changed.nii.gz"
+    image = variant.change(nib.load(folder / "mri" / "T1.mgz"), folder)
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj), image.affine), path)
+    started = time.monotonic()
+    result = segmenter.segment(path)
+    seconds = time.monotonic() - started
+    ids = result.ids
+    if variant.mirrored:
+        ids = swap_sides(np.flip(ids, side_axis(result.scan.affine)))
+    found = carried(Scan(path, ids, result.scan.affine, None), reference)
+    dice = score(reference, found)
+    ceiling = None
+    if variant.kind == "voxel size":
+        there = Scan(path, carried(reference, result.scan), result.scan.affine, None)
+        back = carried(there, reference)
+        ceiling = mean_of(score(reference, back))
+    missed = int(((dice == 0) & np.isin([region.id for region in REGIONS], found, invert=True)).sum())
+    row = {
+        "kind": variant.kind, "variant": variant.name, "dice": mean_of(dice), "cortex": mean_of(dice, "cortex"),
+        "deep_grey": mean_of(dice, "deep grey"), "ceiling": ceiling, "missed": missed, "flags": "; ".join(result.flags),
+        "seconds": round(seconds, 1),
+    }  # fmt: skip
+    return row, found
+
+
+def table(rows: pd.DataFrame) -> str:
+    """The Markdown table of a subject and one set of weights."""
+    plain = rows.loc[rows["kind"] == "plain", "dice"]
+    base = float(plain.iloc[0]) if len(plain) else float("nan")
+    lines = [
+        "| variant | mean Dice | change | cortex | deep grey | with the plain result | ceiling |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in rows.to_dict("records"):
+        ceiling = "" if pd.isna(row["ceiling"]) else f"{row['ceiling']:.3f}"
+        drop = "" if row["kind"] == "plain" else f"{row['dice'] - base:+.3f}"
+        numbers = [f"{row[column]:.3f}" for column in ("cortex", "deep_grey", "with_plain")]
+        cells = [row["variant"], f"{row['dice']:.3f}", drop, *numbers, ceiling]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run what is not in the CSV yet and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("subjects_dir", type=Path)
+    parser.add_argument("-o", "--out", type=Path, required=True, help="CSV that grows; the plain label map is kept beside it")
+    parser.add_argument("--subject", default="sub-07")
+    parser.add_argument("--only", default="", help="kinds or variants, comma-separated; the plain scan is always run")
+    parser.add_argument("--weights", default="bundled")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int, default=0)
+    given = parser.parse_args()
+    if given.threads:
+        torch.set_num_threads(given.threads)
+    wanted = {word.strip() for word in given.only.split(",") if word.strip()}
+    chosen = [one for one in variants() if not wanted or one.kind == "plain" or wanted & {one.kind, one.name}]
+    unknown = wanted - {one.kind for one in variants()} - {one.name for one in variants()}
+    if unknown:
+        parser.error(f"--only {', '.join(unknown)}; expected some of {', '.join(dict.fromkeys(v.kind for v in variants()))}")
+    ensemble = load_ensemble(given.weights)
+    sums = "".join(sha256_of(network.path) for network in ensemble.networks.values() if network.path)
+    name = hashlib.sha256(sums.encode()).hexdigest()[:12]
+    segmenter = Segmenter(ensemble, device=given.device)
+    folder = given.subjects_dir / given.subject
+    reference = read_label_map(folder / "mri" / "aparc.DKTatlas+aseg.mgz")
+    kept = given.out.with_name(f"{given.out.stem}.{name}.{given.subject}.plain.npz")
+    key = {"weights": name, "subject": given.subject}
+    failed = False
+    for variant in chosen:
+        if not rows_of(given.out, **key, variant=variant.name).empty and (variant.kind != "plain" or kept.is_file()):
+            continue
+        with tempfile.TemporaryDirectory() as work:
+            try:
+                row, found = run(segmenter, variant, folder, reference, Path(work))
+            except DartsError as error:
+                print(f"{variant.name}: {error}", file=sys.stderr)
+                failed = True
+                continue
+        if variant.kind == "plain":
+            np.savez_compressed(kept, ids=found)
+        plain = np.load(kept)["ids"]
+        with_plain = mean_of(dice_of_regions(joint_histogram(ids_to_classes(plain), ids_to_classes(found))))
+        append(given.out, key | row | {"with_plain": with_plain})
+        print(f"{variant.name}: {row['dice']:.4f} ({row['seconds']} s)", file=sys.stderr)
+    order = {one.name: place for place, one in enumerate(variants())}
+    rows = rows_of(given.out, **key).drop_duplicates("variant", keep="last")
+    print(f"{given.subject}, weights {ensemble.name} ({name})\n")
+    print(table(rows.sort_values("variant", key=lambda names: names.map(order))))
+    sys.exit(failed)
+
+
+def rows_of(path: Path, **key: str) -> pd.DataFrame:
+    rows = pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=list(COLUMNS))
+    for column, value in key.items():
+        rows = rows[rows[column] == value]
+    return rows
+
+
+def append(path: Path, row: dict[str, Any]) -> None:
+    new = not path.is_file()
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+if __name__ == "__main__":
+    main()
