@@ -27,20 +27,28 @@ class MetricText:
     ----------
     heading : str
         Of a column, with the unit.
-    definition : str
-        What follows "the metric was", with A the region in the reference and B in the label map under test.
+    formula : str
+        With A the region in the reference and B the same one in the label map under test.
     better : {"higher", "lower"}
     digits : int
         Decimals in tables.
     citations : tuple of str
         Keys of :data:`evaluation.citations.CITATIONS`.
+    surface : str
+        What it takes for a surface; empty where it needs none.
     """
 
     heading: str
-    definition: str
+    formula: str
     better: str
     digits: int
     citations: tuple[str, ...]
+    surface: str = ""
+
+    @property
+    def definition(self) -> str:
+        """The formula with what it takes for a surface."""
+        return f"{self.formula} ({self.surface})" if self.surface else self.formula
 
     @property
     def meaning(self) -> str:
@@ -72,23 +80,23 @@ def describe_metric(name: str) -> MetricText:
     found = _SURFACE.fullmatch(name)
     if found is None:
         return MetricText(name, name, "higher", 3, ())
-    points = _SHORT[found["definition"] or found["of"]]
+    definition = found["definition"] or found["of"]
+    points, short = _SHORT[definition], definition.replace("_", " ")
     if found["tolerance"]:
-        share = f"surface Dice, the share of both surfaces that lies within {found['tolerance']} mm of the other ({points})"
-        return MetricText(f"Surface Dice, {found['tolerance']} mm", share, "higher", 3, ("surface_dice",))
+        share = f"surface Dice, the share of both surfaces that lies within {found['tolerance']} mm of the other"
+        return MetricText(f"Surface Dice {found['tolerance']} mm ({short})", share, "higher", 3, ("surface_dice",), points)
     if found["kind"] == "assd":
-        mean = (
-            f"average symmetric surface distance (ASSD), the mean of the distances in both directions pooled, in mm ({points})"
-        )
-        return MetricText("ASSD, mm", mean, "lower", 2, ("assd",))
+        mean = "average symmetric surface distance (ASSD), the mean of the distances in both directions pooled, in mm"
+        return MetricText(f"ASSD ({short}), mm", mean, "lower", 2, ("assd",), points)
+    larger = found["kind"] == "hd95_larger"
     form = (
         "the larger of the 95th percentiles of the distances in the two directions"
-        if found["kind"] == "hd95_larger"
+        if larger
         else "the 95th percentile of the distances in both directions pooled"
     )
-    heading = "HD95, mm" if found["kind"] == "hd95_larger" else "HD95 pooled, mm"
-    distance = f"95 % Hausdorff distance (HD95), {form}, in mm ({points})"
-    return MetricText(heading, distance, "lower", 2, ("hausdorff", "taha"))
+    heading = f"HD95 ({'larger' if larger else 'pooled'}, {short}), mm"
+    distance = f"95 % Hausdorff distance (HD95), {form}, in mm"
+    return MetricText(heading, distance, "lower", 2, ("hausdorff", "taha"), points)
 
 
 def surface_definition(name: str) -> str | None:
