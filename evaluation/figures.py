@@ -68,8 +68,8 @@ class _Content:
         return "" if self.metric == "dice" else f"_{self.metric}"
 
 
-def save_figures(folder: Path, *, style: str = "default", metric: str = "dice") -> list[Path]:
-    """Draw the figures of a results folder into its `figures/`, as PDF, SVG and PNG, with `captions.json`.
+def save_figures(folder: Path, *, style: str = "default", metric: str = "dice", out: Path | None = None) -> list[Path]:
+    """Draw the figures of a results folder as PDF, SVG and PNG, with `captions.json`.
 
     Figures of an earlier call that are not drawn again are removed.
 
@@ -81,6 +81,8 @@ def save_figures(folder: Path, *, style: str = "default", metric: str = "dice") 
         Which box plots: with subjects and tests, or those of the DARTS paper.
     metric : str
         A metric's column of scores.csv.
+    out : Path, optional
+        `figures/` in the folder by default.
 
     Returns
     -------
@@ -96,16 +98,16 @@ def save_figures(folder: Path, *, style: str = "default", metric: str = "dice") 
     ScanError
         If the folder can't be written to.
     """
-    results, out = read_results(folder), folder / "figures"
+    results, target = read_results(folder), out or folder / "figures"
     if style not in STYLES:
         raise UsageError(f"--style {style}; expected {' or '.join(STYLES)}")
-    forget_figures(out)
+    forget_figures(target)
     written, captions = [], {}
     for drawn in draw_figures(results, style=style, metric=metric):
-        written += save_figure(drawn.figure, out / drawn.stem)
+        written += save_figure(drawn.figure, target / drawn.stem)
         captions[drawn.stem] = drawn.caption
     if captions:
-        write_json(out / CAPTIONS, captions)
+        write_json(target / CAPTIONS, captions)
     return written
 
 

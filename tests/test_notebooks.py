@@ -1,4 +1,4 @@
-"""The notebook runs from its first cell to its last, and its two forms are one."""
+"""Each notebook runs from its first cell to its last, and its two forms are one."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.phantom_run import phantom_run
+
 jupytext = pytest.importorskip("jupytext", reason="needs the extra `notebook`")
 nbclient = pytest.importorskip("nbclient", reason="needs the extra `notebook`")
 jupyter_client = pytest.importorskip("jupyter_client", reason="needs the extra `notebook`")
@@ -20,6 +22,19 @@ NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 
 def as_written(notebook: Any) -> list[tuple[str, str]]:
     return [(cell.cell_type, cell.source) for cell in notebook.cells]
+
+
+def executed(name: str, folder: Path) -> Any:
+    """Run a notebook in a folder with this very Python."""
+    notebook = jupytext.read(NOTEBOOKS / f"{name}.ipynb")
+    kernels = jupyter_client.KernelManager(kernel_name="python3")
+    kernels.kernel_spec.argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    nbclient.NotebookClient(notebook, km=kernels, timeout=300, resources={"metadata": {"path": str(folder)}}).execute()
+    return notebook
+
+
+def pictures(notebook: Any) -> list[Any]:
+    return [out for cell in notebook.cells for out in cell.get("outputs", []) if "image/png" in out.get("data", {})]
 
 
 @pytest.mark.parametrize("script", sorted(NOTEBOOKS.glob("*.py")), ids=lambda path: path.stem)
@@ -46,10 +61,7 @@ def test_the_notebook_writes_labels_on_the_grid_of_the_scan(
     monkeypatch.setenv("DARTS_NOTEBOOK_WEIGHTS", str(tiny_weights))
     monkeypatch.setenv("DARTS_NOTEBOOK_OUT", str(tmp_path / "out"))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    notebook = jupytext.read(NOTEBOOKS / "predicting_segmentation.ipynb")
-    kernels = jupyter_client.KernelManager(kernel_name="python3")
-    kernels.kernel_spec.argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]  # this very Python
-    nbclient.NotebookClient(notebook, km=kernels, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    notebook = executed("predicting_segmentation", tmp_path)
     saved = nib.load(tmp_path / "out" / "my_scan_dseg.nii.gz")
     assert saved.shape == voxels.shape
     np.testing.assert_allclose(saved.affine, affine, atol=1e-6)
@@ -57,5 +69,33 @@ def test_the_notebook_writes_labels_on_the_grid_of_the_scan(
     table = pd.read_csv(tmp_path / "out" / "my_scan_volumes.tsv", sep="\t")
     counted = np.bincount(np.asarray(saved.dataobj).ravel(), minlength=3000)
     assert list(table["n_voxels"]) == [counted[id_] for id_ in table["region_id"]]
-    pictures = [out for cell in notebook.cells for out in cell.get("outputs", []) if "image/png" in out.get("data", {})]
-    assert len(pictures) == 1
+    assert len(pictures(notebook)) == 1
+
+
+def test_a_results_folder_becomes_the_figures_and_tables_of_a_paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = phantom_run(tmp_path, methods=("coronal", "ensemble"), n_subjects=2, orientation="LIA")
+    monkeypatch.setenv("DARTS_NOTEBOOK_RESULTS", str(folder))
+    notebook = executed("paper_figures", tmp_path)
+    stems = {path.stem for path in (folder / "figures").glob("*.pdf")}
+    assert stems == {
+        "box_plot_subcortical", "heat_map", "differences_subcortical", "ensemble_gain_subcortical", "bland_altman_coronal",
+        "bland_altman_ensemble",
+    }  # fmt: skip
+    assert {path.stem for path in (folder / "overlays").glob("*.pdf")} == {"overlay_best_axial", "overlay_worst_axial"}
+    assert len(list((folder / "tables").glob("*.tex"))) == 5
+    # Every figure, the published box plot, two overlays.
+    assert len(pictures(notebook)) == len(stems) + 1 + 2
+
+
+def test_a_method_is_compared_with_freesurfer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = phantom_run(tmp_path, methods=("freesurfer", "ensemble"), n_subjects=3)
+    monkeypatch.setenv("DARTS_NOTEBOOK_RESULTS", str(folder))
+    notebook = executed("compare_with_freesurfer", tmp_path)
+    said = "".join(out.get("text", "") for cell in notebook.cells for out in cell.get("outputs", []))
+    assert "3 subjects that no method was trained on, 4 regions" in said
+    # Each ensemble map is moved 1 mm further than FreeSurfer's: its Dice is lower everywhere, in too few subjects for a test.
+    assert "ensemble above freesurfer in 0 regions, below in 0, of 4" in said
+    assert {path.name for path in (folder / "compare_with_freesurfer").glob("*.svg")} == {
+        "differences_subcortical.svg", "overlay_best_axial.svg", "overlay_median_axial.svg", "overlay_worst_axial.svg",
+    }  # fmt: skip
+    assert len(pictures(notebook)) == 1 + 3
