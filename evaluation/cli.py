@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -131,7 +132,7 @@ def _evaluate(console: Console, out: Path, given: dict[str, Any]) -> tuple[dict[
     from evaluation.run_account import run_account
     from evaluation.screen import progress, show_found, show_outside, show_summary
     from evaluation.summaries import summarise
-    from evaluation.write_results import write_results
+    from evaluation.write_results import write_results, writing_steps
 
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
     scoring = _scoring(given)
@@ -184,11 +185,19 @@ def _evaluate(console: Console, out: Path, given: dict[str, Any]) -> tuple[dict[
         found=found, methods=methods, scoring=scoring, scores=scores, failures=failures, warnings=warnings, weights=files,
         started=started, seconds=time.monotonic() - clock,
     )  # fmt: skip
-    write_results(out, scores, account, style=given["style"], figures=not given["no_figures"], report=not given["no_report"])
+    steps = writing_steps(
+        n_methods=scores.table["method"].nunique(), style=given["style"], figures=not given["no_figures"],
+        report=not given["no_report"],
+    )  # fmt: skip
+    with progress(console, len(steps), "writing") as report:
+        unwritten = write_results(out, scores, account, steps, report)
+    for failure in unwritten:
+        _errors.print(f"darts-eval: {failure.method}: {failure.reason}")
+    failures = failures + unwritten
     if not scores.table.empty:
         show_outside(console, scores, methods, scoring)
         show_summary(console, summarise(scores.table, include_seen=given["include_seen"]))
-        console.print(f"{out}: {', '.join(account['files'])}")
+        console.print(f"{out}: {_shown(account['files'])}")
     left_out = any(not suspect.counted for suspect in scores.suspects)
     return account, not (failures or left_out or scores.table.empty)
 
@@ -236,6 +245,12 @@ def choose_regions(text: str, protocol: Protocol) -> list[ProtocolRegion]:
             f"unknown region {', '.join(unknown)}; expected names or ids of protocol {protocol.name}, or its groups: {groups}"
         )
     return [region for region in protocol.regions if region.id in chosen] if chosen else list(protocol.regions)
+
+
+def _shown(files: Sequence[str]) -> str:
+    """Files of the folder itself, and how many there are in folders below it."""
+    below = Counter(name.split("/")[0] for name in files if "/" in name)
+    return ", ".join([name for name in files if "/" not in name] + [f"{folder}/ ({n} files)" for folder, n in below.items()])
 
 
 def _words(texts: Sequence[str]) -> list[str]:

@@ -119,17 +119,18 @@ def _voxels(counts: dict[int, int]) -> str:
 def show_summary(console: Console, summary: pd.DataFrame) -> None:
     """Print the means of each method, with the counts without which they can't be read."""
     distance = next((column for column in summary.columns if column.startswith("mean_hd95_")), None)
-    headings = ["method", "n", "Dice", "Dice, common", *(["HD95, mm"] if distance else []), "missed", "invented"]
+    headings = ["method", "n", "Dice", "Dice, common", *(["HD95, mm"] if distance else []), "missed,\ninvented"]
     table = Table(title="Mean over regions within a subject, then mean ± SD over n subjects", title_justify="left")
     for heading in headings:
-        table.add_column(heading, justify="left" if heading == "method" else "right", overflow="fold")
+        first = heading == "method"
+        table.add_column(heading, justify="left" if first else "right", overflow="fold", no_wrap=not first)
     for row in summary.to_dict("records"):
         means = [_plus_minus(row[f"mean_{column}"], row[f"sd_{column}"]) for column in ("dice", "dice_common")]
         if distance:
             means.append(_plus_minus(row[distance], row[distance.replace("mean_", "sd_", 1)], 2))
-        counts = [str(row[column]) for column in ("n_missed", "n_invented")]
+        missing = f"{row['n_missed']}, {row['n_invented']}"
         left_out = f" (+{row['n_seen_left_out']} seen)" if row["n_seen_left_out"] else ""
-        table.add_row(str(row["method"]), f"{row['n_subjects']}{left_out}", *means, *counts)
+        table.add_row(str(row["method"]), f"{row['n_subjects']}{left_out}", *means, missing)
     console.print(table)
     console.print("Dice, common: over the regions that every method emits; Dice: all, those missed or invented count 0")
     if distance:

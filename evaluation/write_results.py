@@ -2,41 +2,68 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from darts_ensemble.errors import DartsError
 from darts_ensemble.outputs import write_json, write_text
-from evaluation.evaluate import Scores
+from evaluation.evaluate import Failure, Scores
 from evaluation.summaries import region_means, subject_means, summarise
 
-__all__ = ["write_results"]
+__all__ = ["write_results", "writing_steps"]
+
+Step = Callable[[Path], Sequence[Path]]
+
+
+def writing_steps(*, n_methods: int, style: str = "default", figures: bool = True, report: bool = True) -> dict[str, Step]:
+    """Return what is made from the tables of scores, by name and in order: each reads the folder and returns its files."""
+    steps: dict[str, Step] = {"tables": _tabulate}
+    if figures:
+        steps["figures"] = lambda folder: _draw(folder, style)
+    return steps
 
 
 def write_results(
-    out: Path, scores: Scores, account: dict[str, Any], *, style: str = "default", figures: bool = True, report: bool = True
-) -> None:
+    out: Path,
+    scores: Scores,
+    account: dict[str, Any],
+    steps: dict[str, Step],
+    report: Callable[[str], None] = lambda line: None,
+) -> list[Failure]:
     """Write everything that a run leaves into `out`, and the names of the files into the account.
+
+    What an earlier run left is removed first: it would pass for this one's. A step that fails costs none of the others.
 
     Parameters
     ----------
     out : Path
     scores : Scores
     account : dict
-        Of :func:`evaluation.run_account.run_account`; gets `files`.
-    style : {"default", "published"}
-        Of the figures.
-    figures, report : bool
-        Whether to draw, and whether to write report.html.
+        Of :func:`evaluation.run_account.run_account`; gets `files`, and `failures` of the steps.
+    steps : dict of str to callable
+        Of :func:`writing_steps`.
+    report : callable
+        Called with one line a step.
+
+    Returns
+    -------
+    list of Failure
+        Of the steps.
 
     Raises
     ------
     ScanError
         If the folder can't be written to.
     """
+    _forget_earlier(out)
     account["files"] = []
     if scores.table.empty:
         write_json(out / "run.json", account)
-        return
+        return []
     include_seen = bool(account["include_seen"])
     tables = {
         "scores.csv": scores.table,
@@ -47,8 +74,44 @@ def write_results(
     }
     for name, table in tables.items():
         write_text(out / name, table.to_csv(index=False, float_format="%.6g"))
-    written = [out / name for name in tables]
-    # The comparisons, tables, figures and report read the folder, run.json among it.
+    account["files"] = [*tables, "run.json"]
     write_json(out / "run.json", account)
-    account["files"] = [path.relative_to(out).as_posix() for path in written] + ["run.json"]
-    write_json(out / "run.json", account)
+    failures = []
+    for name, step in steps.items():
+        try:
+            written = [path.relative_to(out).as_posix() for path in step(out)]
+            account["files"] = [*account["files"][:-1], *written, "run.json"]
+        except DartsError as error:
+            failures.append(Failure("", name, str(error)))
+        except Exception as error:  # the scores stand: a figure that meets a bug must not hide them
+            failures.append(Failure("", name, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"))
+        report(f"{name}: written" if not failures or failures[-1].method != name else f"{name}: failed")
+        # The report reads the files and failures of the steps before it.
+        write_json(out / "run.json", {**account, "failures": account["failures"] + [asdict(one) for one in failures]})
+    account["failures"] += [asdict(one) for one in failures]
+    return failures
+
+
+def _forget_earlier(out: Path) -> None:
+    """Remove the files that an earlier run.json names."""
+    try:
+        named = json.loads((out / "run.json").read_text(encoding="utf-8"))["files"]
+        paths = [out / str(name) for name in named]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    for path in paths:
+        if path.resolve().is_relative_to(out.resolve()):
+            with suppress(OSError):
+                path.unlink()
+
+
+def _tabulate(folder: Path) -> Sequence[Path]:
+    from evaluation.tables import save_tables
+
+    return save_tables(folder)
+
+
+def _draw(folder: Path, style: str) -> Sequence[Path]:
+    from evaluation.figures import save_figures
+
+    return save_figures(folder, style=style)
