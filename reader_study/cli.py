@@ -10,6 +10,7 @@ from rich.console import Console
 
 from darts_ensemble.errors import DartsError, UsageError
 from reader_study import cli_analysis, cli_planning
+from reader_study.app import commands as app_commands
 from reader_study.app import commands as cli_app
 
 __all__ = ["app", "main"]
@@ -23,8 +24,8 @@ def reader_study() -> None:
     """Plan, run and analyse a study in which experts rate segmentations."""
 
 
-cli_analysis.register(app)
-cli_planning.register(app)
+for one in (app_commands, cli_analysis, cli_planning):
+    one.register(app)
 cli_app.register(app)
 
 
