@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["CheckpointError", "ClusterError", "CohortError", "DartsError", "ScanError", "UsageError"]
+__all__ = ["CheckpointError", "ClusterError", "CohortError", "DartsError", "DeviceError", "ScanError", "UsageError"]
 
 
 class DartsError(Exception):
@@ -23,6 +23,10 @@ class ClusterError(DartsError):
 
 class CohortError(DartsError):
     """A folder of references or predictions in which nothing fits."""
+
+
+class DeviceError(DartsError):
+    """A device without the memory for what is asked of it."""
 
 
 class UsageError(DartsError):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from darts_ensemble.inference import most_probable
 from darts_ensemble.labels import N_CLASSES
 from darts_ensemble.views import SagittalPooling, place_slices, pool_homologues, share_between_sides, take_slices
 
@@ -30,8 +32,8 @@ class Fused:
 
     Attributes
     ----------
-    probabilities : (a, b, c, 103) float16
-        Each voxel sums to 1, to the precision of float16.
+    volume : (a, b, c, 103) float16, ndarray or Tensor
+        Probabilities, where they were fused; each voxel sums to 1, to the precision of float16.
     classes : (a, b, c) uint8
         The most probable class.
     view_classes : dict of str to (a, b, c) uint8
@@ -39,9 +41,14 @@ class Fused:
         told (:func:`darts_ensemble.midsagittal.sides_from_plane`), unless pooling is "none".
     """
 
-    probabilities: npt.NDArray[np.float16]
+    volume: npt.NDArray[np.float16] | Tensor
     classes: npt.NDArray[np.uint8]
     view_classes: dict[str, npt.NDArray[np.uint8]]
+
+    @cached_property
+    def probabilities(self) -> npt.NDArray[np.float16]:
+        """The probabilities in the memory of the host, brought there at the first use."""
+        return self.volume.cpu().numpy() if isinstance(self.volume, Tensor) else self.volume
 
     def agreement(self) -> npt.NDArray[np.float32]:
         """Share of pairs of views that name the same class, (a, b, c) float32, 0 to 1; 1 for a single view."""
@@ -78,45 +85,52 @@ def fuse_views(
     pooling : {"split", "duplicate", "none"}
         See :func:`darts_ensemble.views.share_between_sides`.
     device : torch.device or str
-        Where the predictions are; the volume (206 bytes a voxel) is kept there.
+        Where the volume (206 bytes a voxel) is kept; predictions elsewhere are brought there.
+
+    Raises
+    ------
+    ValueError
+        If `fusion` is none of the three.
     """
+    if fusion not in FUSIONS:
+        raise ValueError(f"fusion {fusion!r}; expected one of {', '.join(FUSIONS)}")
     given = {view: torch.as_tensor(weight, dtype=torch.float64) for view, weight in (weights or DEFAULT_WEIGHTS).items()}
     order = [view for view in ("coronal", "axial", "sagittal") if view in predictions]
     total_weight = torch.stack([given[view] for view in order]).sum(dim=0)
-    fused = torch.zeros((*shape, N_CLASSES), dtype=torch.float16, device=device)
+    # Weighted means of what sums to 1 sum to 1; others have to be scaled.
+    sums_to_one = fusion != "geometric" and all(weight.ndim == 0 for weight in given.values())
+    fused = torch.empty((*shape, N_CLASSES), dtype=torch.float16, device=device)
     best = torch.zeros(shape, dtype=torch.uint8, device=device)
     view_classes: dict[str, npt.NDArray[np.uint8]] = {}
     for view in order:
         weight = (given[view] / total_weight).float().to(device)
         classes = torch.zeros(shape, dtype=torch.uint8, device=device)
-        for where, probabilities in predictions[view]:
+        for where, given_here in predictions[view]:
+            probabilities = given_here.to(device)
             so_far = take_slices(fused, view, where)
-            added = so_far.float()
+            added = torch.zeros_like(probabilities) if view == order[0] else so_far.float()
             if view == "sagittal" and pooling != "none":
                 pooled = pool_homologues(probabilities)
-                winner = pooled.argmax(dim=-1)
+                winner = most_probable(pooled)
                 probabilities = share_between_sides(pooled, _linear(added, fusion), pooling)
             else:
-                winner = probabilities.argmax(dim=-1)
-            place_slices(classes, view, where, winner.to(torch.uint8))
-            added += weight * _contribution(probabilities, fusion)
+                winner = most_probable(probabilities)
+            place_slices(classes, view, where, winner)
+            if fusion == "vote":
+                probabilities = torch.zeros_like(probabilities).scatter_(
+                    -1, most_probable(probabilities)[..., None].long(), 1.0
+                )
+            elif fusion == "geometric":
+                probabilities = probabilities.clamp(min=1e-6).log()
+            added.addcmul_(probabilities, weight)
             if view == order[-1]:
-                added = _linear(added, fusion).clamp_(min=0)
-                added /= added.sum(dim=-1, keepdim=True)
-                place_slices(best, view, where, added.argmax(dim=-1).to(torch.uint8))
+                if not sums_to_one:
+                    added = _linear(added, fusion).clamp_(min=0)
+                    added /= added.sum(dim=-1, keepdim=True)
+                place_slices(best, view, where, most_probable(added))
             so_far.copy_(added)
         view_classes[view] = classes.cpu().numpy()
-    return Fused(fused.cpu().numpy(), best.cpu().numpy(), view_classes)
-
-
-def _contribution(probabilities: Tensor, fusion: str) -> Tensor:
-    if fusion == "mean":
-        return probabilities
-    if fusion == "geometric":
-        return probabilities.clamp(min=1e-6).log()
-    if fusion == "vote":
-        return torch.zeros_like(probabilities).scatter_(-1, probabilities.argmax(dim=-1, keepdim=True), 1.0)
-    raise ValueError(f"fusion {fusion!r}; expected one of {', '.join(FUSIONS)}")
+    return Fused(fused, best.cpu().numpy(), view_classes)
 
 
 def _linear(accumulated: Tensor, fusion: str) -> Tensor:

@@ -2,42 +2,30 @@
 
 from __future__ import annotations
 
+import copy
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from scipy import ndimage
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 from darts_ensemble.channels import Box, slice_channels
 from darts_ensemble.checkpoints import ViewNetwork
-from darts_ensemble.errors import UsageError
+from darts_ensemble.device import PRECISIONS, DeviceMemoryWarning
+from darts_ensemble.errors import DeviceError
 from darts_ensemble.labels import BACKGROUND_CLASS, KEPT_CHANNELS, N_CLASSES
+from darts_ensemble.networks import DenseUNet
 from darts_ensemble.views import SLICE_AXIS, take_slices, volume_scale
+from darts_ensemble.winograd import FEWEST_FILTERS, with_winograd
 
-__all__ = ["DEVICES", "PRECISIONS", "brain_box", "choose_device", "head_box", "predict_view"]
-
-DEVICES = ("auto", "cuda", "mps", "cpu")
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-def choose_device(name: str) -> torch.device:
-    """Return the device asked for; "auto" takes CUDA, else Apple's GPU, else the CPU.
-
-    Raises
-    ------
-    UsageError
-        If the device asked for is not there.
-    """
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        return torch.device(next(device for device, found in there.items() if found))
-    if not there.get(name, False):
-        raise UsageError(f"device {name} is not available here; expected one of {', '.join(d for d in there if there[d])}")
-    return torch.device(name)
+__all__ = ["brain_box", "head_box", "made_ready", "most_probable", "predict_view"]
 
 
 def head_box(volume: npt.NDArray[np.float32], margin: int = 8) -> Box:
@@ -82,7 +70,7 @@ def brain_box(
     sparse = slice(head[axis].start + every // 2, head[axis].stop, every)
     found = np.concatenate(
         [
-            (probabilities.argmax(dim=-1) != BACKGROUND_CLASS).cpu().numpy()
+            most_probable(probabilities).cpu().numpy() != BACKGROUND_CLASS
             for _, probabilities in predict_view(
                 view_network, volume, box=head, device=device, precision=precision, slices=range(*sparse.indices(sparse.stop))
             )
@@ -104,6 +92,53 @@ def brain_box(
     return sides[0], sides[1], sides[2]
 
 
+class _KeptClasses(nn.Module):
+    """A network whose output is the logits of the 103 classes, (B, R, C, 103): the ten other channels are never computed."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("kept", torch.from_numpy(KEPT_CHANNELS))
+        self.kept: Tensor
+        if isinstance(network, DenseUNet):
+            # A 1 x 1 convolution is a product of matrices, whose result lies as the softmax and the fusion want it.
+            self.register_buffer("weight", network.outconv.weight.detach()[self.kept, :, 0, 0].clone())
+            bias = network.outconv.bias
+            self.register_buffer("bias", None if bias is None else bias.detach()[self.kept].clone())
+            self.weight: Tensor
+            self.bias: Tensor | None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if isinstance(self.network, DenseUNet):
+            return functional.linear(self.network.features(x).permute(0, 2, 3, 1), self.weight, self.bias)
+        return self.network(x)[:, self.kept].movedim(1, -1)
+
+
+def made_ready(view_network: ViewNetwork, device: torch.device, precision: str) -> ViewNetwork:
+    """Return a view's network on its device, in the memory layout and with the convolutions that are fastest there.
+
+    The network given stays as it is, and what is learnt by it later doesn't reach the one returned.
+    """
+    network = view_network.network
+    if isinstance(network, _KeptClasses):
+        return view_network
+    slow = device.type == "cpu" and precision == "fp32" and view_network.filters >= FEWEST_FILTERS
+    if slow and isinstance(network, DenseUNet):
+        ready = _KeptClasses(with_winograd(network))
+    else:
+        ready = _KeptClasses(copy.deepcopy(network))
+    ready = ready.eval().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return replace(view_network, network=ready)
+
+
+def most_probable(probabilities: Tensor) -> Tensor:
+    """Return the index of the largest along the last axis, as uint8; of equal ones the first."""
+    if probabilities.device.type == "cpu":
+        # Over rows of a hundred values NumPy's is many times as fast as torch's.
+        return torch.from_numpy(probabilities.numpy().argmax(axis=-1).astype(np.uint8))
+    return probabilities.argmax(dim=-1).to(torch.uint8)
+
+
 def predict_view(
     view_network: ViewNetwork,
     volume: npt.NDArray[np.float32],
@@ -117,7 +152,22 @@ def predict_view(
     """Predict the slices of one view inside a box, all of them or those whose indices in the volume are given.
 
     Intensities are normalised on whole slices, before the crop. The ten channels that are no classes are dropped before the
-    softmax. Constant slices are background and never reach the network.
+    softmax. Constant slices are background and never reach the network. Where the device runs out of memory, batches are
+    halved (:class:`DeviceMemoryWarning`).
+
+    Parameters
+    ----------
+    view_network : ViewNetwork
+        As loaded, or faster: :func:`made_ready`.
+    volume : (n, n, n) float32
+        LIA.
+    box : Box
+        Part of the volume to predict.
+    device : torch.device
+    precision : {"fp32", "bf16", "fp16"}
+    batch_size : int
+        Slices at once; changes no result.
+    slices : sequence of int, optional
 
     Yields
     ------
@@ -125,32 +175,71 @@ def predict_view(
         Slices, counted from the start of the box (of `slices`, where given).
     Tensor of float32, (k, rows, columns, 103)
         Probabilities, on `device`.
+
+    Raises
+    ------
+    DeviceError
+        If one slice alone is too much for the device's memory.
     """
     axis = SLICE_AXIS[view_network.view]
     rows, columns = (side for other, side in enumerate(box) if other != axis)
     scale = volume_scale(volume, view_network.normalisation)
-    head = head_box(volume)
-    network = view_network.network.to(device)
-    kept = torch.from_numpy(KEPT_CHANNELS).to(device)
-    dtype = PRECISIONS[precision]
+    head = head_box(volume) if view_network.channels.positions else box
+    network = view_network.network
+    if not isinstance(network, _KeptClasses):
+        network = _KeptClasses(network)
+    network.to(device)
     wanted = range(box[axis].start, box[axis].stop) if slices is None else slices
-    for start in range(0, len(wanted), batch_size):
+    start = 0
+    while start < len(wanted):
         numbers = np.asarray(wanted[start : start + batch_size])
         images = slice_channels(
             volume, view_network.view, numbers, view_network.channels,
             normalisation=view_network.normalisation, scale=scale, head=head, inside=(rows, columns),
         )  # fmt: skip
-        varied = np.ptp(take_slices(volume, view_network.view, numbers), axis=(1, 2)) > 0
-        probabilities = torch.zeros((len(numbers), *images.shape[2:], N_CLASSES), device=device)
-        probabilities[..., BACKGROUND_CLASS] = 1
-        if varied.any():
-            batch = torch.from_numpy(np.ascontiguousarray(images[varied])).to(device)
-            autocast: Any = torch.autocast(device.type, dtype) if precision != "fp32" else nullcontext()
-            with torch.inference_mode(), autocast:
-                logits = network(batch)
-            softmax = torch.softmax(logits[:, kept].float(), dim=1).movedim(1, -1)
-            if varied.all():
-                probabilities = softmax
-            else:
-                probabilities[torch.from_numpy(varied).to(device)] = softmax
+        varied = np.flatnonzero(np.ptp(take_slices(volume, view_network.view, numbers), axis=(1, 2)) > 0)
+        try:
+            probabilities = _probabilities(network, images, varied, device, precision)
+        except torch.OutOfMemoryError:
+            if batch_size == 1:
+                raise DeviceError(
+                    f"{device}: out of memory at one slice of {images.shape[2]} x {images.shape[3]}; "
+                    "expected more free memory: try --low-memory, --crop brain or --device cpu"
+                ) from None
+            batch_size = max(1, len(numbers) // 2)
+            warnings.warn(
+                f"{device}: out of memory; going on with {batch_size} slices at once", DeviceMemoryWarning, stacklevel=2
+            )
+            if device.type == "cuda":
+                torch.cuda.empty_cache()
+            continue
         yield slice(start, start + len(numbers)), probabilities
+        start += len(numbers)
+
+
+def _probabilities(
+    network: nn.Module, images: npt.NDArray[np.float32], varied: npt.NDArray[np.int64], device: torch.device, precision: str
+) -> Tensor:
+    """Probabilities (k, rows, columns, 103) of the images (k, channels, rows, columns); all but the varied are background."""
+    if varied.size == 0:
+        return _background(images, device)
+    batch = torch.from_numpy(np.ascontiguousarray(images[varied]))
+    if device.type == "cuda":  # from pinned memory the copy runs beside the card's work
+        batch = batch.pin_memory()
+    batch = batch.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
+    autocast: Any = torch.autocast(device.type, PRECISIONS[precision]) if precision != "fp32" else nullcontext()
+    with torch.inference_mode(), autocast:
+        logits = network(batch)
+    with torch.inference_mode():
+        softmax = torch.softmax(logits.float(), dim=-1)
+    if len(varied) == len(images):
+        return softmax
+    probabilities = _background(images, device)
+    probabilities[torch.from_numpy(varied).to(device)] = softmax
+    return probabilities
+
+
+def _background(images: npt.NDArray[np.float32], device: torch.device) -> Tensor:
+    probabilities = torch.zeros((len(images), *images.shape[2:], N_CLASSES), device=device)
+    probabilities[..., BACKGROUND_CLASS] = 1
+    return probabilities

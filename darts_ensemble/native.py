@@ -12,7 +12,7 @@ from scipy import ndimage
 from darts_ensemble.conform import Conformed, whole_voxel_map
 from darts_ensemble.labels import BACKGROUND_CLASS
 
-__all__ = ["classes_to_native", "labels_to_native", "probabilities_to_native", "volume_to_native"]
+__all__ = ["classes_to_native", "labels_to_native", "needs_probabilities", "probabilities_to_native", "volume_to_native"]
 
 _CORNERS = np.array([[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)])
 _VOXELS_AT_ONCE = 50_000
@@ -20,6 +20,11 @@ _VOXELS_AT_ONCE = 50_000
 
 def _to_conformed(conformed: Conformed) -> npt.NDArray[np.float64]:
     return np.linalg.inv(conformed.affine) @ conformed.scan.affine
+
+
+def needs_probabilities(conformed: Conformed) -> bool:
+    """Whether labels on the scan's grid are interpolated, or only moved by whole voxels."""
+    return not whole_voxel_map(_to_conformed(conformed))
 
 
 def labels_to_native(
@@ -48,7 +53,7 @@ def labels_to_native(
     matrix = _to_conformed(conformed)
     matrix[:3, 3] -= np.asarray(origin)
     if whole_voxel_map(matrix):
-        return _nearest(best, np.rint(matrix), conformed.scan.data.shape)
+        return _moved(best, matrix, conformed.scan.data.shape, BACKGROUND_CLASS)
     padded = np.pad(best, 1, constant_values=BACKGROUND_CLASS)
     low = ndimage.minimum_filter(padded, size=2, origin=-1)
     uniform = low == ndimage.maximum_filter(padded, size=2, origin=-1)
@@ -85,24 +90,47 @@ def _interpolated_argmax(
     return total.argmax(axis=1).astype(np.uint8)
 
 
-def _nearest(box: npt.NDArray[np.uint8], matrix: npt.NDArray[np.float64], shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
-    return ndimage.affine_transform(
-        box, matrix[:3, :3], matrix[:3, 3], output_shape=shape, order=0, cval=BACKGROUND_CLASS, output=np.uint8
-    )
+def _moved(data: npt.NDArray[Any], matrix: npt.NDArray[np.float64], shape: tuple[int, ...], outside: float) -> npt.NDArray[Any]:
+    """Bring data to another grid whose voxel-to-voxel affine only permutes, flips and shifts: a copy of the part they share."""
+    linear, shift = np.rint(matrix[:3, :3]).astype(int), np.rint(matrix[:3, 3]).astype(int)
+    along = [int(np.flatnonzero(linear[:, axis])[0]) for axis in range(3)]  # the data's axis for each of the other grid
+    turned = data.transpose(along)
+    source, goal = [], []
+    for axis, other in enumerate(along):
+        length, sign = turned.shape[axis], linear[other, axis]
+        # Index of the data: sign * index + shift.
+        first = -shift[other] if sign > 0 else shift[other] - length + 1
+        low, high = max(0, first), max(0, min(shape[axis], first + length))
+        within = slice(low - first, max(low, high) - first)
+        source.append(within if sign > 0 else slice(length - 1 - within.start, _below(length - 1 - within.stop), -1))
+        goal.append(slice(low, max(low, high)))
+    moved = np.full(shape, outside, dtype=data.dtype)
+    moved[tuple(goal)] = turned[tuple(source)]
+    return moved
+
+
+def _below(stop: int) -> int | None:
+    """End of a descending slice: one that passes 0 has none."""
+    return stop if stop >= 0 else None
 
 
 def classes_to_native(classes: npt.NDArray[np.uint8], origin: npt.ArrayLike, conformed: Conformed) -> npt.NDArray[np.uint8]:
     """Bring class indices of a box, (a, b, c), to the scan's grid by nearest neighbour; background outside the box."""
     matrix = _to_conformed(conformed)
     matrix[:3, 3] -= np.asarray(origin)
+    shape = conformed.scan.data.shape
     if whole_voxel_map(matrix):
-        matrix = np.rint(matrix)
-    return _nearest(classes, matrix, conformed.scan.data.shape)
+        return _moved(classes, matrix, shape, BACKGROUND_CLASS)
+    return ndimage.affine_transform(
+        classes, matrix[:3, :3], matrix[:3, 3], output_shape=shape, order=0, cval=BACKGROUND_CLASS, output=np.uint8
+    )
 
 
 def volume_to_native(volume: npt.NDArray[np.float32], conformed: Conformed, order: int = 1) -> npt.NDArray[np.float32]:
     """Bring a volume (n, n, n) of the conformed grid to the scan's, interpolated with the given spline order; 0 outside."""
     matrix = _to_conformed(conformed)
+    if whole_voxel_map(matrix):
+        return _moved(np.asarray(volume, dtype=np.float32), matrix, conformed.scan.data.shape, 0)
     return ndimage.affine_transform(
         volume, matrix[:3, :3], matrix[:3, 3], output_shape=conformed.scan.data.shape, order=order, output=np.float32
     )
@@ -131,13 +159,15 @@ def probabilities_to_native(
     matrix = _to_conformed(conformed)
     matrix[:3, 3] -= np.asarray(origin)
     whole = whole_voxel_map(matrix)
-    matrix = np.rint(matrix) if whole else matrix
     shape = conformed.scan.data.shape
     native = np.empty((*shape, len(classes)), dtype=np.float32)
     for number, one in enumerate(classes):
         outside = 1.0 if one == BACKGROUND_CLASS else 0.0
+        if whole:
+            native[..., number] = _moved(probabilities[..., one], matrix, shape, outside)
+            continue
         padded = np.pad(probabilities[..., one].astype(np.float32), 1, constant_values=outside)
         native[..., number] = ndimage.affine_transform(
-            padded, matrix[:3, :3], matrix[:3, 3] + 1, output_shape=shape, order=0 if whole else 1, cval=outside
+            padded, matrix[:3, :3], matrix[:3, 3] + 1, output_shape=shape, order=1, cval=outside
         )
     return native

@@ -2,160 +2,60 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
+import torch
+from torch import Tensor
 
 from darts_ensemble.channels import Box
-from darts_ensemble.checkpoints import Ensemble, load_ensemble, voxel_checksum
-from darts_ensemble.cleaning import remove_islands
+from darts_ensemble.checkpoints import Ensemble, ViewNetwork, load_ensemble, voxel_checksum
 from darts_ensemble.conform import Conformed, conform
+from darts_ensemble.device import DeviceMemoryWarning, choose_device, choose_precision, slices_at_once
 from darts_ensemble.errors import CheckpointError, UsageError
 from darts_ensemble.fusion import FUSIONS, Fused, ViewWeights, fuse_views
-from darts_ensemble.inference import brain_box, choose_device, head_box, predict_view
-from darts_ensemble.inputs import name_scans
+from darts_ensemble.inference import brain_box, head_box, made_ready, predict_view
 from darts_ensemble.labels import BACKGROUND_CLASS, classes_to_ids
 from darts_ensemble.midsagittal import midsagittal_plane, move_to_sides, sides_from_plane
-from darts_ensemble.native import classes_to_native, labels_to_native, volume_to_native
-from darts_ensemble.outputs import freesurfer_stats, target_paths, write_json, write_text
-from darts_ensemble.probabilities import parse_wanted, write_probabilities
-from darts_ensemble.scan import Scan, read_scan, write_label_map, write_volume
-from darts_ensemble.views import VIEWS, SagittalPooling
-from darts_ensemble.volumetry import quality_flags, region_agreement, region_volumes, unusual_volumes
+from darts_ensemble.native import classes_to_native, labels_to_native, needs_probabilities, volume_to_native
+from darts_ensemble.scan import Scan, read_scan
+from darts_ensemble.segmentation import SIDES_ESTIMATED, Segmentation, all_flags
+from darts_ensemble.stages import Stages
+from darts_ensemble.views import SLICE_AXIS, VIEWS, SagittalPooling
+from darts_ensemble.volumetry import region_volumes
+from darts_ensemble.winograd import FEWEST_FILTERS
 
-__all__ = ["Segmentation", "Segmenter"]
+__all__ = ["CROPS", "Labelled", "Loaded", "Segmentation", "Segmenter"]
 
-#: Flag of what a sagittal network alone labelled.
-SIDES_ESTIMATED = "left and right from the estimated mid-sagittal plane"
+CROPS = ("none", "head", "brain")
 #: Labelled voxels on a face of the brain's box that are still taken for a speck and not for brain cut off.
 LARGEST_SPECK = 20
+#: With more filters than these, a network is too slow to look for the brain itself: the bundled one does it.
+MOST_SCOUT_FILTERS = 64
 
 
 @dataclass(frozen=True)
-class Segmentation:
-    """The regions of one scan.
+class Loaded:
+    """A scan that is read, on the networks' grid."""
 
-    Attributes
-    ----------
-    scan : Scan
-    ids : (x, y, z) int16
-        FreeSurfer ids on the scan's grid.
-    volumes : DataFrame
-        See :func:`darts_ensemble.volumetry.region_volumes`.
-    agreement : (x, y, z) float32 or None
-        Share of pairs of views that name the same class; None for one view.
-    mean_agreement : float or None
-        Over the brain.
-    per_view_ids : dict of str to (x, y, z) int16
-        Label map of each view, where asked for.
-    flags : list of str
-        See :func:`darts_ensemble.volumetry.quality_flags`.
-    seen_in_training : bool
-        Whether the networks were trained on this very scan.
-    conformed : Conformed
-        The scan on the networks' grid.
-    origin : (3,) int64
-        First voxel, in the conformed volume, of the box in which the networks looked.
-    probabilities_box : (a, b, c, 103) float16 or None
-        Fused probabilities in that box, where asked for (about 1 GB for a whole head).
-    """
-
-    scan: Scan
-    ids: npt.NDArray[np.int16]
-    volumes: pd.DataFrame
-    agreement: npt.NDArray[np.float32] | None
-    mean_agreement: float | None
-    per_view_ids: dict[str, npt.NDArray[np.int16]]
-    flags: list[str]
-    seen_in_training: bool
     conformed: Conformed
-    origin: npt.NDArray[np.int64]
-    probabilities_box: npt.NDArray[np.float16] | None = None
+    stages: Stages
 
-    @property
-    def labels(self) -> Any:
-        """The label map as a nibabel image on the scan's grid."""
-        return nib.Nifti1Image(self.ids, self.scan.affine)
 
-    def cleaned(self) -> Segmentation:
-        """Return the same with small islands removed, volumes and flags taken anew."""
-        ids = remove_islands(self.ids)
-        kept = [flag for flag in self.flags if flag == SIDES_ESTIMATED]
-        volumes = region_volumes(ids, self.scan.affine)
-        return replace(self, ids=ids, volumes=volumes, flags=_flags(volumes, ids, self.mean_agreement) + kept)
+@dataclass(frozen=True)
+class Labelled:
+    """A scan after the networks: what the views say in a box of its conformed volume."""
 
-    def save(
-        self,
-        out: str | Path,
-        name: str | None = None,
-        *,
-        form: str = "nifti",
-        agreement: bool = False,
-        probabilities: str | None = None,
-        probability_type: str = "float32",
-    ) -> Path:
-        """Write label map, volumes and quality; return the label map's path.
-
-        The label map comes last: where it stands, the others stand too.
-
-        Parameters
-        ----------
-        out : path
-            Folder; made where it is missing.
-        name : str, optional
-            Default: after the scan, as `darts-segment` names it.
-        form : {"nifti", "mgz", "bids", "freesurfer"}
-        agreement : bool
-            Also the voxel map of the views' agreement and its table a region.
-        probabilities : str, optional
-            See :func:`darts_ensemble.probabilities.parse_wanted`; needs `segment(..., keep_probabilities=True)`.
-        probability_type : {"float32", "uint8", "uint16"}
-
-        Raises
-        ------
-        ScanError
-            If a file can't be written.
-        UsageError
-            If probabilities are asked for that were not kept, or agreement of a single view.
-        """
-        name = name or name_scans([self.scan.path])[0].name
-        paths = target_paths(Path(out), name, form)
-        write_text(paths.volumes, self.volumes.to_csv(sep="\t", index=False))
-        write_json(
-            paths.quality,
-            {
-                "scan": str(self.scan.path.resolve()),
-                "flags": self.flags,
-                "mean_view_agreement": self.mean_agreement,
-                "seen_in_training": self.seen_in_training,
-            },
-        )
-        if paths.stats is not None:
-            write_text(paths.stats, freesurfer_stats(self.volumes, self.ids, self.scan.data, name))
-        if agreement:
-            if self.agreement is None:
-                raise UsageError("agreement of a single view; expected two or three views")
-            write_volume(self.agreement, self.scan, paths.agreement)
-            table = region_agreement(self.ids, self.agreement)
-            write_text(paths.region_agreement, table.to_csv(sep="\t", index=False))
-        if probabilities:
-            if self.probabilities_box is None:
-                raise UsageError("probabilities that were not kept; expected segment(..., keep_probabilities=True)")
-            wanted = parse_wanted(probabilities)
-            kept = (self.probabilities_box, self.origin, self.conformed)
-            write_probabilities(*kept, wanted, probability_type, paths.probabilities)
-        if form == "bids":
-            write_json(paths.label_map.with_name(paths.label_map.name.removesuffix(".nii.gz") + ".json"), self._bids_sidecar())
-        write_label_map(self.ids, self.scan, paths.label_map)
-        return paths.label_map
-
-    def _bids_sidecar(self) -> dict[str, Any]:
-        return {"Type": "Discrete", "Manual": False, "Sources": [str(self.scan.path.resolve())], "SpatialReference": "orig"}
+    conformed: Conformed
+    fused: Fused
+    box: Box
+    stages: Stages
 
 
 class Segmenter:
@@ -166,7 +66,7 @@ class Segmenter:
     ensemble : Ensemble, or what :func:`darts_ensemble.checkpoints.load_ensemble` takes
     device : {"auto", "cuda", "mps", "cpu"}
     precision : {"auto", "fp32", "bf16", "fp16"}
-        "auto" is bf16 on CUDA, else fp32.
+        "auto" is bf16 where the hardware multiplies in it, fp16 on older GPUs, else fp32.
     fusion : {"mean", "geometric", "vote"}
     weights : mapping of view to float, or to (103,) float64, optional
         Of a view, or of each class of it (:func:`darts_ensemble.fusion_weights.read_fusion_weights`). 0.4 coronal, 0.4 axial,
@@ -174,7 +74,13 @@ class Segmenter:
     sagittal_pooling : {"split", "duplicate", "none"}
     views : sequence of str, optional
         Use only these views of the ensemble.
-    batch_size : int
+    batch_size : int, optional
+        Slices at once; by default what suits the memory. Changes no result.
+    crop : {"brain", "head", "none"}
+        Where the networks look: in a box around the brain that a quick look at every eighth slice finds (around the head, where
+        labels reach the box's faces), around the head, or everywhere. Intensities are normalised on whole slices all the same.
+    low_memory : bool
+        Small batches, one network ready at a time, and the fused volume in the host's memory.
 
     Raises
     ------
@@ -194,14 +100,20 @@ class Segmenter:
         weights: ViewWeights | None = None,
         sagittal_pooling: SagittalPooling = "split",
         views: tuple[str, ...] | None = None,
-        batch_size: int = 4,
+        batch_size: int | None = None,
+        crop: str = "brain",
+        low_memory: bool = False,
     ) -> None:
         self.ensemble = ensemble if isinstance(ensemble, Ensemble) else load_ensemble(ensemble)
         self.device = choose_device(device)
-        self.precision = ("bf16" if self.device.type == "cuda" else "fp32") if precision == "auto" else precision
+        self.precision = choose_precision(precision, self.device)
         if fusion not in FUSIONS:
             raise UsageError(f"fusion {fusion}; expected one of {', '.join(FUSIONS)}")
-        self.fusion, self.weights, self.pooling, self.batch_size = fusion, weights, sagittal_pooling, batch_size
+        if crop not in CROPS:
+            raise UsageError(f"crop {crop}; expected one of {', '.join(CROPS)}")
+        self.fusion, self.weights, self.pooling = fusion, weights, sagittal_pooling
+        self.batch_size, self.crop, self.low_memory = batch_size, crop, low_memory
+        self._ready: dict[str, ViewNetwork] = {}
         self.views = tuple(view for view in VIEWS if view in (views or self.ensemble.networks))
         lacking = [view for view in self.views if view not in self.ensemble.networks]
         if lacking or not self.views:
@@ -233,29 +145,81 @@ class Segmenter:
         ScanError
             If the scan can't be read or used.
         """
+        labelled = self.label(self.load(scan))
+        return self.finish(labelled, keep_views=keep_views, keep_probabilities=keep_probabilities)
+
+    def load(self, scan: str | Path | Scan) -> Loaded:
+        """Read a scan and bring it to the networks' grid: the first of the three steps of :meth:`segment`.
+
+        Raises
+        ------
+        ScanError
+            If the scan can't be read or used.
+        """
+        stages = Stages()
         if not isinstance(scan, Scan):
-            scan = read_scan(scan)
-        conformed = conform(scan)
-        fused, box = self._fuse(conformed.data)
+            with stages("read"):
+                scan = read_scan(scan)
+        with stages("conform"):
+            return Loaded(conform(scan), stages)
+
+    def label(self, loaded: Loaded) -> Labelled:
+        """Run the networks and fuse what they say: the second step.
+
+        Labels that reach an inner face of the box around the brain send the networks to the box around the head.
+
+        Raises
+        ------
+        DeviceError
+            If the device has too little memory.
+        """
+        volume, stages = loaded.conformed.data, loaded.stages
+        with stages("find the brain"):
+            whole = slice(0, volume.shape[0])
+            outer = (whole, whole, whole) if self.crop == "none" else head_box(volume)
+            box = outer
+            if self.crop == "brain":
+                scout = self._scout if self._scout is not None else self._network(self.views[0])
+                box = brain_box(scout, volume, head=outer, device=self.device, precision=self.precision)
+        while True:
+            fused = self._fuse(volume, box, stages)
+            if box == outer or not _reaches_inner_face(fused.classes, box, outer):
+                return Labelled(loaded.conformed, fused, box, stages)
+            box = outer
+
+    def finish(self, labelled: Labelled, *, keep_views: bool = False, keep_probabilities: bool = False) -> Segmentation:
+        """Bring the labels to the scan's grid, measure and judge them: the third step."""
+        conformed, fused, box, stages = labelled.conformed, labelled.fused, labelled.box, labelled.stages
+        scan = conformed.scan
         origin = np.array([side.start for side in box], dtype=np.int64)
         classes = fused.view_classes
+        best = fused.classes
         if "sagittal" in classes and self.pooling != "none":
-            plane = midsagittal_plane(classes["sagittal"])
-            classes["sagittal"] = sides_from_plane(classes["sagittal"], plane)
-            if self._sides_estimated:
-                move_to_sides(fused.probabilities, plane)
-        best = fused.probabilities.argmax(axis=-1).astype(np.uint8) if self._sides_estimated else fused.classes
-        native = labels_to_native(fused.probabilities, best, origin, conformed)
-        ids = classes_to_ids(native)
+            with stages("sides of the sagittal view"):
+                plane = midsagittal_plane(classes["sagittal"])
+                classes = {**classes, "sagittal": sides_from_plane(classes["sagittal"], plane)}
+                if self._sides_estimated:
+                    move_to_sides(fused.probabilities, plane)
+                    best = fused.probabilities.argmax(axis=-1).astype(np.uint8)
+        with stages("to the scan's grid"):
+            if needs_probabilities(conformed):
+                native = labels_to_native(fused.probabilities, best, origin, conformed)
+            else:
+                native = classes_to_native(best, origin, conformed)
+            ids = classes_to_ids(native)
         agreement, mean_agreement = None, None
         if len(self.views) > 1:
-            inside = fused.agreement()
-            brain = best != BACKGROUND_CLASS
-            mean_agreement = round(float(inside[brain].mean()), 4) if brain.any() else 0.0
-            whole = np.ones(conformed.data.shape, dtype=np.float32)
-            whole[box] = inside
-            agreement = volume_to_native(whole, conformed)
-        volumes = region_volumes(ids, scan.affine)
+            with stages("agreement"):
+                inside = Fused(fused.volume, best, classes).agreement()
+                brain = best != BACKGROUND_CLASS
+                mean_agreement = round(float(inside[brain].mean()), 4) if brain.any() else 0.0
+                whole = np.ones(conformed.data.shape, dtype=np.float32)
+                whole[box] = inside
+                agreement = volume_to_native(whole, conformed)
+        with stages("volumes and flags"):
+            volumes = region_volumes(ids, scan.affine)
+            flags = all_flags(volumes, ids, mean_agreement) + ([SIDES_ESTIMATED] if self._sides_estimated else [])
+            seen = self.has_seen(scan)
         return Segmentation(
             scan=scan,
             ids=ids,
@@ -265,31 +229,65 @@ class Segmenter:
             per_view_ids={view: classes_to_ids(classes_to_native(one, origin, conformed)) for view, one in classes.items()}
             if keep_views
             else {},
-            flags=_flags(volumes, ids, mean_agreement) + ([SIDES_ESTIMATED] if self._sides_estimated else []),
-            seen_in_training=self.has_seen(scan),
+            flags=flags,
+            seen_in_training=seen,
             conformed=conformed,
             origin=origin,
             probabilities_box=fused.probabilities if keep_probabilities else None,
+            stages=stages,
         )
 
-    def _fuse(self, volume: npt.NDArray[np.float32]) -> tuple[Fused, Box]:
-        """Predict and fuse the views in the box around the brain, or around the head where labels reach the former's faces."""
-        networks = {view: self.ensemble.networks[view] for view in self.views}
-        how: dict[str, Any] = {"device": self.device, "precision": self.precision}
-        head = head_box(volume)
-        box = brain_box(networks[self.views[0]], volume, head=head, **how)
-        while True:
-            shape = (box[0].stop - box[0].start, box[1].stop - box[1].start, box[2].stop - box[2].start)
-            predictions = {
-                view: predict_view(network, volume, box=box, batch_size=self.batch_size, **how)
-                for view, network in networks.items()
-            }
-            fused = fuse_views(
-                predictions, shape, fusion=self.fusion, weights=self.weights, pooling=self.pooling, device=self.device
+    @cached_property
+    def _scout(self) -> ViewNetwork | None:
+        """The bundled network, where those in use are too slow to look for the brain; else None."""
+        if self.ensemble.networks[self.views[0]].filters <= MOST_SCOUT_FILTERS:
+            return None
+        try:
+            bundled = load_ensemble("bundled").networks
+        except CheckpointError:  # taken out of an installation: then the network in use has to do it
+            return None
+        return made_ready(bundled.get(self.views[0]) or next(iter(bundled.values())), self.device, self.precision)
+
+    def _network(self, view: str) -> ViewNetwork:
+        """A view's network made ready; kept for the next scan where it is small or lives on a GPU."""
+        if view in self._ready:
+            return self._ready[view]
+        ready = made_ready(self.ensemble.networks[view], self.device, self.precision)
+        if ready.filters < FEWEST_FILTERS or (self.device.type != "cpu" and not self.low_memory):
+            self._ready[view] = ready
+        return ready
+
+    def _fuse(self, volume: npt.NDArray[np.float32], box: Box, stages: Stages) -> Fused:
+        shape = (box[0].stop - box[0].start, box[1].stop - box[1].start, box[2].stop - box[2].start)
+
+        def fuse(where: torch.device) -> Fused:
+            predictions = {view: self._predictions(view, volume, box, stages) for view in self.views}
+            how: dict[str, Any] = {"fusion": self.fusion, "weights": self.weights, "pooling": self.pooling}
+            with stages("fuse"):
+                return fuse_views(predictions, shape, device=where, **how)
+
+        host = torch.device("cpu")
+        if self.low_memory or self.device.type == "cpu":
+            return fuse(host)
+        try:
+            return fuse(self.device)
+        except torch.OutOfMemoryError:
+            warnings.warn(f"{self.device}: out of memory; the views are fused on the CPU", DeviceMemoryWarning, stacklevel=2)
+            return fuse(host)
+
+    def _predictions(
+        self, view: str, volume: npt.NDArray[np.float32], box: Box, stages: Stages
+    ) -> Iterator[tuple[slice, Tensor]]:
+        with stages(f"{view} view"):
+            network = self._network(view)
+            rows, columns = (side.stop - side.start for axis, side in enumerate(box) if axis != SLICE_AXIS[view])
+            fitting = slices_at_once(
+                network.filters, rows, columns, device=self.device, precision=self.precision, low_memory=self.low_memory
             )
-            if box == head or not _reaches_inner_face(fused.classes, box, head):
-                return fused, box
-            box = head
+        steps = predict_view(
+            network, volume, box=box, device=self.device, precision=self.precision, batch_size=self.batch_size or fitting
+        )
+        return (yield from stages.each(f"{view} view", steps))
 
     def has_seen(self, scan: Scan) -> bool:
         """Whether any of the networks in use was trained on these very voxels."""
@@ -297,10 +295,6 @@ class Segmenter:
         return any(
             subject["sha256"] == checksum for view in self.views for subject in self.ensemble.networks[view].training_subjects
         )
-
-
-def _flags(volumes: pd.DataFrame, ids: npt.NDArray[Any], agreement: float | None) -> list[str]:
-    return quality_flags(volumes, ids, agreement) + unusual_volumes(volumes)
 
 
 def _reaches_inner_face(classes: npt.NDArray[np.uint8], box: Box, head: Box) -> bool:

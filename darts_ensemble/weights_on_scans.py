@@ -90,7 +90,7 @@ def verify_orientation_of(
     with reported():
         from darts_ensemble.checkpoints import load_view
         from darts_ensemble.conform import conform, conform_labels
-        from darts_ensemble.inference import choose_device
+        from darts_ensemble.device import choose_device
         from darts_ensemble.labels import ids_to_classes
         from darts_ensemble.orientation import DECLARED, verify_orientation
         from darts_ensemble.scan import read_label_map, read_scan
@@ -155,10 +155,10 @@ def fit_fusion(
     """
     with reported():
         path = path_of(weights, registry)
+        from darts_ensemble.device import choose_device
         from darts_ensemble.fusion_fitting import PENALTIES, choose_penalty, judge
         from darts_ensemble.fusion_sample import find_labelled, sample_views
         from darts_ensemble.fusion_weights import write_fusion_weights
-        from darts_ensemble.inference import choose_device
 
         where = choose_device(device)
         names = [word.strip() for word in (subjects or "").split(",") if word.strip()]

@@ -184,9 +184,9 @@ def test_the_command_says_what_the_python_interface_says_and_that_sides_are_esti
 
 
 def test_cleaning_is_off_unless_asked_for(tmp_path: Path, segment: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from darts_ensemble import segmenter
+    from darts_ensemble import segmentation
 
-    monkeypatch.setattr(segmenter, "remove_islands", lambda ids: np.where(ids > 0, 17, 0).astype(np.int16))
+    monkeypatch.setattr(segmentation, "remove_islands", lambda ids: np.where(ids > 0, 17, 0).astype(np.int16))
     scan = save(tmp_path / "head.nii")
     for arguments, cleaned in (((), False), (("--clean",), True)):
         assert segment(scan, "-o", tmp_path / "out", "--views", "axial", "--overwrite", *arguments).exit_code == 0

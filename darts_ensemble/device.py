@@ -1,0 +1,71 @@
+"""Where and how networks run: device, precision, and how many slices at once fit its memory."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from darts_ensemble.errors import UsageError
+from darts_ensemble.labels import N_CLASSES
+
+__all__ = ["DEVICES", "PRECISIONS", "DeviceMemoryWarning", "choose_device", "choose_precision", "slices_at_once"]
+
+DEVICES = ("auto", "cuda", "mps", "cpu")
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+#: AMX multiplies bf16 sixteen times, AVX512_BF16 twice as fast as fp32; without either it is emulated.
+_BF16_CHECKS = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+#: Memory that the activations of a batch may take on a CPU, in bytes: beyond a few slices nothing is gained there.
+_CPU_BUDGET = 600_000_000
+_CPU_LOW_BUDGET = 150_000_000
+#: Of a GPU's free memory, the share that activations may take, and their bytes with --low-memory.
+_GPU_SHARE = 0.4
+_GPU_LOW_BUDGET = 2_000_000_000
+_MOST_SLICES_AT_ONCE = {"cpu": 8, "mps": 8, "cuda": 64}
+#: Feature maps of the first level that a network holds at its peak (counted in a Dense U-Net of four convolutions a block).
+_MAPS_HELD = 16
+
+
+class DeviceMemoryWarning(UserWarning):
+    """A device ran out of memory, and the work goes on in smaller pieces."""
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device asked for; "auto" takes CUDA, else Apple's GPU, else the CPU.
+
+    Raises
+    ------
+    UsageError
+        If the device asked for is not there.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(device for device, found in there.items() if found))
+    if not there.get(name, False):
+        raise UsageError(f"device {name} is not available here; expected one of {', '.join(d for d in there if there[d])}")
+    return torch.device(name)
+
+
+def choose_precision(name: str, device: torch.device) -> str:
+    """Return the precision asked for; "auto" is bf16 where hardware multiplies in it, else fp16 on CUDA, fp32 elsewhere."""
+    if name != "auto":
+        return name
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    if device.type == "cpu" and any(getattr(torch.cpu, check, bool)() for check in _BF16_CHECKS):
+        return "bf16"
+    return "fp32"
+
+
+def slices_at_once(
+    filters: int, rows: int, columns: int, *, device: torch.device, precision: str, low_memory: bool = False
+) -> int:
+    """Return how many slices of a size make a sensible batch for a network of so many filters: what fits the memory."""
+    value = 4 if precision == "fp32" else 2
+    slice_bytes = rows * columns * (_MAPS_HELD * filters * value + 8 * N_CLASSES * 4)
+    if device.type == "cuda":
+        free = int(torch.cuda.mem_get_info(device)[0] * _GPU_SHARE)
+        budget = min(free, _GPU_LOW_BUDGET) if low_memory else free
+    else:
+        budget = _CPU_LOW_BUDGET if low_memory else _CPU_BUDGET
+    return int(np.clip(budget // slice_bytes, 1, _MOST_SLICES_AT_ONCE[device.type]))
