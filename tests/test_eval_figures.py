@@ -20,7 +20,7 @@ from evaluation.agreement import bland_altman
 from evaluation.bland_altman_plot import draw_bland_altman
 from evaluation.box_plots import draw_box_plot, draw_published_box_plot
 from evaluation.difference_plot import draw_differences
-from evaluation.figure_style import method_colours
+from evaluation.figure_style import SUFFIXES, method_colours
 from evaluation.figures import draw_figures, save_figures
 from evaluation.gain_plot import draw_gain
 from evaluation.heat_map import draw_heat_map
@@ -209,7 +209,16 @@ def test_bland_altman_lines_stand_at_bias_and_limits_in_ml() -> None:
         np.testing.assert_allclose(offsets[:, 1], (mine["volume_pred_mm3"] - mine["volume_ref_mm3"]) / 1000)
 
 
-def test_a_folder_gets_its_figures_in_three_forms_and_captions_that_name_the_tests(tmp_path: Path) -> None:
+def test_a_folder_gets_its_figures_and_captions_that_name_the_tests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def quick(figure: Figure, stem: Path) -> list[Path]:
+        """Empty files: tests/test_figure_style.py and tests/test_notebooks.py look at what is really written."""
+        stem.parent.mkdir(exist_ok=True)
+        paths = [stem.with_name(stem.name + suffix) for suffix in SUFFIXES]
+        for path in paths:
+            path.touch()
+        return paths
+
+    monkeypatch.setattr("evaluation.figures.save_figure", quick)
     scores = random_scores(6, ["axial", "ensemble", f"sagittal{SIDES_MERGED}"], (12, 51))
     folder = write_results(tmp_path / "run", scores)
     captions_file = folder / "figures" / "captions.json"

@@ -199,15 +199,15 @@ def test_what_is_missing_is_left_out_and_said(tmp_path: Path) -> None:
 def test_the_command_writes_pictures_with_captions_and_refuses_in_one_line(tmp_path: Path) -> None:
     folder = phantom_run(tmp_path, n_subjects=1, orientation="LIA")
     run = CliRunner().invoke
-    done = run(app, ["overlay", str(folder), "--regions", "putamen,hippocampus", "--methods", "ensemble", "--fill"])
+    out = tmp_path / "elsewhere"
+    words = ["--regions", "putamen,hippocampus", "--methods", "ensemble", "--fill", "--view", "coronal", "-o", str(out)]
+    done = run(app, ["overlay", str(folder), *words])
     assert done.exit_code == 0, done.output
     assert "sub-01" in done.output
-    assert run(app, ["overlay", str(folder), "--view", "coronal", "-o", str(tmp_path / "elsewhere")]).exit_code == 0
-    assert (tmp_path / "elsewhere" / "overlay_only_coronal.png").is_file()
-    captions = json.loads((folder / "overlays" / "captions.json").read_text(encoding="utf-8"))
-    assert list(captions) == ["overlay_only_axial"]
-    assert "patient's right at the left" in captions["overlay_only_axial"]
-    with Image.open(folder / "overlays" / "overlay_only_axial.png") as picture:
+    captions = json.loads((out / "captions.json").read_text(encoding="utf-8"))
+    assert list(captions) == ["overlay_only_coronal"]
+    assert "patient's right at the left" in captions["overlay_only_coronal"]
+    with Image.open(out / "overlay_only_coronal.png") as picture:
         assert np.asarray(picture.convert("L")).std() > 20
     for words, code, said in (
         (["--methods", "nnunet"], 2, "expected methods of the run: freesurfer, ensemble"),
