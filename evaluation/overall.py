@@ -56,7 +56,8 @@ def compare_overall(
         `n_dropped` pairs of values with one or both missing; `mean_difference` over subjects of a - b with the BCa interval
         `mean_low`, `mean_high`; `t`, `t_df`, `t_p`, `d_z`, `wilcoxon_w`, `wilcoxon_p`, `wilcoxon_method`, `rank_biserial`;
         `lmm_difference`, `lmm_low`, `lmm_high`, `lmm_p`, `lmm_sd_subject`, `lmm_sd_region` (and `lmm_sd_family`) of
-        :func:`fit_mixed_model`; `t_p_holm_methods`, `wilcoxon_p_holm_methods`, `lmm_p_holm_methods` over the pairs; `note`.
+        :func:`fit_mixed_model`; `t_p_holm_methods`, `wilcoxon_p_holm_methods`, `lmm_p_holm_methods` over the pairs; `lmm_note`
+        of the model, and `note` of the rest.
 
     Raises
     ------
@@ -78,7 +79,8 @@ def compare_overall(
     if not result.empty:
         for test in ("t", "wilcoxon", "lmm"):
             result[f"{test}_p_holm_methods"] = adjust_within(result, f"{test}_p", [], "holm")
-        result.insert(len(result.columns) - 1, "note", result.pop("note"))
+        for name in ("lmm_note", "note"):
+            result[name] = result.pop(name)
     return result
 
 
@@ -171,8 +173,7 @@ def _overall(
         key: tests[key] for key in ("t", "t_df", "t_p", "d_z", "wilcoxon_w", "wilcoxon_p", "wilcoxon_method", "rank_biserial")
     }
     model = fit_mixed_model(data["d"], data["subject"], own_family, confidence=settings.confidence)
-    note = "; ".join(text for text in (tests["note"], model.pop("lmm_note")) if text)
-    return row | model | {"note": note}
+    return row | model | {"note": tests["note"]}
 
 
 def _family_of(table: pd.DataFrame, unit: str, family: str) -> pd.Series:

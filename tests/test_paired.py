@@ -316,7 +316,7 @@ def test_overall_comparison_of_methods_that_never_differ_and_of_missing_regions(
     same = values[..., [0, 0]]
     row = compare_overall(by_region(same), "dice", region="region", bootstrap=QUICK).iloc[0]
     assert (row["t_p"], row["wilcoxon_p"], row["mean_difference"]) == (1, 1, 0)
-    assert "no mixed model" in row["note"]
+    assert "no mixed model" in row["lmm_note"]
     values[0, 2, 0] = np.nan
     row = compare_overall(by_region(values), "dice", region="region", bootstrap=QUICK).iloc[0]
     assert (row["n"], row["n_dropped"]) == (6, 1)
