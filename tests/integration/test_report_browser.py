@@ -24,6 +24,9 @@ from evaluation.html_report import (
     Table,
     write_report,
 )
+from evaluation.report import write_report as write_evaluation
+from tests.results_folder import random_scores
+from tests.test_report import whole_run
 
 Open = Callable[..., Any]
 DICE = [0.9, np.nan, 0.1234, np.inf, 0.5, -0.2, 10.0, 9.0]
@@ -53,6 +56,16 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
     ]
     page = Report("Title " * 20, "Subtitle", ["Lead"], [Section("One", blocks), Section("Two", [Prose("end")])], "Footer")
     return write_report(page, folder / "report.html").as_uri()
+
+
+@pytest.fixture(scope="module")
+def evaluation(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of the report of an evaluation, long names and many methods in it."""
+    methods = ["ensemble", "coronal", "a method with a long name, " * 4, "<b>bold</b>"]
+    run = whole_run(
+        tmp_path_factory.mktemp("evaluation") / "run", random_scores(4, methods, (12, 51, 17)), warnings=["warning " * 40] * 9
+    )
+    return write_evaluation(run).as_uri()
 
 
 def column(page: Any, number: int) -> list[str]:
@@ -100,6 +113,18 @@ def test_the_filter_keeps_the_rows_that_hold_every_word(visit: Open, report: str
     box.fill("")
     assert len(column(page, 0)) == 8
     assert page.locator(".count").first.text_content() == "8 rows"
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, True), (390, False)])
+def test_the_report_of_an_evaluation_loads_alone_and_fits(visit: Open, evaluation: str, width: int, dark: bool) -> None:
+    seen = visit(evaluation, width=width, dark=dark, offline=True)
+    assert (seen.errors, seen.requests) == ([], [evaluation])
+    assert seen.page.evaluate("document.documentElement.scrollWidth") == width
+    assert seen.page.locator("b", has_text="bold").count() == 0
+    titles = seen.page.locator("nav a").all_text_contents()
+    assert titles == ["What was compared", "Summary", "Figures", "All regions", "Worst cases", "Paired tests", "Methods"]
+    for link in seen.page.locator("nav a").all():
+        assert seen.page.locator(f"h2{link.get_attribute('href')}").count() == 1
 
 
 @pytest.mark.parametrize("width", [1280, 390])
@@ -162,11 +187,15 @@ def test_paper_shows_no_controls_and_folds_nothing(visit: Open, report: str) -> 
     page = visit(report, dark=True).page
     page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    for control in ("nav", ".controls", "button.copy", ".scroll >> nth=1"):
+    for control in ("nav", ".controls", "button.copy", "thead button", ".scroll >> nth=1"):
         assert not page.locator(control).first.is_visible(), control
     assert page.locator("details li").first.is_visible()
     assert page.get_by_text("Not printed: 300 rows, in long.csv.").is_visible()
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    # A page of a long table begins with its headings, which Chromium does not do for buttons.
+    heading = page.locator("thead th").first
+    assert heading.evaluate("h => getComputedStyle(h, '::before').content") == '"Region"'
+    assert page.evaluate("getComputedStyle(document.querySelector('thead')).display") == "table-header-group"
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert not page.locator("details li").first.is_visible()
 
