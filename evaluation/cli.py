@@ -185,10 +185,7 @@ def _evaluate(console: Console, out: Path, given: dict[str, Any]) -> tuple[dict[
         found=found, methods=methods, scoring=scoring, scores=scores, failures=failures, warnings=warnings, weights=files,
         started=started, seconds=time.monotonic() - clock,
     )  # fmt: skip
-    steps = writing_steps(
-        n_methods=scores.table["method"].nunique(), style=given["style"], figures=not given["no_figures"],
-        report=not given["no_report"],
-    )  # fmt: skip
+    steps = writing_steps(style=given["style"], figures=not given["no_figures"], report=not given["no_report"])
     with progress(console, len(steps), "writing") as report:
         unwritten = write_results(out, scores, account, steps, report)
     for failure in unwritten:

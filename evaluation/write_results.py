@@ -19,11 +19,13 @@ __all__ = ["write_results", "writing_steps"]
 Step = Callable[[Path], Sequence[Path]]
 
 
-def writing_steps(*, n_methods: int, style: str = "default", figures: bool = True, report: bool = True) -> dict[str, Step]:
+def writing_steps(*, style: str = "default", figures: bool = True, report: bool = True) -> dict[str, Step]:
     """Return what is made from the tables of scores, by name and in order: each reads the folder and returns its files."""
-    steps: dict[str, Step] = {"tables": _tabulate}
+    steps: dict[str, Step] = {"comparison": _compare, "tables": _tabulate}
     if figures:
         steps["figures"] = lambda folder: _draw(folder, style)
+    if report:
+        steps["report"] = _report
     return steps
 
 
@@ -105,6 +107,12 @@ def _forget_earlier(out: Path) -> None:
                 path.unlink()
 
 
+def _compare(folder: Path) -> Sequence[Path]:
+    from evaluation.comparison import save_comparison
+
+    return save_comparison(folder)
+
+
 def _tabulate(folder: Path) -> Sequence[Path]:
     from evaluation.tables import save_tables
 
@@ -115,3 +123,9 @@ def _draw(folder: Path, style: str) -> Sequence[Path]:
     from evaluation.figures import save_figures
 
     return save_figures(folder, style=style)
+
+
+def _report(folder: Path) -> Sequence[Path]:
+    from evaluation.report import write_report
+
+    return [write_report(folder)]
