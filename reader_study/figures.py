@@ -40,10 +40,6 @@ def study_figures(analysis: StudyAnalysis, title: str) -> list[StudyFigure]:
     ratings, methods, scale = analysis.ratings, analysis.methods, analysis.scale
     figures = [
         StudyFigure(
-            "summary_page", "The study on one page.", "Bars of all ratings, tests, odds ratios, and agreement of the readers",
-            lambda: draw_summary_page(analysis, title),
-        ),
-        StudyFigure(
             "likert_bars",
             "Share of each rating, centred on the middle of the scale. Hidden repeats are left out here and in all "
             "comparisons.",
@@ -58,6 +54,12 @@ def study_figures(analysis: StudyAnalysis, title: str) -> list[StudyFigure]:
             lambda: draw_box_plots(ratings, methods, scale),
         ),
     ]  # fmt: skip
+    if analysis.published is not None:
+        page = StudyFigure(
+            "summary_page", "The study on one page.", "Bars of all ratings, tests, odds ratios, and agreement of the readers",
+            lambda: draw_summary_page(analysis, title),
+        )  # fmt: skip
+        figures.insert(0, page)
     case_means, models = analysis.case_means, analysis.models
     if case_means is not None and len(case_means):
         figures.append(StudyFigure(
@@ -123,7 +125,7 @@ def save_study_figures(
         if report is not None:
             report(f"figure {one.name}")
     written = {one.name for one in figures}
-    for name in ("paired_differences", "odds_ratios", "reader_severity", "agreement", "comparison"):
+    for name in ("summary_page", "paired_differences", "odds_ratios", "reader_severity", "agreement", "comparison"):
         for suffix in SUFFIXES if name not in written else ():
             (folder / f"{name}{suffix}").unlink(missing_ok=True)
     return figures

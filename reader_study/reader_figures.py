@@ -26,8 +26,6 @@ _STATISTICS = {
     "kappa_light": "Light's kappa", "gwet_ac2": "Gwet's AC2", "icc_2_1": "ICC(2,1)", "icc_2_k": "ICC(2,k)",
     "alpha_ordinal": "Krippendorff's α",
 }  # fmt: skip
-#: Readers up to which the cells of a matrix hold their numbers.
-_MOST_NUMBERS = 12
 
 
 def severity_of(effects: pd.DataFrame) -> pd.DataFrame:
@@ -84,8 +82,8 @@ def draw_agreement(agreement: pd.DataFrame) -> Figure:
     return figure
 
 
-def agreement_on(axes: Axes, agreement: pd.DataFrame) -> None:
-    """Draw the matrix of kappas on axes."""
+def agreement_on(axes: Axes, agreement: pd.DataFrame, *, most_numbers: int = 12) -> None:
+    """Draw the matrix of kappas on axes, with numbers in the cells of up to `most_numbers` readers."""
     names, matrix = kappa_matrix(agreement)
     image = axes.imshow(matrix, cmap="viridis", vmin=min(0.0, float(np.nanmin(matrix, initial=0.0))), vmax=1)
     axes.set_xticks(range(len(names)), names, rotation=90)
@@ -93,7 +91,7 @@ def agreement_on(axes: Axes, agreement: pd.DataFrame) -> None:
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.set_title("Weighted kappa of two readers", loc="left")
-    if len(names) <= _MOST_NUMBERS:
+    if len(names) <= most_numbers:
         for row, column in np.ndindex(matrix.shape):
             value = matrix[row, column]
             if not np.isnan(value):

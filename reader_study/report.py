@@ -121,7 +121,8 @@ def _overview(analysis: StudyAnalysis, drawn: dict[str, Figure]) -> Section:
         blocks.append(Notice("To be known before reading on", analysis.warnings))
     repeats = int((analysis.ratings["repeat"] > 1).sum())
     facts = [("Scale", scale), ("Readers", ", ".join(analysis.readers)), ("Hidden repeats", str(repeats))]
-    blocks += [Facts([*facts, ("Missing of a complete design", str(analysis.n_missing))]), drawn["summary_page"]]
+    blocks.append(Facts([*facts, ("Missing of a complete design", str(analysis.n_missing))]))
+    blocks += [drawn[name] for name in ("summary_page",) if name in drawn]
     return Section("Overview", blocks)
 
 

@@ -130,10 +130,10 @@ def analyse_study(
             "published compares methods on different ratings there, the other tests only on those in common"
         )
     published = published_table(ratings, names) if len(names) > 1 else None
-    tell("table as published")
     comparison = compare_with_summary(published, compare) if published is not None and compare is not None else None
     case_means = models = None
     if published is not None:
+        tell("table as published")
         case_means = compare_case_means(ratings, names, bootstrap=settings)
         tell("tests on case means")
         models = model_study(ratings, names, random=random, report=report)

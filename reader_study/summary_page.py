@@ -109,7 +109,7 @@ def _readers_on(part: Any, analysis: StudyAnalysis) -> None:
     else:
         _nothing(left, "no severity: one reader, or no model")
     if len(analysis.agreement):
-        agreement_on(middle, analysis.agreement)
+        agreement_on(middle, analysis.agreement, most_numbers=6)
         statistics_on(right, analysis.agreement)
         right.set_xlabel("Agreement, 95 %")
     else:

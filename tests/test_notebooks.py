@@ -99,3 +99,16 @@ def test_a_method_is_compared_with_freesurfer(tmp_path: Path, monkeypatch: pytes
         "differences_subcortical.svg", "overlay_best_axial.svg", "overlay_median_axial.svg", "overlay_worst_axial.svg",
     }  # fmt: skip
     assert len(pictures(notebook)) == 1 + 3
+
+
+def test_a_reader_study_goes_from_ratings_to_table_and_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("CASES", "6"), ("READERS", "3"), ("OUT", str(tmp_path / "out"))):
+        monkeypatch.setenv(f"DARTS_NOTEBOOK_{name}", value)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    notebook = executed("reader_study", tmp_path)
+    said = "".join(out.get("text", "") for cell in notebook.cells for out in cell.get("outputs", []))
+    assert "GRIM: 10 of the 42 means are possible for 20 whole ratings." in said
+    assert "factor(rating) ~ method + region + (1 | case) + (1 | reader) + (1 | case:method) + (1 | reader:method)" in said
+    for name in ("published_table.csv", "case_means.csv", "odds_ratios.csv", "agreement.csv", "comparison.csv"):
+        assert "Synthetic" in (tmp_path / "out" / name).read_text(encoding="utf-8"), name
+    assert len(pictures(notebook)) == 6

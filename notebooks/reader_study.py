@@ -1,0 +1,173 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # A reader study, from ratings to table and figures
+#
+# The ratings of the published study are not public, so this notebook simulates one: means and SDs of the printed table, 20
+# cases, 5 readers. **Every rating below is synthetic and says nothing about any method.** With ratings of your own, read them
+# with `read_ratings("ratings.csv")` (or `darts-reader-study import`) and go on from "The table as published". The command
+# `darts-reader-study analyse` makes all of this, and a report, in one go.
+
+# %%
+import os
+from pathlib import Path
+
+import pandas as pd
+from IPython.display import Image, Markdown, display
+
+from evaluation.figure_style import save_figure
+from reader_study.consistency import findings, grim_by_size
+from reader_study.figures import mark_synthetic
+from reader_study.layout import markdown_of
+from reader_study.published import STATED_N, published_summary
+from reader_study.rating_figures import draw_box_plots, draw_differences, draw_likert
+from reader_study.reader_figures import draw_agreement, draw_odds_ratios, draw_severity
+from reader_study.simulate import simulate_study, targets_of_summary
+from reader_study.study_analysis import analyse_study
+from reader_study.study_files import write_study
+
+cases = int(os.environ.get("DARTS_NOTEBOOK_CASES", "20"))
+readers = int(os.environ.get("DARTS_NOTEBOOK_READERS", "5"))
+out = Path(os.environ.get("DARTS_NOTEBOOK_OUT", "notebook_output"))
+
+# %% [markdown]
+# ## What the published table can support
+#
+# Means and SDs of whole ratings obey arithmetic. The caption states 20 evaluations per region, side and method; these are the
+# findings for that number.
+
+# %%
+printed = published_summary()
+for sentence in findings(printed, STATED_N):
+    print("-", sentence)
+print("means that n whole ratings allow:", grim_by_size(printed, [20, 40, 60, 80, 100]))
+
+# %% [markdown]
+# So the number behind each mean is not 20 ratings, or the ratings were not whole numbers, or means of means were printed; the
+# SD of the left putamen is impossible beyond seven ratings; and the row over all regions does not follow from the rows. No data
+# set gives this table, and none may be presented as the study's ratings.
+#
+# What the table can support: which method had the higher mean in a region. What it can't:
+#
+# - how sure that is. Its tests take each reader's rating of each case as one more independent observation. Readers and cases
+#   repeat, so the tests reject more often than 5 % where cases or readers differ in what they make of a method;
+# - how readers differ or agree, how ratings are distributed (an SD of 1.1 on five levels can be many things), and whether other
+#   readers would say the same;
+# - 42 pairs of methods were tested twice at 5 % each, without a correction.
+#
+# ## A synthetic study
+
+# %%
+targets = targets_of_summary(printed)
+for target in targets:
+    if target.note:
+        print(f"{target.roi} {target.hemisphere}, {target.method}: {target.note}")
+ratings = simulate_study(targets, cases=cases, readers=readers, repeats=0.1, seed=1)
+ratings.head()
+
+# %%
+study = analyse_study(ratings, ["FS", "NFT", "FT"], compare=printed)
+for warning in study.warnings:
+    print("warning:", warning)
+
+# %% [markdown]
+# ## The table as published
+#
+# Pooled rows, for comparison with the printed one only.
+
+# %%
+display(Markdown(markdown_of(study.published, synthetic=study.synthetic)))
+
+
+# %%
+def show(name, figure):
+    """Write a figure as PDF, SVG and PNG and show it, marked as made of synthetic ratings where it is."""
+    if study.synthetic:
+        mark_synthetic(figure)
+    save_figure(figure, out / "figures" / name)
+    return Image(filename=str(out / "figures" / f"{name}.png"), width=900)
+
+
+show("box_plots", draw_box_plots(study.ratings, study.methods, study.scale))
+
+# %% [markdown]
+# With five levels a box hides most of the distribution; bars of all levels don't.
+
+# %%
+show("likert_bars", draw_likert(study.ratings, study.methods, study.scale))
+
+# %% [markdown]
+# ## Tests on case means
+#
+# The independent units are cases. `wilcoxon_p_holm` is corrected over the three pairs within a region and side. These tests
+# speak for the readers of the study; `crossed_p_holm` for other readers too.
+
+# %%
+columns = ["roi", "hemisphere", "first", "second", "n", "hl_estimate", "hl_low", "hl_high", "wilcoxon_p_holm", "crossed_p_holm"]
+study.case_means[columns].round(3)
+
+# %%
+show("paired_differences", draw_differences(study.ratings, study.methods, study.case_means))
+
+# %% [markdown]
+# How many pairs "differ" depends on the analysis:
+
+# %%
+pooled = study.published.tests.query("roi != 'All Regions'")
+of_cases = study.case_means.query("roi != 'All Regions'")
+pd.Series({
+    "pooled t-test, not corrected": int((pooled["t_p"] < 0.05).sum()),
+    "pooled Wilcoxon, not corrected": int((pooled["wilcoxon_p"] < 0.05).sum()),
+    "case means, Wilcoxon, Holm": int((of_cases["wilcoxon_p_holm"] < 0.05).sum()),
+    "readers and cases random, Holm": int((of_cases["crossed_p_holm"] < 0.05).sum()),
+    "pairs": len(of_cases),
+})  # fmt: skip
+
+# %% [markdown]
+# ## The mixed model
+#
+# A cumulative-logit model, with readers and cases as crossed random effects; `formula` is what R's `ordinal::clmm` takes.
+
+# %%
+for formula in dict.fromkeys(study.models.tests["formula"]):
+    print(formula)
+study.models.tests[["roi", "hemisphere", "lr_statistic", "lr_df", "lr_p_holm", "po_p_holm", "warnings"]].round(4)
+
+# %%
+show("odds_ratios", draw_odds_ratios(study.models.odds_ratios, study.methods))
+
+# %% [markdown]
+# ## The readers
+
+# %%
+show("reader_severity", draw_severity(study.ratings, study.methods, study.models.random_effects))
+
+# %%
+show("agreement", draw_agreement(study.agreement))
+
+# %% [markdown]
+# Each reader against himself, from hidden repeats:
+
+# %%
+within = study.within_readers.query("statistic == 'gwet_ac2'")
+within[["reader", "value", "low", "high", "n_units"]].round(2)
+
+# %% [markdown]
+# ## Beside the printed table, and saved
+
+# %%
+files = write_study(study, out)
+print(f"{out}: {', '.join(files)}")
+study.comparison.dropna(subset=["printed_mean", "study_mean"]).round(2).head(9)
