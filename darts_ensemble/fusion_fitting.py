@@ -125,6 +125,7 @@ def _smooth_dice(sample: Sample, weights: Tensor) -> Tensor:
     found = found.index_add(0, sample.classes.flatten(), share.flatten())
     both = both.index_add(0, sample.classes.flatten(), right.flatten())
     true = true.index_add(0, sample.truth, torch.ones(len(sample.truth)))
+    found, both, true = found + sample.settled.sum(dim=0), both + sample.settled.diagonal(), true + sample.settled.sum(dim=1)
     present = true[:BACKGROUND_CLASS] > 0
     return (2 * both / (found + true).clamp(min=1e-6))[:BACKGROUND_CLASS][present].mean()
 
@@ -135,7 +136,7 @@ def dice_of_sample(sample: Sample, weights: Mapping[str, npt.NDArray[np.float64]
     fused = (table[:, sample.classes].movedim(0, 1) * sample.probabilities).sum(dim=1)
     found = sample.classes.gather(1, fused.argmax(dim=1, keepdim=True))[:, 0].numpy()
     pairs = np.bincount(sample.truth.numpy() * N_CLASSES + found, minlength=N_CLASSES**2)
-    return dice_of_regions(pairs.reshape(N_CLASSES, N_CLASSES))
+    return dice_of_regions(pairs.reshape(N_CLASSES, N_CLASSES) + sample.settled.numpy())
 
 
 def segmented_dice(ensemble: Ensemble, subject: LabelledScan, weights: Any, *, device: str) -> npt.NDArray[np.float64]:

@@ -40,7 +40,7 @@ class LabelledScan:
 
 @dataclass(frozen=True)
 class Sample:
-    """What the views say of some voxels of one subject.
+    """What the views say of some voxels of one subject: in full where they disagree, counted where they name one class.
 
     Attributes
     ----------
@@ -51,6 +51,8 @@ class Sample:
     probabilities : (n, views, k) float32
     truth : (n,) int64
         Class of the reference.
+    settled : (103, 103) int64
+        Voxels of one name by all views: rows the class of the reference, columns the name.
     """
 
     subject: str
@@ -58,6 +60,7 @@ class Sample:
     classes: Tensor
     probabilities: Tensor
     truth: Tensor
+    settled: Tensor
 
 
 def find_labelled(subjects_dir: Path, only: Sequence[str] = ()) -> list[LabelledScan]:
@@ -125,7 +128,12 @@ def sample_views(
     if "sagittal" in said:
         others = [DEFAULT_WEIGHTS[view] * said[view] for view in views if view != "sagittal"]
         said["sagittal"] = share_between_sides(pool_homologues(said["sagittal"]), torch.stack(others).sum(dim=0))
-    mean = torch.stack([DEFAULT_WEIGHTS[view] * said[view] for view in views]).sum(dim=0)
+    names = torch.stack([said[view].argmax(dim=1) for view in views])
+    agreed = (names == names[0]).all(dim=0)
+    classes_there = torch.from_numpy(truth[near].astype(np.int64))
+    settled = torch.bincount(classes_there[agreed] * N_CLASSES + names[0, agreed], minlength=N_CLASSES**2)
+    contested = {view: said[view][~agreed] for view in views}
+    mean = torch.stack([DEFAULT_WEIGHTS[view] * contested[view] for view in views]).sum(dim=0)
     classes = mean.topk(CANDIDATES, dim=1).indices
-    probabilities = torch.stack([said[view].gather(1, classes) for view in views], dim=1)
-    return Sample(subject.id, views, classes, probabilities, torch.from_numpy(truth[near].astype(np.int64)))
+    probabilities = torch.stack([contested[view].gather(1, classes) for view in views], dim=1)
+    return Sample(subject.id, views, classes, probabilities, classes_there[~agreed], settled.reshape(N_CLASSES, N_CLASSES))

@@ -175,7 +175,7 @@ def fit_fusion(
             for number, one in enumerate(chosen, start=1):
                 bar.update(task, description=one.id)
                 samples.append(sample_views(ensemble, one, device=where))
-                say(f"[{number}/{len(chosen)}] {one.id}: {len(samples[-1].truth)} voxels of {one.labels.name}")
+                say(f"[{number}/{len(chosen)}] {one.id}: views disagree on {len(samples[-1].truth)} voxels")
                 bar.advance(task)
             fit = choose_penalty(samples, lambda: bar.advance(task))
             bar.update(task, description="judging")

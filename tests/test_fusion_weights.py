@@ -47,7 +47,7 @@ def sample(name: str, seed: int, *, right_view: dict[int, str], n: int = 4000) -
         probabilities[np.arange(n), place, (classes[None] == seen[:, None]).argmax(axis=1)] = 0.94
     return Sample(
         name, VIEWS, torch.from_numpy(np.tile(classes, (n, 1))), torch.from_numpy(probabilities.astype(np.float32)),
-        torch.from_numpy(truth),
+        torch.from_numpy(truth), torch.zeros(N_CLASSES, N_CLASSES, dtype=torch.int64),
     )  # fmt: skip
 
 
@@ -76,12 +76,12 @@ def test_the_penalty_pulls_towards_the_default_and_an_infinite_one_is_the_defaul
 
 
 def test_subjects_that_agree_move_the_weights_and_where_they_contradict_each_other_the_default_stays() -> None:
-    honest = [sample(str(k), k, right_view={LEFT: "sagittal", RIGHT: "sagittal"}, n=1500) for k in range(3)]
+    honest = [sample(str(k), k, right_view={LEFT: "sagittal", RIGHT: "sagittal"}, n=600) for k in range(3)]
     fit = choose_penalty(honest)
     assert np.isfinite(fit.penalty)
     assert fit.left_out[fit.penalty] > fit.left_out[float("inf")] + 0.1
     # Each subject has a view of its own: what two teach is wrong for the third.
-    torn = choose_penalty([sample(str(k), k, right_view={LEFT: view, RIGHT: view}, n=1500) for k, view in enumerate(VIEWS)])
+    torn = choose_penalty([sample(str(k), k, right_view={LEFT: view, RIGHT: view}, n=600) for k, view in enumerate(VIEWS)])
     assert torn.penalty == float("inf")
     np.testing.assert_allclose(torn.weights["axial"], 0.4, atol=1e-6)
     lone = choose_penalty(honest[:1])
@@ -122,7 +122,8 @@ def test_a_sample_says_what_the_fusion_itself_says(labelled: Path, tiny_weights:
     fused = fuse_views(predictions, labels[box].shape)  # type: ignore[arg-type]
     taken = sample_views(ensemble, subject, device=cpu)
     truth, classes, kept = (one[::2, ::2, ::2] for one in (labels[box], fused.classes, near[box]))
-    np.testing.assert_array_equal(taken.truth, truth[kept])
+    assert int(taken.settled.sum()) + len(taken.truth) == kept.sum()
+    assert len(taken.truth) > 0
     expected = dice_of_regions(joint_histogram(truth[kept], classes[kept]))
     np.testing.assert_allclose(dice_of_sample(taken, DEFAULT), expected, atol=5e-3)
 
