@@ -32,8 +32,8 @@ methods:
   atlas: atlas
   grown: grown
   moved: moved
-cases: [MNI152]
-practice: [MNI152-mirrored]
+cases: [template]
+practice: [mirrored]
 practice_items: 2
 regions: [{regions}]
 modes: [rating, ranking]
@@ -57,12 +57,12 @@ def lay_out_demo(folder: Path) -> Path:
         raise StudyError(f"{folder}: already there; expected a new folder for the demo")
     scan, atlas = demo_scan(), read_label_map(demo_reference())
     (folder / "scans").mkdir(parents=True)
-    shutil.copyfile(scan, folder / "scans" / "MNI152.nii.gz")
-    _write_mirrored(read_scan(scan), folder / "scans" / "MNI152-mirrored.nii.gz")
+    shutil.copyfile(scan, folder / "scans" / "template.nii.gz")
+    _write_mirrored(read_scan(scan), folder / "scans" / "mirrored.nii.gz")
     for method, ids in {"atlas": atlas.data, "grown": _grown(atlas.data), "moved": _moved(atlas.data)}.items():
-        write_label_map(ids, atlas, folder / method / "MNI152.nii.gz")
+        write_label_map(ids, atlas, folder / method / "template.nii.gz")
         mirrored = Scan(atlas.path, _sides_exchanged(ids), _mirror(atlas.affine), nib.Nifti1Image(ids, _mirror(atlas.affine)))
-        write_label_map(mirrored.data, mirrored, folder / method / "MNI152-mirrored.nii.gz")
+        write_label_map(mirrored.data, mirrored, folder / method / "mirrored.nii.gz")
     path = folder / "study.yaml"
     path.write_text(_YAML.format(regions=", ".join(_REGIONS)), encoding="utf-8")
     return path

@@ -66,7 +66,7 @@ export async function createDisplay(study) {
       viewer.caption.hidden = wanted.columns === 1;
       const which = wanted.columns > 1 ? `, picture ${column + 1}` : "";
       viewer.region.setAttribute("aria-label", `Scan with the outline of the ${regionName(wanted)}, ${sideName(wanted)}${which}`);
-      await viewer.load(scan, shapes[column], wanted.offset);
+      await viewer.load(wanted.scan, scan, shapes[column], wanted.offset);
     }
     for (const viewer of viewers.slice(wanted.columns)) viewer.figure.hidden = true;
     item = wanted;
@@ -133,7 +133,8 @@ export async function createDisplay(study) {
   }
 
   function setWindow(width, level) {
-    const [w, l] = [clamp(width, 10, 255), clamp(level, 5, 250)];
+    const l = clamp(level, 10, 250);
+    const w = clamp(width, 10, Math.min(255, 2 * l)); // black is never below 0
     look.window = [Math.round(l - w / 2), Math.round(l + w / 2)];
     refresh();
   }

@@ -1,9 +1,10 @@
 // One picture of a case: NiiVue draws the scan, a canvas above it draws the region.
 import { outline, runs, sliceOf } from "./contour.js";
 
-const { Niivue } = globalThis.niivue;
+const { NVImage, Niivue } = globalThis.niivue;
 const SLICE_TYPES = { axial: 0, coronal: 1, sagittal: 2, planes: 3 };
 const ACROSS = [2, 1, 0]; // the voxel axis across a slice, by NiiVue's number of its plane
+const SIDES = [["L", "R"], ["P", "A"], ["I", "S"]]; // at the low and the high end of each voxel axis
 const LINE = "#ffc83d";
 const HALO = "rgba(0, 0, 0, 0.65)";
 export const ZOOM = { least: 1, most: 8 };
@@ -20,8 +21,7 @@ export async function createViewer(element, convention) {
     multiplanarForceRender: false,
     multiplanarLayout: 2,
     multiplanarPadPixels: 4,
-    showAllOrientationMarkers: true,
-    fontColor: [0.85, 0.9, 0.95, 1],
+    isOrientationTextVisible: false,
     backColor: [0, 0, 0, 1],
     dragAndDropEnabled: false,
     loadingText: "",
@@ -29,14 +29,20 @@ export async function createViewer(element, convention) {
   });
   await nv.attachToCanvas(scanCanvas);
   scanCanvas.tabIndex = -1; // the region canvas above takes focus and pointer
-  const picture = { size: null, mask: null, offset: [0, 0, 0] };
+  const picture = { name: null, size: null, mask: null, offset: [0, 0, 0] };
   let look = null;
 
-  async function load(scanBuffer, mask, offset) {
-    for (const volume of [...nv.volumes]) nv.removeVolume(volume);
-    await nv.loadFromArrayBuffer(scanBuffer.slice(0), "scan.nii");
-    // In this file order the volume is right-anterior-superior already, so NiiVue's voxels are the server's.
-    picture.size = nv.volumes[0].dimsRAS.slice(1, 4);
+  /** Take a scan, unless it is the one that is here, and a region of it. */
+  async function load(name, scanBuffer, mask, offset) {
+    if (picture.name !== name) {
+      const volume = await NVImage.loadFromUrl({ url: "scan.nii", name: "scan.nii", buffer: scanBuffer.slice(0), cal_min: 0, cal_max: 255 });
+      // Set aside without NiiVue drawing in between: making textures of a volume is what takes time.
+      nv.volumes = [];
+      nv.addVolume(volume);
+      // In this file order the volume is right-anterior-superior already, so NiiVue's voxels are the server's.
+      picture.size = volume.dimsRAS.slice(1, 4);
+      picture.name = name;
+    }
     picture.mask = mask;
     picture.offset = offset;
   }
@@ -45,11 +51,9 @@ export async function createViewer(element, convention) {
   function draw(wanted) {
     look = wanted;
     if (!picture.size) return;
-    const volume = nv.volumes[0];
-    if (volume.cal_min !== look.window[0] || volume.cal_max !== look.window[1]) {
-      [volume.cal_min, volume.cal_max] = look.window;
-      nv.updateGLVolume();
-    }
+    // Black at the window's low end, white at its high end, by the browser: NiiVue would make its textures anew.
+    const [width, level] = [(look.window[1] - look.window[0]) / 255, (look.window[0] + look.window[1]) / 510];
+    scanCanvas.style.filter = `brightness(${1 / (2 * level)}) contrast(${(2 * level) / width})`;
     nv.opts.sliceType = SLICE_TYPES[look.plane];
     nv.scene.crosshairPos = look.at.map((voxel, axis) => (voxel + 0.5) / picture.size[axis]);
     const middle = millimetres([0.5, 0.5, 0.5]);
@@ -101,6 +105,7 @@ export async function createViewer(element, convention) {
       context.clip();
       if (look.visible && picture.mask) drawMask(context, tile, ratio);
       if (shown.length > 1) drawCross(context, tile, ratio);
+      drawSides(context, tile, ratio);
       context.restore();
     }
   }
@@ -135,6 +140,29 @@ export async function createViewer(element, convention) {
         context.stroke();
       }
     }
+  }
+
+  /** Letters at the edges of a slice: which side of the patient is where. */
+  function drawSides(context, tile, ratio) {
+    const [left, top, width, height] = tile.box;
+    const middle = tile.toPixel(...tile.axes.map((axis) => picture.size[axis] / 2));
+    context.font = `600 ${15 * ratio}px system-ui, sans-serif`;
+    context.textAlign = "center";
+    context.textBaseline = "middle";
+    tile.axes.forEach((axis, number) => {
+      [0, picture.size[axis]].forEach((end, high) => {
+        const corners = tile.axes.map((other) => picture.size[other] / 2);
+        corners[number] = end;
+        const [x, y] = tile.toPixel(...corners);
+        const inset = 14 * ratio;
+        const at = number === 0 ? [x > middle[0] ? left + width - inset : left + inset, top + height / 2] : [left + width / 2, y > middle[1] ? top + height - inset : top + inset];
+        context.lineWidth = 3 * ratio;
+        context.strokeStyle = HALO;
+        context.fillStyle = "#dfe7ee";
+        context.strokeText(SIDES[axis][high], ...at);
+        context.fillText(SIDES[axis][high], ...at);
+      });
+    });
   }
 
   function drawCross(context, tile, ratio) {
