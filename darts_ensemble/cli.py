@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
-import sys
-import time
-import traceback
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,19 +12,16 @@ from rich.console import Console
 from rich.progress import Progress
 
 from darts_ensemble.errors import DartsError, ScanError, UsageError
-from darts_ensemble.inputs import NamedScan, find_scans, name_scans
-from darts_ensemble.outputs import FORMATS, Targets, target_paths, write_bids_description, write_colour_tables
 
 if TYPE_CHECKING:
-    from darts_ensemble.checkpoints import Ensemble
-    from darts_ensemble.fusion import ViewWeights
-    from darts_ensemble.segmenter import Segmenter
+    from darts_ensemble.scan_queue import Job
 
 __all__ = ["segment_main"]
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 _errors = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
 
+Crop = Literal["brain", "head", "none"]
 Form = Literal["nifti", "mgz", "bids", "freesurfer"]
 Fusion = Literal["mean", "geometric", "vote"]
 Pooling = Literal["split", "duplicate", "none"]
@@ -47,6 +41,10 @@ EXAMPLES = """Examples:
 
   darts-segment T1.nii.gz -o out/ --coronal dense_unet_back2front_finetuned.pth
 
+  darts-segment scans.tsv 'other/*/T1.mgz' -o out/ --part 3/10
+
+  darts-segment $SUBJECTS_DIR -o out/ --dask local:4
+
   darts-segment T1.nii.gz -o out/ --save-probabilities Left-Hippocampus,53 --probability-type uint8
 """
 
@@ -54,7 +52,11 @@ EXAMPLES = """Examples:
 @app.command(epilog=EXAMPLES)
 def segment(
     scans: Annotated[
-        list[Path], typer.Argument(help="Scans, folders of scans, BIDS data sets, SUBJECTS_DIRs.", show_default=False)
+        list[Path],
+        typer.Argument(
+            help="Scans, folders of scans, patterns, BIDS data sets, SUBJECTS_DIRs, .tsv lists (columns scan, name).",
+            show_default=False,
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the results.", show_default=False)],
     weights: Annotated[
@@ -73,9 +75,22 @@ def segment(
         Pooling, typer.Option(help="A sagittal slice doesn't tell its side: split a pair's probability, or double it.")
     ] = "split",
     device: Annotated[Device, typer.Option(help="auto: CUDA, else Apple's GPU, else the CPU.")] = "auto",
-    precision: Annotated[Precision, typer.Option(help="auto: bf16 on CUDA, else fp32.")] = "auto",
-    batch_size: Annotated[int, typer.Option(min=1, help="Slices at once.")] = 4,
+    precision: Annotated[Precision, typer.Option(help="auto: bf16 where the hardware has it, else fp32.")] = "auto",
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Slices at once. Default: what suits the memory.", show_default=False)
+    ] = None,
+    crop: Annotated[Crop, typer.Option(help="Where the networks look: around the brain, the head, or everywhere.")] = "brain",
+    low_memory: Annotated[bool, typer.Option("--low-memory", help="Small batches, and one scan in memory at a time.")] = False,
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0: all.")] = 0,
+    part: Annotated[
+        str | None, typer.Option(help="Do only such a part of the scans: 3/10 for a job array.", show_default=False)
+    ] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            help="Spread scans over a Dask cluster: local:4, tcp://HOST:8786 or a scheduler file.", show_default=False
+        ),
+    ] = None,
     form: Annotated[Form, typer.Option("--format", help="How the results are named and stored.")] = "nifti",
     save_agreement: Annotated[bool, typer.Option("--save-agreement", help="Also how far the views agree.")] = False,
     save_probabilities: Annotated[
@@ -86,7 +101,9 @@ def segment(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Segment again what is done.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print an account of the run as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print tracebacks of unexpected errors.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Print stage times, and tracebacks of unexpected errors.")
+    ] = False,
 ) -> None:
     """Label 102 regions on T1 scans, on each scan's own grid, in FreeSurfer ids.
 
@@ -94,70 +111,81 @@ def segment(
     """
     console = Console(quiet=quiet or as_json, soft_wrap=True, markup=False, highlight=False)
     say = console.print
-    try:
-        found, failed = _find(scans)
-        named = name_scans(found)
-        targets = _targets(named, out, form)
-        if threads:
-            import torch
+    # What these need takes longer to import than --help may take.
+    from darts_ensemble.outputs import write_bids_description, write_colour_tables
+    from darts_ensemble.segment_settings import Settings
 
-            torch.set_num_threads(threads)
-        given = {"coronal": coronal, "axial": axial, "sagittal": sagittal}
-        files = {view: path for view, path in given.items() if path is not None}
-        if save_probabilities:
-            from darts_ensemble.probabilities import parse_wanted
-
-            parse_wanted(save_probabilities)
-        from darts_ensemble.checkpoints import load_ensemble
-        from darts_ensemble.segmenter import Segmenter
-
-        ensemble = load_ensemble(files or weights)
-        segmenter = Segmenter(
-            ensemble, device=device, precision=precision, fusion=fusion,
-            weights=_weights(view_weights, fusion_weights, ensemble), sagittal_pooling=sagittal_pooling, views=_views(views),
-            batch_size=batch_size,
-        )  # fmt: skip
-        if save_agreement and len(segmenter.views) < 2:
-            raise UsageError("--save-agreement: one view has nothing to agree with; expected two or three views")
-        say(f"weights {segmenter.ensemble.name}: {', '.join(segmenter.views)} on {segmenter.device}, {segmenter.precision}")
-        write_colour_tables(out)
-        if form == "bids":
-            write_bids_description(out, _version())
-    except DartsError as error:
-        _errors.print(f"darts-segment: {error}")
-        raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
-    saving: dict[str, Any] = {
-        "form": form, "agreement": save_agreement, "probabilities": save_probabilities, "probability_type": probability_type,
-    }  # fmt: skip
+    given = {"coronal": coronal, "axial": axial, "sagittal": sagittal}
+    files = tuple((view, str(path)) for view, path in given.items() if path is not None)
+    settings = Settings(
+        weights=files or weights, device=device, precision=precision, fusion=fusion, views=views, view_weights=view_weights,
+        fusion_weights=None if fusion_weights is None else str(fusion_weights), sagittal_pooling=sagittal_pooling,
+        batch_size=batch_size, crop=crop, low_memory=low_memory, threads=threads, form=form, agreement=save_agreement,
+        probabilities=save_probabilities, probability_type=probability_type, clean=clean, overwrite=overwrite, verbose=verbose,
+    )  # fmt: skip
     account: list[dict[str, Any]] = []
-    for row in failed:
-        account.append(row)
-        _errors.print(f"darts-segment: {row['error']}")
     drawn = console.is_terminal and not console.quiet
     bar = Progress(console=console, transient=True, disable=not drawn)
     # On one terminal an error must pass through the bar's own console, else the two share a line.
     errors = console if drawn and _errors.is_terminal else _errors
-    with bar:
-        task = bar.add_task("", total=len(named))
-        for number, (scan, target) in enumerate(zip(named, targets, strict=True), start=1):
-            bar.update(task, description=scan.name)
-            row = _segment_one(segmenter, scan, target, out, saving, clean=clean, overwrite=overwrite, verbose=verbose)
+    try:
+        from darts_ensemble.scan_queue import segment_here, segment_on_cluster
+        from darts_ensemble.segment_settings import make_segmenter
+
+        jobs, failed = _jobs(scans, out, form, part)
+        # On a cluster the networks are loaded here too: wrong weights or options are told before any worker has started.
+        segmenter = make_segmenter(settings)
+        account_of = {"weights": segmenter.ensemble.name, "views": segmenter.views}
+        say(f"weights {segmenter.ensemble.name}: {', '.join(segmenter.views)} on {segmenter.device}, {segmenter.precision}")
+        write_colour_tables(out)
+        if form == "bids":
+            write_bids_description(out, _version())
+        for row in failed:
             account.append(row)
-            bar.advance(task)
-            if row["status"] == "failed":
-                errors.print(f"darts-segment: {row['error']}")
+            _errors.print(f"darts-segment: {row['error']}")
+        with bar, warnings.catch_warnings():
+            task = bar.add_task("", total=len(jobs))
+            warnings.showwarning = lambda message, *_, **__: errors.print(f"darts-segment: {message}")
+
+            def report(row: dict[str, Any]) -> None:
+                account.append(row)
+                bar.update(task, advance=1, description=row["name"])
+                _tell(row, sum("name" in one for one in account), len(jobs), say, errors.print, stages=verbose)
+
+            if dask is None:
+                segment_here(segmenter, jobs, settings, report)
             else:
-                notes = "".join(f"; {flag}" for flag in row.get("flags", []))
-                took = f" ({row['seconds']:.0f} s)" if "seconds" in row else ""
-                say(f"[{number}/{len(named)}] {scan.name}: {row['status']} {row['label_map']}{took}{notes}")
+                segment_on_cluster(jobs, settings, report, address=dask)
+    except DartsError as error:
+        _errors.print(f"darts-segment: {error}")
+        raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
     if as_json:
-        typer.echo(json.dumps({"weights": segmenter.ensemble.name, "views": segmenter.views, "scans": account}, indent=1))
+        order = {str(job.scan.path): number for number, job in enumerate(jobs)}
+        account.sort(key=lambda row: order.get(row["scan"], -1))
+        typer.echo(json.dumps({**account_of, "scans": account}, indent=1))
     if any(row["status"] == "failed" for row in account):
         raise typer.Exit(1)
 
 
-def _find(given: list[Path]) -> tuple[list[Path], list[dict[str, Any]]]:
-    """Find the scans of every argument; a folder without one is a failure of its own."""
+def _tell(row: dict[str, Any], number: int, count: int, say: Any, complain: Any, *, stages: bool) -> None:
+    """Say what has become of a scan."""
+    if row["status"] == "failed":
+        complain(f"darts-segment: {row['error']}")
+        return
+    notes = "".join(f"; {flag}" for flag in row.get("flags", []))
+    took = f" ({row['seconds']:.0f} s)" if "seconds" in row else ""
+    say(f"[{number}/{count}] {row['name']}: {row['status']} {row['label_map']}{took}{notes}")
+    if stages:
+        for stage, seconds in row.get("stages", {}).items():
+            say(f"  {seconds:8.2f} s  {stage}")
+
+
+def _jobs(given: list[Path], out: Path, form: str, part: str | None) -> tuple[list[Job], list[dict[str, Any]]]:
+    """The scans of every argument, those of one part where asked for; a folder without a scan is a failure of its own."""
+    from darts_ensemble.inputs import find_scans, name_scans, names_in_lists, part_of
+    from darts_ensemble.scan_queue import Job
+
+    number, count = (1, 1) if part is None else part_of(part)
     good, failed = [], []
     for path in given:
         try:
@@ -165,112 +193,17 @@ def _find(given: list[Path]) -> tuple[list[Path], list[dict[str, Any]]]:
             good.append(path)
         except ScanError as error:
             failed.append({"scan": str(path), "status": "failed", "error": str(error)})
-    return find_scans(good), failed
-
-
-def _segment_one(
-    segmenter: Segmenter, scan: NamedScan, target: Targets, out: Path, saving: dict[str, Any],
-    *, clean: bool, overwrite: bool, verbose: bool,
-) -> dict[str, Any]:  # fmt: skip
-    """Segment and save one scan; whatever goes wrong is its own affair and ends in the account."""
-    row: dict[str, Any] = {"scan": str(scan.path), "name": scan.name, "label_map": str(target.label_map)}
-    if target.label_map.is_file() and not overwrite:
-        other = _scan_of(target)
-        if other in (None, str(scan.path.resolve())):
-            return {**row, "status": "done before"}
-        error = f"{target.label_map}: holds the regions of {other}; expected another --out for {scan.path}, or --overwrite"
-        return {**row, "status": "failed", "error": error}
-    started = time.monotonic()
-    try:
-        result = segmenter.segment(scan.path, keep_probabilities=saving["probabilities"] is not None)
-        if clean:
-            result = result.cleaned()
-        result.save(out, scan.name, **saving)
-    except DartsError as error:
-        return {**row, "status": "failed", "error": str(error)}
-    except Exception as error:  # one scan that meets a bug or fills the memory must not cost the user the others
-        if verbose:
-            traceback.print_exc(file=sys.stderr)
-        return {
-            **row,
-            "status": "failed",
-            "error": f"{scan.path}: {type(error).__name__}: {' '.join(str(error).split())[:300]}",
-        }
-    return {
-        **row,
-        "status": "wrote",
-        "seconds": round(time.monotonic() - started, 2),
-        "flags": result.flags,
-        "mean_view_agreement": result.mean_agreement,
-        "seen_in_training": result.seen_in_training,
-    }
-
-
-def _scan_of(target: Targets) -> str | None:
-    """The scan that an earlier result was made from, where its account tells."""
-    try:
-        scan: str | None = json.loads(target.quality.read_text(encoding="utf-8")).get("scan")
-    except (OSError, ValueError):
-        return None
-    return scan
-
-
-def _targets(named: list[NamedScan], out: Path, form: str) -> list[Targets]:
-    assert form in FORMATS
-    targets = [target_paths(out, scan.name, form) for scan in named]
+    # Names are given to all scans, so that those of a part don't hang on how many parts there are.
+    jobs = [Job(scan, out, form) for scan in name_scans(find_scans(good), names_in_lists(good))]
     taken: dict[str, Path] = {}
-    for scan, target in zip(named, targets, strict=True):
-        key = str(target.label_map).lower()
+    for job in jobs:
+        key = str(job.target.label_map).lower()
         if key in taken:
-            raise UsageError(f"{scan.path} and {taken[key]}: both would be {target.label_map}; expected different names")
-        taken[key] = scan.path
-    return targets
-
-
-def _views(text: str | None) -> tuple[str, ...] | None:
-    if text is None:
-        return None
-    from darts_ensemble.views import VIEWS
-
-    wanted = tuple(part.strip() for part in text.split(","))
-    unknown = [view for view in wanted if view not in VIEWS]
-    if unknown:
-        raise UsageError(f"--views {text}: {unknown[0] or 'nothing'} found; expected some of {', '.join(VIEWS)}")
-    return wanted
-
-
-def _weights(text: str | None, file: Path | None, ensemble: Ensemble) -> ViewWeights | None:
-    """What --view-weights says, or --fusion-weights, which must have been fitted for these networks."""
-    if file is None:
-        return _view_weights(text)
-    if text is not None:
-        raise UsageError("--view-weights and --fusion-weights; expected one of them")
-    from darts_ensemble.checksums import sha256_of
-    from darts_ensemble.fusion_weights import read_fusion_weights
-
-    networks = {view: sha256_of(network.path) for view, network in ensemble.networks.items() if network.path is not None}
-    return read_fusion_weights(file, networks).weights
-
-
-def _view_weights(text: str | None) -> dict[str, float] | None:
-    if text is None:
-        return None
-    from darts_ensemble.fusion import DEFAULT_WEIGHTS
-
-    weights = dict(DEFAULT_WEIGHTS)
-    try:
-        for part in text.split(","):
-            view, value = part.split("=")
-            weights[view.strip()] = float(value)
-    except ValueError:
-        raise UsageError(f"--view-weights {text}: expected such as coronal=0.4,axial=0.4,sagittal=0.2") from None
-    if (
-        set(weights) != set(DEFAULT_WEIGHTS)
-        or not all(0 <= weight < math.inf for weight in weights.values())
-        or sum(weights.values()) == 0
-    ):
-        raise UsageError(f"--view-weights {text}: expected weights of coronal, axial, sagittal, none below 0, one above")
-    return weights
+            raise UsageError(
+                f"{job.scan.path} and {taken[key]}: both would be {job.target.label_map}; expected different names"
+            )
+        taken[key] = job.scan.path
+    return jobs[number - 1 :: count], failed
 
 
 def _version() -> str:

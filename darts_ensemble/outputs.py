@@ -16,6 +16,7 @@ import pandas as pd
 
 from darts_ensemble.errors import ScanError, UsageError
 from darts_ensemble.labels import REGIONS
+from darts_ensemble.scan import temporary_beside
 
 __all__ = [
     "FORMATS",
@@ -102,7 +103,7 @@ def write_text(path: Path, text: str) -> None:
     ScanError
         If the folder can't be written to or is full.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = temporary_beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(text, encoding="utf-8")

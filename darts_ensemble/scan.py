@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import secrets
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ __all__ = [
     "find_scan_in_subject",
     "read_label_map",
     "read_scan",
+    "temporary_beside",
     "without_extension",
     "write_label_map",
     "write_series",
@@ -163,6 +165,11 @@ def _looks_like_labels(data: npt.NDArray[Any]) -> bool:
     return known >= 10 and known >= 0.7 * (len(values) - 1)
 
 
+def temporary_beside(path: Path, extension: str = "") -> Path:
+    """Return a name beside a file under which it is written before it gets its own: no other process has the same."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp{extension}")
+
+
 def write_label_map(ids: npt.NDArray[Any], scan: Scan, path: Path) -> None:
     """Write FreeSurfer ids on a scan's grid, uint8 where all are below 256, else int16; affine and header are the scan's."""
     dtype = np.uint8 if ids.max(initial=0) < 256 else np.int16
@@ -204,7 +211,7 @@ def write_series(
     image.header["cal_max"] = image.header["cal_min"] = 0
     image.header["magic"], image.header["vox_offset"] = b"n+1", 352
     little = image.header.as_byteswapped("<")
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = temporary_beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with gzip.open(temporary, "wb", compresslevel=1) as file:
@@ -231,7 +238,7 @@ def _write(data: npt.NDArray[Any], scan: Scan, path: Path) -> None:
         image.header.set_slope_inter(1, 0)
         image.header["cal_max"] = image.header["cal_min"] = 0
     extension = next(e for e in EXTENSIONS if path.name.endswith(e))
-    temporary = path.with_name(f".{path.name}.tmp{extension}")
+    temporary = temporary_beside(path, extension)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         nib.save(image, temporary)

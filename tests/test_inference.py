@@ -1,0 +1,138 @@
+"""Devices, precisions and batches change how fast a view is predicted, never what."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from torch import Tensor, nn
+
+from darts_ensemble import device as device_module
+from darts_ensemble.checkpoints import ViewNetwork
+from darts_ensemble.device import DeviceMemoryWarning, choose_precision, slices_at_once
+from darts_ensemble.errors import DeviceError
+from darts_ensemble.inference import made_ready, most_probable, predict_view
+from darts_ensemble.labels import BACKGROUND_CLASS, KEPT_CHANNELS, N_CHANNELS
+from darts_ensemble.networks import DenseUNet
+from darts_ensemble.winograd import FEWEST_FILTERS
+
+CPU = torch.device("cpu")
+BOX = (slice(0, 32), slice(0, 16), slice(0, 32))
+
+
+def view_network(filters: int = 4, view: str = "axial") -> ViewNetwork:
+    torch.manual_seed(filters)
+    network = DenseUNet(out_channels=N_CHANNELS, filters=filters, convolutions=1).eval()
+    return ViewNetwork(view, network, "dense-unet", filters, "volume-median")
+
+
+def volume() -> npt.NDArray[np.float32]:
+    values = np.random.default_rng(1).random((32, 16, 32), dtype=np.float32)
+    values[:, 5] = 0  # a slice of air
+    return values
+
+
+def whole(one: ViewNetwork, **how: object) -> npt.NDArray[np.float32]:
+    predicted = predict_view(one, volume(), box=BOX, device=CPU, **how)  # type: ignore[arg-type]
+    return np.concatenate([probabilities.float().numpy() for _, probabilities in predicted])
+
+
+class Greedy(nn.Module):
+    """A network whose device has memory for so many slices at once."""
+
+    def __init__(self, most: int, inner: nn.Module) -> None:
+        super().__init__()
+        self.most, self.inner, self.seen = most, inner, list[int]()
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen.append(len(x))
+        if len(x) > self.most:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return self.inner(x)
+
+
+def test_a_network_made_ready_says_what_it_says_and_the_one_given_is_untouched() -> None:
+    for filters in (4, FEWEST_FILTERS):
+        one = view_network(filters)
+        before = {name: value.clone() for name, value in one.network.state_dict().items()}
+        ready = made_ready(one, CPU, "fp32")
+        np.testing.assert_allclose(whole(ready), whole(one), atol=1e-4)
+        assert all(torch.equal(value, before[name]) for name, value in one.network.state_dict().items())
+
+
+def test_batches_and_threads_change_no_probability() -> None:
+    ready = made_ready(view_network(), CPU, "fp32")
+    expected = whole(ready, batch_size=1)
+    for batch_size in (3, 16):
+        np.testing.assert_allclose(whole(ready, batch_size=batch_size), expected, atol=1e-6)
+    torch.set_num_threads(2)
+    try:
+        np.testing.assert_allclose(whole(ready, batch_size=3), expected, atol=1e-6)
+    finally:
+        torch.set_num_threads(1)
+
+
+def test_constant_slices_are_background_and_never_reach_the_network() -> None:
+    one = view_network()
+    counting = Greedy(100, one.network)
+    predicted = whole(ViewNetwork("axial", counting, "dense-unet", 4, "volume-median"), batch_size=4)
+    assert sum(counting.seen) == 15
+    assert np.all(predicted[5, ..., BACKGROUND_CLASS] == 1)
+    assert predicted[5].sum() == 32 * 32
+    assert not np.all(predicted[4, ..., BACKGROUND_CLASS] == 1)
+
+
+def test_out_of_memory_halves_the_batches_with_a_warning_and_changes_nothing() -> None:
+    one = view_network()
+    greedy = Greedy(2, one.network)
+    with pytest.warns(DeviceMemoryWarning, match="going on with"):
+        found = whole(ViewNetwork("axial", greedy, "dense-unet", 4, "volume-median"), batch_size=8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_allclose(found, whole(one, batch_size=8), atol=1e-6)
+    assert greedy.seen[:3] == [7, 4, 2], "slices, the one of air left out"
+    with pytest.raises(DeviceError, match="--low-memory"), pytest.warns(DeviceMemoryWarning):
+        whole(ViewNetwork("axial", Greedy(0, one.network), "dense-unet", 4, "volume-median"))
+
+
+def test_the_ten_channels_that_are_no_classes_have_no_part_in_the_softmax() -> None:
+    one = view_network()
+    dropped = np.setdiff1d(np.arange(N_CHANNELS), KEPT_CHANNELS)
+    expected = whole(one)
+    with torch.no_grad():
+        one.network.outconv.bias[torch.from_numpy(dropped)] = 50  # type: ignore[union-attr, index, operator]
+    np.testing.assert_allclose(whole(one), expected, atol=1e-6)
+    np.testing.assert_allclose(whole(made_ready(one, CPU, "fp32")), expected, atol=1e-5)
+
+
+def test_bf16_agrees_with_fp32_in_nearly_every_label() -> None:
+    one = view_network(16)
+    exact, rough = whole(made_ready(one, CPU, "fp32")), whole(made_ready(one, CPU, "bf16"), precision="bf16")
+    assert np.abs(exact - rough).max() > 0, "bf16 must have been used"
+    assert np.mean(exact.argmax(axis=-1) == rough.argmax(axis=-1)) > 0.9
+
+
+@pytest.mark.parametrize(("supported", "expected"), [(lambda: True, "bf16"), (lambda: False, "fp32")])
+def test_auto_is_bf16_only_where_the_cpu_multiplies_in_it(
+    monkeypatch: pytest.MonkeyPatch, supported: Callable[[], bool], expected: str
+) -> None:
+    for check in device_module._BF16_CHECKS:
+        monkeypatch.setattr(torch.cpu, check, supported, raising=False)
+    assert choose_precision("auto", CPU) == expected
+    assert choose_precision("fp16", CPU) == "fp16"
+
+
+def test_batches_shrink_with_size_and_with_low_memory_but_never_to_none() -> None:
+    def size(filters: int, side: int, low: bool = False) -> int:
+        return slices_at_once(filters, side, side, device=CPU, precision="fp32", low_memory=low)
+
+    assert size(32, 128) > size(32, 256) >= size(256, 256) == 1
+    assert size(32, 128) >= size(32, 128, low=True) >= 1
+
+
+def test_of_equally_probable_classes_the_first_is_taken() -> None:
+    assert most_probable(torch.tensor([[[0.25, 0.5, 0.5], [1.0, 0.0, 1.0]]])).tolist() == [[1, 0]]

@@ -1,0 +1,63 @@
+"""Winograd convolutions against PyTorch's own, alone and inside whole networks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from darts_ensemble.networks import DenseUNet
+from darts_ensemble.winograd import WinogradConv2d, with_winograd
+
+
+@given(
+    st.integers(1, 3), st.integers(1, 5), st.integers(1, 6), st.integers(1, 19), st.integers(1, 19), st.booleans(),
+    st.integers(0, 1000),
+)  # fmt: skip
+def test_any_size_and_number_of_channels_gives_the_convolution(
+    slices: int, inputs: int, outputs: int, rows: int, columns: int, bias: bool, seed: int
+) -> None:
+    torch.manual_seed(seed)
+    convolution = nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)
+    x = torch.randn(slices, inputs, rows, columns)
+    with torch.inference_mode():
+        expected = convolution.double()(x.double())
+        found = WinogradConv2d(convolution)(x)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@given(st.integers(0, 1000), st.booleans())
+def test_what_is_added_normalised_and_cut_off_below_zero_follows(seed: int, adds: bool) -> None:
+    torch.manual_seed(seed)
+    convolution, norm = nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4).eval()
+    for value in (norm.weight, norm.bias, norm.running_mean):
+        assert value is not None
+        nn.init.normal_(value)
+    assert norm.running_var is not None
+    nn.init.uniform_(norm.running_var, 0.5, 2)
+    x, added = torch.randn(2, 3, 10, 7), torch.randn(2, 4, 10, 7)
+    with torch.inference_mode():
+        expected = torch.relu(norm(convolution(x) + added if adds else convolution(x)))
+        found = WinogradConv2d(convolution, norm)(x, added if adds else None)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("convolutions", [1, 4])
+def test_a_network_gives_the_same_logits_and_stays_itself(convolutions: int) -> None:
+    torch.manual_seed(0)
+    network = DenseUNet(2, 7, filters=6, convolutions=convolutions).eval()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            assert module.running_var is not None and module.running_mean is not None
+            nn.init.uniform_(module.running_var, 0.5, 2)
+            nn.init.normal_(module.running_mean, std=0.5)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    x = torch.rand(2, 2, 48, 32)
+    with torch.inference_mode():
+        expected, found = network(x), with_winograd(network)(x)
+    assert (found - expected).abs().max() < 1e-4 * expected.abs().max()
+    assert (found.argmax(dim=1) == expected.argmax(dim=1)).float().mean() > 0.999
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
