@@ -146,13 +146,21 @@ def _boxes(
     q1, q3, median, low, high = (np.array([one[key] for one in stats]) for key in ("q1", "q3", "med", "whislo", "whishi"))
     along, across, bars = (axes.vlines, axes.hlines, axes.bar) if upright else (axes.hlines, axes.vlines, axes.barh)
     reach = np.concatenate([places, places])
-    along(reach, np.concatenate([low, q3]), np.concatenate([q1, high]), color=colour, linewidth=0.7, zorder=2)
-    sides = {"bottom" if upright else "left": q1, "width" if upright else "height": width}
+    # Between thin boxes thick lines would leave no room.
+    line = 0.7 if upright else float(np.clip(0.14 * _in_points(axes, width), 0.3, 0.7))
+    along(reach, np.concatenate([low, q3]), np.concatenate([q1, high]), color=colour, linewidth=line, zorder=2)
+    sides: dict[str, Any] = {"bottom" if upright else "left": q1, "width" if upright else "height": width}
     bars(places, q3 - q1, **sides, color=colour, alpha=alpha, linewidth=0, zorder=2.1)
-    bars(places, q3 - q1, **sides, color="none", edgecolor=colour, linewidth=0.6, zorder=2.2)
+    bars(places, q3 - q1, **sides, color="none", edgecolor=colour, linewidth=line, zorder=2.2)
     if upright:
         across(np.concatenate([low, high]), reach - width / 4, reach + width / 4, color=colour, linewidth=0.7, zorder=2)
     across(median, places - width / 2, places + width / 2, color="black", linewidth=0.9, zorder=3)
+
+
+def _in_points(axes: Axes, height: float) -> float:
+    """About how many points a height of the axes' data is."""
+    of_axes = float(axes.bbox.height) * 72 / float(axes.figure.dpi)
+    return of_axes * height / abs(float(np.ptp(axes.get_ylim())))
 
 
 def _points(
@@ -164,8 +172,7 @@ def _points(
     heights = rows["region_id"].map(y) + rows["subject"].map(jitter) * slot
     seen = rows["seen_in_training"].astype(bool)
     faint = 0.35 if len(names) > 40 else 0.9
-    room = axes.figure.get_figheight() * 72 * slot / abs(float(np.ptp(axes.get_ylim()))) * float(axes.get_position().height)
-    size = float(np.clip(0.4 * room, 1.3, 2.6))
+    size = float(np.clip(0.4 * _in_points(axes, slot), 1.0, 2.6))
     style: dict[str, Any] = {"color": colour, "rasterized": rasterized, "zorder": 2.5, "alpha": faint}
     axes.scatter(rows.loc[~seen, metric], heights[~seen], s=size**2, linewidth=0, **style)
     axes.scatter(rows.loc[seen, metric], heights[seen], s=2 * size**2, marker="x", linewidth=0.6, **style)

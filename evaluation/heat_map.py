@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -74,7 +75,13 @@ def _draw_part(
         for start, id_ in _starts(row, n + gap, alone=not paired):
             for place, method in enumerate(methods):
                 value = float(means[method].get(id_, np.nan))
-                cell = {"xy": (start + place, at), "width": 1, "height": 1, "linewidth": 0.5, "edgecolor": "white"}
+                cell: dict[str, Any] = {
+                    "xy": (start + place, at),
+                    "width": 1,
+                    "height": 1,
+                    "linewidth": 0.5,
+                    "edgecolor": "white",
+                }
                 if not np.isfinite(value):
                     axes.add_patch(mpl.patches.Rectangle(**cell | {"facecolor": "0.93", "edgecolor": "0.6", "hatch": "////"}))
                     continue

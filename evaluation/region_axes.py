@@ -84,7 +84,9 @@ def _headed(rows: Sequence[RegionRow]) -> set[str]:
 
 def _set_rows(axes: Axes, rows: Sequence[RegionRow], sides: Sequence[str], *, named: bool = True) -> dict[int, float]:
     """Give each row its height, its name at the left and a heading above each section."""
-    at, heights, y, section, headed = 0.0, [], {}, "", _headed(rows)
+    at, section, headed = 0.0, "", _headed(rows)
+    heights: list[float] = []
+    y: dict[int, float] = {}
     beside = mtransforms.blended_transform_factory(axes.transAxes, axes.transData)
     style: dict[str, Any] = {"fontsize": FONT_SIZE - 0.5, "fontweight": "bold", "color": "0.25", "clip_on": False}
     for row in rows:

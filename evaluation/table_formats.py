@@ -25,6 +25,9 @@ _ESCAPES = {
 # T1 has the quotation mark that \textquotedbl wants; OT1 has it not.
 _PREAMBLE = r"% \usepackage{booktabs,longtable} and \usepackage[T1]{fontenc} in the preamble."
 
+# Ten columns fit the width of a page.
+_NARROW = r"\small\setlength{\tabcolsep}{4pt}"
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -104,15 +107,16 @@ def to_latex(table: PaperTable) -> str:
     caption, label = latex_text(table.caption), re.sub(r"[^A-Za-z0-9]+", "-", table.name)
     if len(rows) <= MOST_ROWS_ON_A_PAGE:
         lines = [
-            _PREAMBLE, r"\begin{table}", r"\centering", rf"\caption{{{caption}}}", rf"\label{{tab:{label}}}",
+            _PREAMBLE, r"\begin{table}", r"\centering", _NARROW, rf"\caption{{{caption}}}", rf"\label{{tab:{label}}}",
             rf"\begin{{tabular}}{{@{{}}{table.numbers}@{{}}}}", r"\toprule", header, r"\midrule", *rows, r"\bottomrule",
             r"\end{tabular}", r"\end{table}",
         ]  # fmt: skip
     else:
         lines = [
-            _PREAMBLE, rf"\begin{{longtable}}{{@{{}}{table.numbers}@{{}}}}", rf"\caption{{{caption}}}\label{{tab:{label}}}\\",
-            r"\toprule", header, r"\midrule", r"\endfirsthead", r"\toprule", header, r"\midrule", r"\endhead",
-            r"\bottomrule", r"\endfoot", *rows, r"\end{longtable}",
+            _PREAMBLE, r"\begingroup", _NARROW, rf"\begin{{longtable}}{{@{{}}{table.numbers}@{{}}}}",
+            rf"\caption{{{caption}}}\label{{tab:{label}}}\\", r"\toprule", header, r"\midrule", r"\endfirsthead",
+            r"\toprule", header, r"\midrule", r"\endhead", r"\bottomrule", r"\endfoot", *rows, r"\end{longtable}",
+            r"\endgroup",
         ]  # fmt: skip
     return "\n".join(lines) + "\n"
 

@@ -120,21 +120,35 @@ def _regions(results: Results, metric: str) -> PaperTable:
 
 def _paired_overall(rows: pd.DataFrame) -> PaperTable:
     """Pairs of methods over all regions."""
+    several, named = _pairs(rows)
     cells = []
     for row in rows.to_dict("records"):
+        pair = (Cell(_pair(row)),) if several else ()
         metric = str(row.get("metric", "dice"))
         digits = describe_metric(metric).digits
         cells.append((
-            Cell(describe_metric(metric).heading), Cell(str(row["method_a"])), Cell(str(row["method_b"])), _count(row["n"]),
+            Cell(describe_metric(metric).heading), *pair, _count(row["n"]),
             _difference(row, "mean", digits), _p(row, "t_p"), _p(row, "wilcoxon_p"), _p(row, "wilcoxon_p_holm_methods"),
             Cell(format_number(as_number(row.get("d_z")), 2, signed=True)),
         ))  # fmt: skip
     caption = (
-        "Paired differences A − B of the means over regions, n subjects, with 95 % bootstrap intervals; p of the paired t-test "
-        "and of the Wilcoxon signed-rank test, and the latter with Holm's correction over the pairs of methods; Cohen's d_z."
+        f"Paired differences of the means over regions, {named}, n subjects, with 95 % bootstrap intervals; p of the paired "
+        "t-test and of the Wilcoxon signed-rank test, and the latter with Holm's correction over the pairs of methods; Cohen's "
+        "d_z."
     )
-    header = ("Metric", "A", "B", "n", "A − B", "p (t)", "p (Wilcoxon)", "p (Holm)", "d_z")
-    return PaperTable("paired_overall", caption, header, tuple(cells), "lllrrrrrr", rows)
+    head = ("A − B",) if several else ()
+    header = ("Metric", *head, "n", "Difference", "p (t)", "p (Wilcoxon)", "p (Holm)", "d_z")
+    return PaperTable("paired_overall", caption, header, tuple(cells), "l" + "l" * several + "rrrrrr", rows)
+
+
+def _pairs(rows: pd.DataFrame) -> tuple[bool, str]:
+    """Whether there are several pairs of methods, and what a caption calls the difference."""
+    several = len({(row["method_a"], row["method_b"]) for row in rows.to_dict("records")}) > 1
+    return several, "A − B" if several else _pair(rows.iloc[0])
+
+
+def _pair(row: Any) -> str:
+    return f"{row['method_a']} − {row['method_b']}"
 
 
 def _paired_regions(rows: pd.DataFrame, metric: str) -> PaperTable:
@@ -142,17 +156,15 @@ def _paired_regions(rows: pd.DataFrame, metric: str) -> PaperTable:
     text = describe_metric(metric)
     order = {id_: place for place, id_ in enumerate(id_ for row in region_rows(rows) for id_ in row.ids)}
     rows = rows.sort_values("region_id", key=lambda ids: ids.map(order), kind="stable")
-    several = len({(row["method_a"], row["method_b"]) for row in rows.to_dict("records")}) > 1
+    several, named = _pairs(rows)
     cells = []
     for row in rows.to_dict("records"):
-        pair = (Cell(f"{row['method_a']} − {row['method_b']}"),) if several else ()
+        pair = (Cell(_pair(row)),) if several else ()
         cells.append((
             Cell(readable_name(str(row["region_name"]))), Cell(_SIDES.get(str(row["hemisphere"]), "")), *pair, _count(row["n"]),
             _difference(row, "mean", text.digits), _p(row, "wilcoxon_p"), _p(row, "wilcoxon_p_holm_regions"),
             _p(row, "wilcoxon_p_fdr_regions"), Cell(format_number(as_number(row.get("rank_biserial")), 2, signed=True)),
         ))  # fmt: skip
-    first = rows.iloc[0]
-    named = "A − B" if several else f"{first['method_a']} − {first['method_b']}"
     caption = (
         f"Paired differences of {text.heading} per region, {named}, n subjects, with 95 % bootstrap intervals; p of the "
         "Wilcoxon signed-rank test, with Holm's and with Benjamini and Hochberg's correction over the regions of a pair of "

@@ -86,7 +86,9 @@ def test_paired_tables_hold_the_differences_and_p_of_the_run(tmp_path: Path) -> 
         assert [cell.text for cell in row[2:7]] == expected
     assert "a − b" in table.caption
     overall = tables(folder)["paired_overall"].rows
-    assert [cell.text for cell in overall[0][:4]] == ["Dice", "a", "b", "7"]
+    assert [cell.text for cell in overall[0][:2]] == ["Dice", "7"]
+    three = tables(write_results(tmp_path / "three", random_scores(7, ["a", "b", "c"], (12,))))["paired_overall"]
+    assert [row[1].text for row in three.rows] == ["a − b", "a − c", "b − c"]
 
 
 def test_the_files_of_a_table_say_the_same_and_the_csv_is_not_rounded(tmp_path: Path) -> None:
