@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
@@ -14,9 +14,10 @@ from evaluation.citations import CITATIONS
 from evaluation.intervals import Bootstrap
 from evaluation.metric_text import describe_metric, surface_definition
 from evaluation.results import Results, is_distance
+from evaluation.run_facts import count_of, listed, moves_of, voxel_sizes
 from evaluation.signed_rank import ZERO
 
-__all__ = ["MethodsText", "count_of", "listed", "methods_text", "moves_of", "voxel_sizes"]
+__all__ = ["MethodsText", "methods_text"]
 
 _SOFTWARE = {
     "numpy": "NumPy", "scipy": "SciPy", "pandas": "pandas", "nibabel": "NiBabel", "statsmodels": "statsmodels",
@@ -78,29 +79,6 @@ def methods_text(results: Results) -> MethodsText:
     return MethodsText([text for text in paragraphs if text], [CITATIONS[key] for key in books.keys])
 
 
-def listed(words: Sequence[str]) -> str:
-    """Return `a, b and c`."""
-    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
-
-
-def count_of(number: int, noun: str, plural: str = "") -> str:
-    """Return `1 subject`, `2 subjects`."""
-    return f"{number} {noun if number == 1 else plural or noun + 's'}"
-
-
-def voxel_sizes(account: dict[str, Any]) -> list[str]:
-    """Return the voxel sizes of the references, `1 × 1 × 1 mm`, the commonest first."""
-    grids = account.get("grids", {}).values()
-    sizes = Counter(" × ".join(f"{size:.4g}" for size in grid["voxel_size_mm"]) + " mm" for grid in grids)
-    return [size for size, _ in sizes.most_common()]
-
-
-def moves_of(account: dict[str, Any]) -> dict[str, int]:
-    """Return how many label maps came to the reference's grid in each way of :data:`evaluation.grids.Move`."""
-    grids = account.get("grids", {}).values()
-    return dict(Counter(move for grid in grids for move in grid["label_maps"].values()).most_common())
-
-
 def _data(results: Results, books: _Bibliography) -> str:
     account = results.account
     counted = results.counted(results.subjects)
@@ -117,7 +95,7 @@ def _data(results: Results, books: _Bibliography) -> str:
     references = account.get("references", {})
     names = dict.fromkeys(PurePath(path).name for subject, path in references.items() if subject in among)
     if 0 < len(names) < 4:
-        text.append(f" References were the files {listed(list(names))}.")
+        text.append(f" References were read from {listed(list(names))}.")
     if any("manual+aseg" in name for name in names):
         text.append(" In these the cortex was labelled by hand, all other regions automatically by FreeSurfer")
         text.append(f"{books.cite('dkt', 'aseg', 'freesurfer')}.")
@@ -203,10 +181,12 @@ def _metrics(results: Results, books: _Bibliography) -> str:
     words = {describe_metric(name).formula: describe_metric(name) for name in results.metrics}
     defined = [one.formula + books.cite(*one.citations) for one in words.values()]
     text = [f"With A a region in the reference and B the same region in the map under test, we computed: {'; '.join(defined)}."]
-    surfaces = list(dict.fromkeys(sentence for name in results.metrics if (sentence := surface_definition(name))))
+    surfaces = list(dict.fromkeys(points for name in results.metrics if (points := surface_definition(name))))
     if len(surfaces) > 1:
-        text.append(" Distances and surface Dice were measured for each of two kinds of surfaces.")
-    text += [f" {sentence}" for sentence in surfaces]
+        kinds = "; ".join(f"({letter}) {points}" for letter, points in zip("abc", surfaces, strict=False))
+        text.append(f" Distances and surface Dice were measured on {len(surfaces)} kinds of surfaces: {kinds}.")
+    elif surfaces:
+        text.append(f" Surfaces were {surfaces[0]}.")
     zero = "Overlap metrics and surface Dice" if any(name.startswith("surface_dice") for name in results.metrics) else "Metrics"
     text.append(f" {zero} of missed and invented regions were 0")
     policy = results.account.get("metrics", {}).get("misses")
@@ -232,7 +212,7 @@ def _statistics(results: Results, books: _Bibliography) -> str:
         text.append(
             " Over all regions, methods were compared by the mean over regions within each subject, so that n is the number of "
             f"{'families' if families else 'subjects'}: mean difference with its {level} BCa interval over {unit}, paired t "
-            "test and Wilcoxon signed-rank test, Holm's correction over the pairs of methods."
+            "test and Wilcoxon signed-rank test, Holm's correction over the pairs of methods for each metric."
         )
     models = [frame for frame in (results.mixed_model, results.paired_overall) if frame is not None]
     if any("lmm_p" in frame.columns and frame["lmm_p"].notna().any() for frame in models):
@@ -258,8 +238,10 @@ def _statistics(results: Results, books: _Bibliography) -> str:
 def _paired(frame: pd.DataFrame, settings: Bootstrap, level: str, books: _Bibliography) -> str:
     smallest, largest = int(frame["n"].min()), int(frame["n"].max())
     n = f"n = {largest}" if smallest == largest else f"n = {smallest} to {largest}"
+    metrics = [_in_a_sentence(str(name)) for name in dict.fromkeys(frame.get("metric", []))]
     text = [
-        f"In each region methods were compared in pairs on the subjects that both had ({n}), by the paired t test"
+        f"In each region methods were compared in pairs on the subjects that both had ({n})"
+        f"{f', in {listed(metrics)}' if metrics else ''}, by the paired t test"
         f"{books.cite('t')} and the Wilcoxon signed-rank test{books.cite('wilcoxon')}, both two-sided"
     ]
     found = Counter(frame["wilcoxon_method"])
@@ -280,6 +262,11 @@ def _paired(frame: pd.DataFrame, settings: Bootstrap, level: str, books: _Biblio
     if done:
         text.append(f" Beside the unadjusted p-values stand those adjusted {listed(done)}.")
     return "".join(text)
+
+
+def _in_a_sentence(metric: str) -> str:
+    heading = describe_metric(metric).heading.removesuffix(", mm")
+    return heading.replace("Volume", "volume").replace("Surface", "surface")
 
 
 def _software(results: Results, books: _Bibliography) -> str:

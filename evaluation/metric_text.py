@@ -12,9 +12,9 @@ _SURFACE = re.compile(
     r"surface_dice_(?P<tolerance>[\d.]+)mm_(?P<of>voxel|dual_grid)"
 )
 _DEFINITIONS = {
-    "voxel": "Surfaces were the centres of those voxels of a region that have at least one of their six neighbours outside it.",
-    "dual_grid": "Surfaces were the corners between voxels that a region's boundary crosses (the half-voxel dual grid), "
-    "weighted by the area of the boundary there.",
+    "voxel": "the centres of those voxels of a region that have at least one of their six neighbours outside it",
+    "dual_grid": "the corners between voxels that a region's boundary crosses (the half-voxel dual grid), weighted by the area "
+    "of the boundary there",
 }
 _SHORT = {"voxel": "centres of boundary voxels", "dual_grid": "half-voxel dual grid, weighted by area"}
 
@@ -100,6 +100,6 @@ def describe_metric(name: str) -> MetricText:
 
 
 def surface_definition(name: str) -> str | None:
-    """Return the sentence that says what a metric takes for a surface; None where it has none."""
+    """Return what a metric takes for a surface; None where it needs none."""
     found = _SURFACE.fullmatch(name)
     return None if found is None else _DEFINITIONS[found["definition"] or found["of"]]

@@ -10,7 +10,7 @@ import pandas as pd
 
 from evaluation import html_report
 from evaluation.html_report import Block, Heading, Notice, Prose, Quotation, Report, Section, Table
-from evaluation.methods_text import count_of, listed, methods_text
+from evaluation.methods_text import methods_text
 from evaluation.number_format import format_interval, format_p, format_value
 from evaluation.report_figures import pictures
 from evaluation.report_overview import n_subjects, overview, when
@@ -31,6 +31,7 @@ from evaluation.report_tables import (
     worst_table,
 )
 from evaluation.results import SIDES_MERGED, Results, read_results
+from evaluation.run_facts import count_of, listed
 from evaluation.significance import choose_baseline
 
 __all__ = ["evaluation_report", "write_report"]
@@ -178,7 +179,7 @@ def _paired(results: Results) -> list[Block]:
         ("Over all regions", results.paired_overall, "paired_overall.csv", overall_table),
         ("Mixed model", results.mixed_model, "mixed_model.csv", mixed_model_table),
         ("Region by region", results.paired_regions, "paired_regions.csv", lambda frame: _paired_regions(results, frame)),
-        ("Ranks of three methods or more", results.ranks, "ranks.csv", rank_table),
+        ("Ranks of three methods or more", results.ranks, "ranks.csv", _ranks),
     ]
     blocks: list[Block] = []
     for title, frame, name, make in parts:
@@ -208,12 +209,19 @@ def _absent(results: Results, name: str) -> Notice:
 
 def _paired_regions(results: Results, frame: pd.DataFrame) -> Table:
     rows = _of_dice(frame)
-    caption = "Dice of pairs of methods in every region."
+    more = " The file has the other metrics, too." if len(rows) < len(frame) else ""
+    caption = f"Dice of pairs of methods in every region.{more}"
     if len(rows) > MOST_PAIRED_ROWS:
         baseline = choose_baseline(results.methods, results.summary.set_index("method")["mean_dice"])
         rows = rows[(rows["method_a"] == baseline) | (rows["method_b"] == baseline)]
-        caption = f"Dice of {baseline} and each other method in every region; the file has all pairs."
+        caption = f"Dice of {baseline} and each other method in every region; the file has all pairs.{more}"
     return paired_table(rows, caption)
+
+
+def _ranks(frame: pd.DataFrame) -> Table:
+    rows = _of_dice(frame)
+    more = " The file has the other metrics, too." if len(rows) < len(frame) else ""
+    return rank_table(rows, f"Mean ranks of the methods within subjects by Dice; 1 is the lowest.{more}")
 
 
 def _methods(results: Results) -> list[Block]:

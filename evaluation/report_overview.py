@@ -8,9 +8,9 @@ from pathlib import PurePath
 from typing import Any
 
 from evaluation.html_report import Block, Facts, Notice
-from evaluation.methods_text import count_of, listed, moves_of, voxel_sizes
 from evaluation.number_format import format_value
 from evaluation.results import SIDES_MERGED, Results
+from evaluation.run_facts import count_of, listed, moves_of, voxel_sizes
 
 __all__ = ["n_subjects", "overview", "when"]
 

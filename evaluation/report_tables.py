@@ -166,7 +166,8 @@ def overall_table(frame: pd.DataFrame) -> Table:
         Column("wilcoxon_p_holm_methods", "Wilcoxon: p, Holm", f"{_HOLM_METHODS}.", "p"),
         _P_BY, _RANK_BISERIAL, _NOTE,
     ]  # fmt: skip
-    return _table(frame, columns, "Methods compared over all regions; n is the number of subjects.", "paired_overall.csv")
+    caption = "Methods compared over all regions; n is the number of subjects."
+    return _table(_with_headings(frame), columns, caption, "paired_overall.csv")
 
 
 def paired_table(frame: pd.DataFrame, caption: str) -> Table:
@@ -190,19 +191,19 @@ def paired_table(frame: pd.DataFrame, caption: str) -> Table:
     return _table(frame, columns, caption, "paired_regions.csv")
 
 
-def rank_table(frame: pd.DataFrame) -> Table:
+def rank_table(frame: pd.DataFrame, caption: str) -> Table:
     """Return the ranks of three methods or more, region by region."""
     means = [name for name in frame.columns if str(name).startswith("mean_rank_")]
     ranks = [Column(name, f"Rank, {name.removeprefix('mean_rank_')}", kind="number", digits=2) for name in means]
     columns = [
-        *_metric_column(frame), _REGION, _N, *ranks,
+        _REGION, _N, *ranks,
         Column("iman_davenport_f", "F", "Iman and Davenport's F of the ranks.", "number", 2),
         Column("iman_davenport_p", "p", "Of F.", "p"),
         Column("iman_davenport_p_holm_regions", "p Holm, regions", "Holm over the regions.", "p"),
         Column("iman_davenport_p_fdr_regions", "p FDR, regions", "Benjamini-Hochberg over the regions.", "p"),
         _NOTE,
     ]  # fmt: skip
-    return _table(frame, columns, "Mean ranks of the methods within subjects; 1 is the smallest value.", "ranks.csv")
+    return _table(frame, columns, caption, "ranks.csv")
 
 
 def mixed_model_table(frame: pd.DataFrame) -> Table:
@@ -217,7 +218,8 @@ def mixed_model_table(frame: pd.DataFrame) -> Table:
         Column("lmm_sd_region", "SD regions", "Of regions within subjects.", "number", 4),
         _NOTE,
     ]  # fmt: skip
-    return _table(frame, columns, "Linear mixed model of the differences of all regions and subjects.", "mixed_model.csv")
+    caption = "Linear mixed model of the differences of all regions and subjects."
+    return _table(_with_headings(frame), columns, caption, "mixed_model.csv")
 
 
 def agreement_table(frame: pd.DataFrame) -> Table:
@@ -255,6 +257,13 @@ def _mean_columns(frame: pd.DataFrame, metrics: Sequence[str]) -> list[Column]:
 
 def _metric_column(frame: pd.DataFrame) -> list[Column]:
     return [Column("metric", "Metric")] if "metric" in frame.columns and len(set(frame["metric"])) > 1 else []
+
+
+def _with_headings(frame: pd.DataFrame) -> pd.DataFrame:
+    """Metrics by the headings of their columns."""
+    if "metric" not in frame.columns:
+        return frame
+    return frame.assign(metric=[describe_metric(str(name)).heading for name in frame["metric"]])
 
 
 def _table(frame: pd.DataFrame, columns: Sequence[Column], caption: str, source: str, *, filtered: bool = True) -> Table:

@@ -16,11 +16,10 @@ import pytest
 from PIL import Image
 
 from darts_ensemble.errors import CohortError
-from evaluation.agreement import agreement_with_reference
-from evaluation.paired import rank_methods
+from evaluation.comparison import save_comparison
 from evaluation.report import write_report
 from evaluation.summaries import region_means, subject_means, summarise
-from tests.results_folder import random_scores, write_results
+from tests.results_folder import random_scores
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 300 100"><rect width="300" height="100"/></svg>'
 METHODS = ("ensemble", "coronal", "axial")
@@ -49,18 +48,10 @@ def account(scores: pd.DataFrame, **changes: Any) -> dict[str, Any]:
 
 def whole_run(folder: Path, scores: pd.DataFrame, **changes: Any) -> Path:
     """A results folder with everything that a run can leave."""
-    write_results(folder, scores, account(scores, **changes))
+    tables_only(folder, scores, **{"bootstrap": {"resamples": 99}} | changes)
     groups = scores.assign(region_name="deep grey", hemisphere="both", group="structure", region_id="")
     groups.drop_duplicates(["subject", "method"]).to_csv(folder / "groups.csv", index=False)
-    ranks = rank_methods(scores, "dice", region="region_name").assign(metric="dice")
-    ranks.to_csv(folder / "ranks.csv", index=False)
-    reference = scores.drop_duplicates(["subject", "region_id"]).assign(method="reference", volume=scores["volume_ref_mm3"])
-    volumes = pd.concat([reference, scores.assign(volume=scores["volume_pred_mm3"])])
-    agreement = agreement_with_reference(volumes, "volume", "reference", region="region_name")
-    agreement.to_csv(folder / "volume_agreement.csv", index=False)
-    model = pd.read_csv(folder / "paired_overall.csv")
-    kept = [name for name in model.columns if name.startswith(("method_", "lmm_"))]
-    model[kept].to_csv(folder / "mixed_model.csv", index=False)
+    save_comparison(folder)
     for name, stems in (("figures", ("heat_map", "box_plot_cortex")), ("overlays", ("overlay_worst_axial",))):
         (folder / name).mkdir()
         for stem in stems:
