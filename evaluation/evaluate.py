@@ -319,14 +319,15 @@ def _same_content(scores: SubjectScores, subject: Subject, method: Method) -> bo
 
 def _frame(columns: Columns, subject: Subject, method: Method, name: str) -> pd.DataFrame:
     metrics = [column for column in columns if column not in IDENTITY]
-    own: dict[str, Any] = {
+    own = {
         "subject": subject.id,
         "family": subject.family,
         "method": name,
         "seen_in_training": subject.id in method.seen,
     }
-    frame = pd.DataFrame(columns)
-    return frame.assign(**own)[[*IDENTITY, *metrics]]
+    n = len(columns["region_id"]) if columns else 0
+    whole = {**{column: [value] * n for column, value in own.items()}, **columns}
+    return pd.DataFrame({column: whole[column] for column in (*IDENTITY, *metrics)})
 
 
 def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:

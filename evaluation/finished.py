@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from darts_ensemble.errors import ScanError
-from darts_ensemble.outputs import write_json
+from darts_ensemble.outputs import write_text
 from evaluation.pair_scores import PairScores
 
 __all__ = ["file_checksum", "finished_file", "pair_key", "read_finished", "write_finished"]
@@ -35,12 +36,16 @@ def file_checksum(path: Path) -> str:
 
 def pair_key(reference: str, prediction: str, scoring: str, *, also_merged: bool, wrong_header: bool) -> str:
     """Return what is the same only where scoring would give the same: from checksums, :meth:`Scoring.digest` and options."""
-    try:
-        package = version("darts-ensemble")
-    except PackageNotFoundError:
-        package = "not installed"
-    words = [_VERSION, package, reference, prediction, scoring, also_merged, wrong_header]
+    words = [_VERSION, _package_version(), reference, prediction, scoring, also_merged, wrong_header]
     return hashlib.sha256(json.dumps(words).encode()).hexdigest()
+
+
+@cache
+def _package_version() -> str:
+    try:
+        return version("darts-ensemble")
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def finished_file(folder: Path, subject: str) -> Path:
@@ -68,4 +73,5 @@ def write_finished(path: Path, subject: str, pairs: dict[str, PairScores]) -> No
     ScanError
         If the folder can't be written to.
     """
-    write_json(path, {"subject": subject, "pairs": {key: one.to_json() for key, one in pairs.items()}})
+    content = {"subject": subject, "pairs": {key: one.to_json() for key, one in pairs.items()}}
+    write_text(path, json.dumps(content) + "\n")  # in one line, as only that is written fast

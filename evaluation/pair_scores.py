@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from darts_ensemble.overlap import joint_histogram, merge_labels, overlap_of_regions
+from darts_ensemble.overlap import joint_histogram, overlap_of_regions
 from darts_ensemble.scan import Scan
 from evaluation.grids import Move, Reference, on_grid_of
-from evaluation.groups import groups_of, layers
+from evaluation.groups import GroupPlaces, groups_of, layers
 from evaluation.pair import Pair, bring_together
 from evaluation.parcellation import Parcellation, parcellation_of
 from evaluation.placement import Fault, find_fault
@@ -56,6 +57,16 @@ class Scoring:
     def regions(self) -> list[ProtocolRegion]:
         """The regions scored, in the order of the tables."""
         return [self.protocol.regions[place] for place in self.places]
+
+    @cached_property
+    def groups(self) -> list[GroupPlaces]:
+        """The groups that are scored: see :func:`evaluation.groups.groups_of`."""
+        return groups_of(self.protocol, self.places)
+
+    @cached_property
+    def group_layers(self) -> list[list[GroupPlaces]]:
+        """Those of several regions, in sets in which none is twice."""
+        return layers([one for one in self.groups if len(one.places) > 1])
 
     def digest(self) -> str:
         """Return a sha256 that changes when any of these do."""
@@ -129,7 +140,9 @@ class PairScores:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as what :mod:`json` takes; NaN and infinities stay numbers of Python's JSON."""
-        return asdict(self)
+        # Not asdict, which copies every number.
+        nested = {name: vars(getattr(self, name)) for name in ("reference_labels", "prediction_labels")}
+        return {**vars(self), **nested, "fault": None if self.fault is None else vars(self.fault)}
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> PairScores:
@@ -214,14 +227,14 @@ def _merged_rows(measured: _Measured) -> Columns:
 
 def _group_rows(measured: _Measured, regions: Columns) -> Columns:
     """Rows of the groups, in their order; groups that share regions are measured apart, those of one region are its row."""
-    groups = groups_of(measured.scoring.protocol, measured.scoring.places)
+    groups = measured.scoring.groups
     row_of_place = {place: row for row, place in enumerate(measured.scoring.places)}
     rows: dict[str, dict[str, Any]] = {}
     for one in groups:
         if len(one.places) == 1:
             row = row_of_place[int(one.places[0])]
             rows[one.group.name] = {column: values[row] for column, values in regions.items()}
-    for layer in layers([one for one in groups if len(one.places) > 1]):
+    for layer in measured.scoring.group_layers:
         heads = [_Head(None, one.group.name, "", "", tuple(one.places.tolist())) for one in layer]
         columns = _rows(measured, heads)
         for row, head in enumerate(heads):
@@ -236,12 +249,15 @@ def _rows(measured: _Measured, heads: list[_Head]) -> Columns:
     """Measure disjoint sets of regions, each taken as one under the place of its first."""
     scoring = measured.scoring
     n_regions = scoring.protocol.n_regions
-    into = np.arange(n_regions)
-    for head in heads:
-        into[list(head.members)] = head.members[0]
-    at = [head.members[0] for head in heads]
-    joint = merge_labels(measured.joint, into)
-    n_reference, n_prediction = joint.sum(axis=1)[at], joint.sum(axis=0)[at]
+    # Every other region belongs to a last row of no interest. Sums of counts are exact in float64.
+    n_rows = len(heads) + 1
+    row_of = np.full(n_regions + 1, len(heads))
+    for row, head in enumerate(heads):
+        row_of[list(head.members)] = row
+    pairs = row_of[:, None] * n_rows + row_of
+    summed = np.bincount(pairs.reshape(-1), measured.joint.reshape(-1), minlength=n_rows**2)
+    joint = summed.reshape(n_rows, n_rows).astype(np.int64)
+    n_reference, n_prediction = joint.sum(axis=1)[:-1], joint.sum(axis=0)[:-1]
     lacking = np.array([_lacks_any(measured, head.members) for head in heads], dtype=bool)
     status = np.select(
         [lacking, (n_reference > 0) & (n_prediction > 0), n_reference > 0, n_prediction > 0],
@@ -260,13 +276,16 @@ def _rows(measured: _Measured, heads: list[_Head]) -> Columns:
         "volume_ref_mm3": (n_reference * voxel_mm3).tolist(),
         "volume_pred_mm3": (n_prediction * voxel_mm3).tolist(),
     }
-    metrics = {name: values[at] for name, values in overlap_of_regions(joint).items()}
+    metrics = dict(overlap_of_regions(joint))
     if scoring.definitions and heads:
-        maps = measured.pair.volumes(np.append(into, scoring.protocol.background_place))
+        into = np.arange(n_regions + 1)
+        for head in heads:
+            into[list(head.members)] = head.members[0]
+        maps = measured.pair.volumes(into)
         surfaces = surface_scores(
             *maps,
             spacing=measured.voxel_size,
-            labels=at,
+            labels=[head.members[0] for head in heads],
             background=scoring.protocol.background_place,
             definitions=scoring.definitions,
             tolerances=scoring.tolerances,
