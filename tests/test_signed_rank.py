@@ -111,3 +111,9 @@ def test_five_pairs_are_too_few_for_an_interval_of_ranks() -> None:
     row = summarise_differences([1.0, 2.0, 3.0, 4.0, 5.0], bootstrap=QUICK)
     assert row["wilcoxon_p"] == 0.0625
     assert "too few" in row["note"]
+
+
+def test_among_102_regions_fewer_than_12_subjects_can_never_pass_bonferroni() -> None:
+    smallest = {n: signed_rank_test(np.arange(1.0, n + 1)).p for n in (11, 12)}
+    assert smallest[12] < 0.05 / 102 < smallest[11]
+    assert smallest == {n: 2 / 2**n for n in (11, 12)}
