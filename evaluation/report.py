@@ -40,7 +40,7 @@ __all__ = ["evaluation_report", "write_report"]
 WORST_CASES, NAMED_METHODS = 20, 5
 
 
-def write_report(folder: Path) -> Path:
+def write_report(folder: str | Path) -> Path:
     """Write `report.html` into a results folder and return its path.
 
     Raises
