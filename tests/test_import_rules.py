@@ -28,7 +28,7 @@ WITHOUT_TORCH = (
     "darts_ensemble.fusion_weights", "darts_ensemble.weights_cli", "darts_ensemble.probabilities", "darts_ensemble.cli",
     "darts_ensemble.training.cli",
     "evaluation.cohort", "evaluation.protocol", "evaluation.evaluate", "evaluation.figures", "evaluation.cli",
-    "evaluation.overlays", "evaluation.overlay_command", "evaluation.tables",
+    "evaluation.overlays", "evaluation.overlay_command", "evaluation.tables", "evaluation.report",
     "evaluation.paired", "evaluation.overall", "evaluation.surface", "evaluation.agreement", "reader_study.ratings",
     "reader_study.analysis", "reader_study.layout", "reader_study.ordinal_tables", "reader_study.reader_agreement",
     "reader_study.consistency", "reader_study.published",
