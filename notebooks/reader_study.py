@@ -22,7 +22,11 @@
 
 # %%
 import os
+import sys
 from pathlib import Path
+
+if Path("reader_study.py").is_file():  # this notebook's own text form has the name of the package
+    sys.path = [place for place in sys.path if Path(place).resolve() != Path.cwd()]
 
 import pandas as pd
 from IPython.display import Image, Markdown, display

@@ -1,0 +1,61 @@
+"""Time to analyse a reader study: 20 cases, 5 readers, 14 regions and sides, 3 methods; each step in CPU and wall seconds.
+
+python benchmarks/analyse_study.py
+"""
+
+from __future__ import annotations
+
+import os
+
+# Before NumPy is loaded, as the command does it: matrices are small.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from evaluation.intervals import Bootstrap
+from reader_study.case_means import compare_case_means
+from reader_study.figures import save_study_figures
+from reader_study.mixed_model import RANDOM_TERMS
+from reader_study.ordinal import fit_ordinal, ordinal_design
+from reader_study.published import published_summary
+from reader_study.report import write_study_report
+from reader_study.simulate import simulate_study, targets_of_summary
+from reader_study.study_analysis import StudyAnalysis, analyse_study
+from reader_study.study_files import write_study
+
+
+def timed(name: str, run: Callable[[], Any]) -> Any:
+    """Run something and print a row of the table."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    result = run()
+    print(f"| {name} | {time.process_time() - cpu:.2f} | {time.perf_counter() - wall:.2f} |", flush=True)
+    return result
+
+
+def main() -> None:
+    """Print the table."""
+    ratings = simulate_study(targets_of_summary(published_summary()), cases=20, readers=5, seed=1)
+    one = ratings[(ratings["roi"] == "Insula") & (ratings["hemisphere"] == "L")]
+    together = ratings.assign(region=ratings["roi"] + " " + ratings["hemisphere"])
+    print("| step | CPU s | wall s |\n| --- | --- | --- |")
+    for name, table, fixed in (("region and side", one, ["method"]), ("pooled, region fixed", together, ["method", "region"])):
+        for random in (("case", "reader"), RANDOM_TERMS):
+            terms = ", ".join(random)
+            timed(f"mixed model, {name}, {len(table)} ratings; {terms}",
+                  lambda t=table, f=fixed, r=random: fit_ordinal(ordinal_design(t, fixed=f, random=r)))  # fmt: skip
+    timed("tests on case means", lambda: compare_case_means(ratings, bootstrap=Bootstrap()))
+    analysis: StudyAnalysis = timed("everything computed (`analyse_study`)", lambda: analyse_study(ratings))
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder)
+        timed("tables written", lambda: write_study(analysis, out))
+        figures = timed("figures: PDF, SVG, PNG", lambda: save_study_figures(analysis, out / "figures", "Reader study"))
+        timed("report", lambda: write_study_report(analysis, figures, out, "Reader study"))
+
+
+if __name__ == "__main__":
+    main()
