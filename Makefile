@@ -7,7 +7,7 @@ T1 ?=
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test lint soak wheel-check clean
+.PHONY: demo test lint soak bench wheel-check clean
 .DEFAULT_GOAL := demo
 
 # torch goes first and alone: asked for together with the rest, pip may take a newer build with gigabytes of CUDA.
@@ -26,6 +26,10 @@ test: $(INSTALLED)
 
 soak: $(INSTALLED)
 	DARTS_SOAK=1 $(BIN)/python -m pytest
+
+# Side by side with the reference and with peers, on a scan: make bench T1=scan.mgz (see benchmarks/README.md).
+bench: $(INSTALLED)
+	$(BIN)/python benchmarks/run_all.py $(if $(T1),"$(T1)")
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

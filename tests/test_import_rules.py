@@ -15,20 +15,22 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("darts_ensemble", "evaluation", "reader_study")
 #: The files of darts_ensemble from the ground up; each may import those before it.
 LAYERS = [
-    "errors", "stages", "cluster", "labels", "overlap", "volumetry", "scan", "conform", "native", "views", "channels", "networks", "checkpoints", "device", "winograd", "inference",
-    "fusion", "midsagittal", "cleaning", "inputs", "outputs", "checksums", "download", "registry",
-    "orientation", "fusion_weights", "fusion_sample", "weights_info", "weights_export", "probabilities", "segmentation", "segmenter", "segment_settings", "scan_queue",
-    "fusion_fitting", "overlay", "published", "perform_pred", "training.recipe", "training.augment", "training.losses", "training.subjects", "training.dataset", "training.slice_pool", "training.validate", "training.pictures", "training.journal", "training.processes", "training.fit", "training.cli", "demo", "cli",
-    "weights_on_scans", "weights_cli",
+    "errors", "stages", "cluster", "labels", "overlap", "volumetry", "scan", "conform", "native", "views", "channels",
+    "networks", "checkpoints", "device", "winograd", "inference", "fusion", "midsagittal", "cleaning", "inputs", "outputs",
+    "checksums", "download", "registry", "orientation", "fusion_weights", "fusion_sample", "weights_info", "weights_export",
+    "probabilities", "segmentation", "segmenter", "segment_settings", "scan_queue", "fusion_fitting", "overlay",
+    "published", "perform_pred", "training.recipe", "training.augment", "training.losses", "training.subjects",
+    "training.dataset", "training.slice_pool", "training.validate", "training.pictures", "training.journal",
+    "training.processes", "training.fit", "training.cli", "demo", "cli", "weights_on_scans", "weights_cli",
 ]  # fmt: skip
 WITHOUT_TORCH = (
-    "darts_ensemble", "darts_ensemble.cluster", "darts_ensemble.scan_queue", "darts_ensemble.segment_settings", "darts_ensemble.labels", "darts_ensemble.overlap", "darts_ensemble.volumetry", "darts_ensemble.scan",
+    "darts_ensemble", "darts_ensemble.cluster", "darts_ensemble.scan_queue", "darts_ensemble.segment_settings",
+    "darts_ensemble.labels", "darts_ensemble.overlap", "darts_ensemble.volumetry", "darts_ensemble.scan",
     "darts_ensemble.conform", "darts_ensemble.native", "darts_ensemble.cleaning", "darts_ensemble.inputs",
     "darts_ensemble.outputs", "darts_ensemble.checksums", "darts_ensemble.download", "darts_ensemble.registry",
     "darts_ensemble.fusion_weights", "darts_ensemble.weights_cli", "darts_ensemble.probabilities", "darts_ensemble.cli",
-    "darts_ensemble.training.cli",
-    "evaluation.cohort", "evaluation.protocol", "evaluation.evaluate", "evaluation.figures", "evaluation.cli",
-    "evaluation.overlays", "evaluation.overlay_command", "evaluation.tables", "evaluation.report",
+    "darts_ensemble.training.cli", "evaluation.cohort", "evaluation.protocol", "evaluation.evaluate", "evaluation.figures",
+    "evaluation.cli", "evaluation.overlays", "evaluation.overlay_command", "evaluation.tables", "evaluation.report",
     "evaluation.paired", "evaluation.overall", "evaluation.surface", "evaluation.agreement", "reader_study.ratings",
     "reader_study.analysis", "reader_study.layout", "reader_study.ordinal_tables", "reader_study.reader_agreement",
     "reader_study.consistency", "reader_study.published",
