@@ -95,7 +95,7 @@ def _template(out: Path, console: Console) -> None:
     _picture(demo_scan(), labels, picture, "MNI152 template, bundled ensemble")
     console.print(f"labels   {labels}")
     console.print(f"picture  {picture}")
-    console.print(f"figures  {results}/boxplot_*.png, table {results}/scores.csv")
+    console.print(f"report   {results}/report.html, figures {results}/figures/, table {results}/scores.csv")
     console.print("On a T1 of your own: make demo T1=scan.nii.gz, or .venv/bin/darts-segment scan.nii.gz -o out/")
 
 
