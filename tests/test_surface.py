@@ -176,6 +176,17 @@ def test_distances_up_to_the_length_of_an_image_are_exact(spacing: tuple[float, 
     assert_same(row, deepmind(one == 1, two == 1, spacing, 1.0))
 
 
+def test_far_points_find_the_nearest_of_goals_that_lie_anywhere() -> None:
+    rng = np.random.default_rng(5)
+    one, two = np.zeros((2, 80, 40, 40), dtype=np.uint8)
+    one[rng.integers(0, 20, 40), rng.integers(0, 40, 40), rng.integers(0, 40, 40)] = 1
+    two[rng.integers(40, 80, 300), rng.integers(0, 40, 300), rng.integers(0, 40, 300)] = 1
+    for spacing in ((1.0, 1.0, 1.0), (0.8, 1.0, 1.3)):
+        row = scores(one, two, labels=(1,), spacing=spacing, tolerances=(1.7,)).loc[1]
+        columns = ["hd95_larger_voxel_mm", "hd95_pooled_voxel_mm", "assd_voxel_mm", "surface_dice_1.7mm_voxel"]
+        np.testing.assert_allclose(row[columns].astype(float), brute(one == 1, two == 1, spacing), atol=1e-9)
+
+
 def test_two_single_voxels_are_their_distance_apart() -> None:
     one, two = np.zeros((2, 9, 9, 9), dtype=np.uint8)
     one[0, 0, 0] = two[3, 4, 0] = 1
