@@ -129,7 +129,7 @@ def show_summary(console: Console, summary: pd.DataFrame) -> None:
         if distance:
             means.append(_plus_minus(row[distance], row[distance.replace("mean_", "sd_", 1)], 2))
         missing = f"{row['n_missed']}, {row['n_invented']}"
-        left_out = f" (+{row['n_seen_left_out']} seen)" if row["n_seen_left_out"] else ""
+        left_out = f"\n+{row['n_seen_left_out']} seen" if row["n_seen_left_out"] else ""
         table.add_row(str(row["method"]), f"{row['n_subjects']}{left_out}", *means, missing)
     console.print(table)
     console.print("Dice, common: over the regions that every method emits; Dice: all, those missed or invented count 0")
