@@ -26,7 +26,7 @@ _ESCAPES = {
 _PREAMBLE = r"% \usepackage{booktabs,longtable} and \usepackage[T1]{fontenc} in the preamble."
 
 # Ten columns fit the width of a page.
-_NARROW = r"\small\setlength{\tabcolsep}{4pt}"
+_NARROW = r"\footnotesize\setlength{\tabcolsep}{4pt}"
 
 
 @dataclass(frozen=True)
