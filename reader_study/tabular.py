@@ -49,7 +49,9 @@ def read_text_table(path: Path, error: type[Exception] = RatingsError) -> pd.Dat
             raise error(f"{path}: a {kind or 'nameless'} file, but a .csv, .tsv, .parquet or .xlsx table was expected")
     except ImportError as missing:
         package = "pyarrow" if kind == ".parquet" else "openpyxl"
-        raise error(f"{path}: {kind} needs the package {package}; install it or save the table as .csv") from missing
+        raise error(
+            f"{path}: {kind} needs the package {package}; install darts-ensemble[tables], or save the table as .csv"
+        ) from missing
     except (ValueError, OSError) as problem:
         reason = " ".join(str(problem).split())
         raise error(f"{path}: not a readable {kind} table ({reason}); save it again as UTF-8 .csv") from problem

@@ -212,3 +212,16 @@ def test_real_ratings_of_ten_raters_import_with_their_sessions_as_repeats(shared
     assert ratings["reader"].nunique() == 10
     assert ratings["repeat"].value_counts().to_dict() == {1: 990, 2: 99, 3: 99}
     assert who_rated_what(ratings)["complete"].all()
+
+
+@pytest.mark.parametrize(("name", "reader"), [("ratings.parquet", "read_parquet"), ("ratings.xlsx", "read_excel")])
+def test_a_format_whose_package_is_not_installed_names_the_extra(
+    name: str, reader: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent(*_: object, **__: object) -> None:
+        raise ImportError("no such package")
+
+    monkeypatch.setattr(pd, reader, absent)
+    (tmp_path / name).write_bytes(b"PK")
+    with pytest.raises(RatingsError, match=r"install darts-ensemble\[tables\], or save the table as \.csv"):
+        read_ratings(tmp_path / name)
