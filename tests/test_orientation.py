@@ -104,11 +104,18 @@ def test_labels_that_are_none_of_the_102_are_masked_and_none_at_all_is_an_error(
         verify_orientation(stand_in("coronal"), volume, np.full_like(labels, BACKGROUND_CLASS))
 
 
-@pytest.mark.parametrize("view", VIEWS)
-def test_the_bundled_weights_see_a_real_scan_the_way_this_package_lays_its_slices(shared_data: Path, view: str) -> None:
+@pytest.fixture(scope="module")
+def real(shared_data: Path) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
     folder = shared_data / "subjects" / "sub-07" / "mri"
     conformed = conform(read_scan(folder / "T1.mgz"))
-    labels = ids_to_classes(conform_labels(read_label_map(folder / "aparc.DKTatlas+aseg.mgz"), conformed))
-    results = verify_orientation(load_ensemble("bundled").networks[view], conformed.data, labels, slices=1)
+    labels = conform_labels(read_label_map(folder / "aparc.DKTatlas+aseg.mgz"), conformed)
+    return conformed.data, ids_to_classes(labels)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_the_bundled_weights_see_a_real_scan_the_way_this_package_lays_its_slices(
+    real: tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]], view: str
+) -> None:
+    results = verify_orientation(load_ensemble("bundled").networks[view], *real, slices=1)
     assert results[0].layout == DECLARED
     assert results[0].dice > 0.3 + results[1].dice
