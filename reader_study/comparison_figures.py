@@ -88,7 +88,7 @@ def draw_power(table: pd.DataFrame, analyses: Sequence[str]) -> Figure:
             axes.set(ylim=(-0.02, 1.02), xlabel="Cases")
             axes.set_xticks(sorted(table["cases"].unique()))
             axes.grid(visible=True, axis="y")
-        grid[0, 0].set_ylabel("Share of studies with p < 0.05")
+        grid[0, 0].set_ylabel("Simulated studies with p < 0.05")
         handles = [
             Line2D([], [], color=colours[name], marker=markers[name], markersize=3.5, label=name) for name in names.values()
         ]
