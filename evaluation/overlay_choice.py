@@ -23,6 +23,7 @@ __all__ = [
     "Structure",
     "choose_structures",
     "default_structures",
+    "lowest_regions",
     "ranked_subjects",
     "ranking_method",
     "structure_dice",
@@ -86,6 +87,14 @@ def default_structures(results: Results) -> list[Structure]:
     names = {readable_name(name) for name in results.scores["region_name"]}
     shown = [name for name in REGIONS_SHOWN if name in names] or [row.name for row in region_rows(results.scores)]
     return choose_structures(results, shown[: len(REGIONS_SHOWN)])
+
+
+def lowest_regions(results: Results, subject: str, method: str) -> list[str]:
+    """Return the regions of lowest Dice of a method in a subject, as many as are shown otherwise, lowest first; both sides."""
+    table = results.scores
+    rows = table[(table["subject"] == subject) & (table["method"] == method) & (table["n_ref_voxels"] > 0)]
+    ordered = rows.dropna(subset=["dice"]).sort_values("dice", kind="stable")["region_name"]
+    return list(dict.fromkeys(readable_name(str(name)) for name in ordered))[: len(REGIONS_SHOWN)]
 
 
 def _structure(results: Results, wanted: str) -> Structure:

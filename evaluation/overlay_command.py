@@ -71,6 +71,8 @@ def overlay(
             results, regions=_words([regions]), methods=_words([methods]), subjects=_words(subjects or []), rank_by=rank_by,
             view=view, fill=fill, out=out, report=console.print,
         )  # fmt: skip
+        if out is None:
+            _write_report_again(results, console)
     for warning in saved.warnings:
         _errors.print(f"warning: {warning}")
     for failure in saved.failures:
@@ -95,9 +97,18 @@ def figures(
     with _one_line("figures"):
         drawn = save_figures(results, style=style, metric=metric)
         tables = save_tables(results)
+        _write_report_again(results, console)
     for folder, paths in (("figures", drawn), ("tables", tables)):
         names = ", ".join(dict.fromkeys(path.name.removesuffix(path.suffix) for path in paths))
         console.print(f"{results / folder}: {names}")
+
+
+def _write_report_again(results: Path, console: Console) -> None:
+    """Put new pictures into the report, where the run has one."""
+    if (results / "report.html").is_file():
+        from evaluation.report import write_report
+
+        console.print(f"{write_report(results)}: written again")
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,14 @@ from evaluation.anatomical_planes import EDGES, VIEW_AXES, to_canonical
 from evaluation.figure_style import save_figure
 from evaluation.figures import CAPTIONS
 from evaluation.grids import holds_class_indices, on_grid_of, same_grid
-from evaluation.overlay_choice import Chosen, choose_structures, default_structures, ranked_subjects, ranking_method
+from evaluation.overlay_choice import (
+    Chosen,
+    choose_structures,
+    default_structures,
+    lowest_regions,
+    ranked_subjects,
+    ranking_method,
+)
 from evaluation.overlay_picture import SubjectMaps, draw_overlay
 from evaluation.results import SIDES_MERGED, Results, read_results
 
@@ -40,7 +47,7 @@ class SavedOverlays:
 
 def save_overlays(
     folder: Path, *, regions: Sequence[str] = (), methods: Sequence[str] = (), subjects: Sequence[str] = (),
-    rank_by: str | None = None, view: str = "axial", fill: bool = False, out: Path | None = None,
+    rank_by: str | None = None, view: str = "axial", fill: bool = False, lowest: bool = False, out: Path | None = None,
     report: Callable[[str], None] = lambda line: None,
 ) -> SavedOverlays:  # fmt: skip
     """Draw sample predictions of a results folder, one picture a subject, as PDF, SVG and PNG with `captions.json`.
@@ -61,6 +68,8 @@ def save_overlays(
     view : {"axial", "coronal", "sagittal"}
     fill : bool
         Fill regions instead of drawing their outlines.
+    lowest : bool
+        Also draw the regions of lowest Dice in the subject of lowest mean Dice.
     out : Path, optional
         `overlays/` in the folder by default.
     report : callable
@@ -88,16 +97,23 @@ def save_overlays(
     ranked = ranking_method(results, rank_by)
     saved, target = SavedOverlays(), out or folder / "overlays"
     captions = _captions(target / CAPTIONS)
-    for chosen in ranked_subjects(results, ranked, subjects, methods=methods or known):
+    pictures = [
+        (chosen, structures, "_".join(["overlay", chosen.rank or re.sub(r"[^A-Za-z0-9.-]+", "_", chosen.subject), view]))
+        for chosen in ranked_subjects(results, ranked, subjects, methods=methods or known)
+    ]
+    if lowest and pictures:
+        last = min((chosen for chosen, _, _ in pictures), key=lambda chosen: chosen.mean_dice)
+        regions_of_last = choose_structures(results, lowest_regions(results, last.subject, ranked))
+        pictures.append((replace(last, rank="lowest"), regions_of_last, f"overlay_lowest_regions_{view}"))
+    for chosen, shown, stem in pictures:
         try:
             maps, warnings = read_subject_maps(results, chosen.subject, methods or known)
         except DartsError as error:
             saved.failures.append(f"{chosen.subject}: {error}")
             continue
-        figure = draw_overlay(results, maps, structures, methods or known, view=view, fill=fill, title=_title(chosen, ranked))
-        stem = "_".join(["overlay", chosen.rank or re.sub(r"[^A-Za-z0-9.-]+", "_", chosen.subject), view])
+        figure = draw_overlay(results, maps, shown, methods or known, view=view, fill=fill, title=_title(chosen, ranked))
         saved.files.extend(save_figure(figure, target / stem))
-        saved.warnings.extend(warnings)
+        saved.warnings.extend(warning for warning in warnings if warning not in saved.warnings)
         captions[stem] = _caption(chosen, ranked, view, fill)
         write_json(target / CAPTIONS, captions)
         report(f"{chosen.subject}: {target / stem}.png")
@@ -167,6 +183,8 @@ def _scan_on_grid(reference: Scan, scan: Scan) -> npt.NDArray[Any]:
 def _title(chosen: Chosen, method: str) -> str:
     if not chosen.rank:
         return chosen.subject
+    if chosen.rank == "lowest":
+        return f"{chosen.subject}: its regions of lowest Dice by {method}"
     among = "" if chosen.rank == "only" else f" of {chosen.n_ranked}"
     return f"{chosen.subject}: {chosen.rank}{among} by the mean Dice of {method}, {chosen.mean_dice:.3f}"
 

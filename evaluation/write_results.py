@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from darts_ensemble.errors import DartsError
+from darts_ensemble.errors import CohortError, DartsError
 from darts_ensemble.outputs import write_json, write_text
 from evaluation.evaluate import Failure, Scores
 from evaluation.summaries import region_means, subject_means, summarise
@@ -24,6 +24,7 @@ def writing_steps(*, style: str = "default", figures: bool = True, report: bool 
     steps: dict[str, Step] = {"comparison": _compare, "tables": _tabulate}
     if figures:
         steps["figures"] = lambda folder: _draw(folder, style)
+        steps["overlays"] = _overlay
     if report:
         steps["report"] = _report
     return steps
@@ -123,6 +124,15 @@ def _draw(folder: Path, style: str) -> Sequence[Path]:
     from evaluation.figures import save_figures
 
     return save_figures(folder, style=style)
+
+
+def _overlay(folder: Path) -> Sequence[Path]:
+    from evaluation.overlays import save_overlays
+
+    saved = save_overlays(folder, lowest=True)
+    if saved.failures:
+        raise CohortError("; ".join(saved.failures))
+    return saved.files
 
 
 def _report(folder: Path) -> Sequence[Path]:

@@ -20,9 +20,16 @@ from typer.testing import CliRunner
 from darts_ensemble.errors import CohortError, UsageError
 from evaluation.anatomical_planes import cut_plane, largest_slice, to_canonical, window_around
 from evaluation.cli import app
-from evaluation.overlay_choice import choose_structures, default_structures, ranked_subjects, structure_dice
+from evaluation.overlay_choice import (
+    choose_structures,
+    default_structures,
+    lowest_regions,
+    ranked_subjects,
+    structure_dice,
+)
 from evaluation.overlay_picture import draw_overlay
 from evaluation.overlays import read_subject_maps, save_overlays
+from evaluation.report import write_report
 from evaluation.results import read_results
 from tests.phantom_run import BOXES, phantom_run, ras_affine, reoriented
 
@@ -220,6 +227,32 @@ def test_the_command_writes_pictures_with_captions_and_refuses_in_one_line(tmp_p
         assert said in refused.output.replace("\n", " ")
     absent = run(app, ["overlay", str(tmp_path / "nowhere")])
     assert (absent.exit_code, absent.output.count("\n")) == (1, 1)
+
+
+def test_the_regions_of_lowest_dice_of_the_worst_subject_are_shown_too(tmp_path: Path) -> None:
+    folder = phantom_run(tmp_path, n_subjects=2)
+    results = read_results(folder)
+    ordered = results.scores[(results.scores["subject"] == "sub-02") & (results.scores["method"] == "ensemble")]
+    worst = ordered.dropna(subset=["dice"]).sort_values("dice", kind="stable")["region_id"].iloc[0]
+    (lowest,) = choose_structures(results, lowest_regions(results, "sub-02", "ensemble")[:1])
+    assert worst in lowest.all_ids
+    saved = save_overlays(folder, rank_by="ensemble", lowest=True)
+    assert "overlay_lowest_regions_axial.png" in [path.name for path in saved.files]
+    captions = json.loads((folder / "overlays" / "captions.json").read_text(encoding="utf-8"))
+    assert captions["overlay_lowest_regions_axial"].startswith("sub-02: its regions of lowest Dice by ensemble")
+
+
+def test_new_pictures_get_into_a_report_that_is_there(tmp_path: Path) -> None:
+    folder = phantom_run(tmp_path, n_subjects=1)
+    assert CliRunner().invoke(app, ["overlay", str(folder), "--regions", "putamen"]).exit_code == 0
+    assert not (folder / "report.html").exists()
+    write_report(folder)
+    before = (folder / "report.html").read_text(encoding="utf-8")
+    done = CliRunner().invoke(app, ["overlay", str(folder), "--regions", "putamen", "--view", "coronal"])
+    assert done.exit_code == 0, done.output
+    added = "Coronal slices, the patient's right at the left"
+    assert added not in before.replace("&#39;", "'")
+    assert added in (folder / "report.html").read_text(encoding="utf-8").replace("&#39;", "'")
 
 
 def test_the_real_scan_and_its_labels_lie_on_each_other(shared_data: Path, tmp_path: Path) -> None:
