@@ -22,7 +22,7 @@ __all__ = ["PARTS", "Item", "Place", "greatest_washout", "reading_order"]
 
 #: What a reader goes through, in this order.
 PARTS = ("practice", "rating", "ranking", "guess")
-_ATTEMPTS = 30
+_ATTEMPTS, _RESTARTS = 30, 8
 
 T = TypeVar("T")
 
@@ -155,13 +155,23 @@ def _ratings(
 ) -> list[Item]:
     square = _square(places, methods, seed, row, "rating")
     passes = [[Item("rating", place, (order[n],)) for place, order in square.items()] for n in range(len(methods))]
-    chosen = _repeated(passes, round(repeats * len(places) * len(methods)), _stream(seed, reader, "repeats"))
-    for at, item in chosen:
-        passes[at].append(Item("rating", item.place, item.methods, repeat=2))
-    shown: list[Item] = []
-    for number, pool in enumerate(passes):
-        shown += _spaced(pool, shown, washout, _stream(seed, reader, f"pass {number}"))
-    return shown
+    count = round(repeats * len(places) * len(methods))
+    for attempt in range(_RESTARTS):
+        # In a small design an unlucky end of a pass, or choice of repeats, leaves no order for the next: drawn anew then.
+        stream = reader if attempt == 0 else f"{reader}/attempt {attempt}"
+        pools = [list(pool) for pool in passes]
+        for at, item in _repeated(passes, count, _stream(seed, stream, "repeats")):
+            pools[at].append(Item("rating", item.place, item.methods, repeat=2))
+        shown: list[Item] = []
+        try:
+            for number, pool in enumerate(pools):
+                shown += _spaced(pool, shown, washout, _stream(seed, stream, f"pass {number}"))
+        except StudyError:
+            if attempt == _RESTARTS - 1:
+                raise
+        else:
+            return shown
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _repeated(passes: Sequence[Sequence[Item]], count: int, random: Random) -> list[tuple[int, Item]]:

@@ -20,7 +20,7 @@ from reader_study.study_sources import find_sources
 METHODS = ("FreeSurfer", "NetworkPlain", "NetworkTuned")
 CASE, PRACTICE = "sub-Kowalski", "sub-Rehearsal"
 #: Centre (RAS mm) and radius of each region's ball.
-BALLS = {11: ((-12, 10, 6), 7), 50: ((12, 10, 6), 7), 1002: ((-5, 24, 20), 6), 2002: ((5, 24, 20), 6), 16: ((0, -22, -26), 8)}
+BALLS = {11: ((-12, 10, 6), 7), 50: ((12, 10, 6), 7), 1002: ((-7, 24, 20), 6), 2002: ((7, 24, 20), 6), 16: ((0, -22, -26), 8)}
 #: Right, anterior, superior: how far (mm) each method moves every ball.
 MOVED = {"FreeSurfer": (0, 0, 0), "NetworkPlain": (0, 2, 0), "NetworkTuned": (0, 0, -2)}
 

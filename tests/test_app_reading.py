@@ -117,7 +117,7 @@ def test_every_method_is_exported_with_the_rating_of_its_own_picture(study: Smal
         mask = nib.Nifti1Image.from_bytes(anna.http.get(f"/api/items/{current['id']}/masks/0").content)
         where = nib.affines.apply_affine(mask.affine, np.argwhere(np.asarray(mask.dataobj)).mean(axis=0))
         side = {"L": -1, "R": 1, "": 0}[current["side"]]
-        x, y, z = {"Caudate": (12, 10, 6), "Cingulate-Gyrus": (5, 24, 20), "Brain-Stem": (0, -22, -26)}[current["region"]]
+        x, y, z = {"Caudate": (12, 10, 6), "Cingulate-Gyrus": (7, 24, 20), "Brain-Stem": (0, -22, -26)}[current["region"]]
         moved = tuple(int(v) for v in np.rint(where - (side * x, y, z)))
         method = {(0, 0, 0): "FreeSurfer", (0, 2, 0): "NetworkPlain", (0, 0, -2): "NetworkTuned"}[moved]
         anna.post(current["id"], "answer", rating=centres[method])

@@ -18,6 +18,7 @@ let paused = false;
 // ---- screens
 
 function textScreen({ title, body, action }, act, { about = false } = {}) {
+  byId("toast").classList.remove("on");
   byId("screen-item").hidden = true;
   byId("screen-text").hidden = false;
   byId("pause").hidden = true;
@@ -72,7 +73,7 @@ async function present(item) {
   byId("changing").hidden = !changing;
   byId("changing").textContent = "You are changing an earlier answer. It stays as it is until you give another.";
   byId("back-to-current").hidden = !changing;
-  byId("undo").disabled = !next_changeable(item);
+  byId("undo").disabled = true;
   byId("comment").value = item.comment;
   byId("comment-box").hidden = !item.comment;
   await display.show(item);
@@ -80,6 +81,8 @@ async function present(item) {
   state = told;
   if (conflict) return proceed();
   shown = item;
+  // Only now: with the first item of a part, the answers of the one before are closed.
+  byId("undo").disabled = !nextChangeable(item);
   const build = { ranking: rankingPanel, guess: guessPanel }[item.part] ?? ratingPanel;
   panel = build(byId("answers"), { item, study, choices: state.choices, answer });
   byId("viewers").classList.remove("loading");
@@ -110,19 +113,19 @@ async function answer(given, words) {
 async function keepComment(item) {
   const comment = byId("comment").value.trim();
   if (comment === item.comment) return;
+  item.comment = comment; // at once: leaving the field and leaving the item come together
   await send(`/api/items/${item.id}/comment`, { comment });
-  item.comment = comment;
 }
 
 /** The answered item before this one, or the last one. */
-function next_changeable(item) {
+function nextChangeable(item) {
   const index = state.changeable.findIndex((one) => one.id === item?.id);
   return state.changeable[index + 1];
 }
 
 function undo() {
   if (busy || paused) return;
-  const earlier = next_changeable(shown);
+  const earlier = nextChangeable(shown);
   if (earlier) guarded(() => leaveItem().then(() => present(earlier)));
 }
 

@@ -1,0 +1,200 @@
+"""A whole study rated in a real Chromium, by keyboard alone; the region drawn where it is."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+
+from reader_study.app.export import export_study
+from reader_study.app.recorded import event_table
+from reader_study.app.run_server import listen, safe_address
+from reader_study.app.server import create_app
+from reader_study.app.storage import open_study
+from reader_study.ratings import read_ratings
+from tests.small_study import SmallStudy, small_study
+
+#: WebGL by software, for machines without a graphics card.
+GRAPHICS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+WAIT = 180_000
+READY = """() => !document.getElementById("screen-text").hidden
+  || (!document.getElementById("viewers").classList.contains("loading")
+    && document.getElementById("answers").children.length > 0)"""
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    path = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+    if path is None:
+        pytest.skip("no Chromium found: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=path, args=GRAPHICS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[SmallStudy, str]]:
+    study = small_study(tmp_path / "study")
+    address = safe_address("127.0.0.1", 0, i_have_tls=False, behind_proxy=False, public_hosts=())
+    listening = listen(address)
+    server = uvicorn.Server(uvicorn.Config(create_app(study.folder), log_level="error"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.05)
+    yield study, f"http://127.0.0.1:{listening.getsockname()[1]}"
+    server.should_exit = True
+    thread.join(timeout=30)
+
+
+def wait_past(page: Any, before: str) -> None:
+    page.wait_for_function(
+        "before => !document.getElementById('screen-text').hidden "
+        "|| document.getElementById('progress-text').textContent !== before",
+        arg=before,
+    )
+    page.wait_for_function(READY)
+
+
+def yellow_box(page: Any) -> tuple[float, float, float, float] | None:
+    """Box of what is drawn on the canvas of the region in its colour, as shares of the canvas."""
+    return page.evaluate(
+        """() => {
+          const canvas = document.querySelector("canvas.region");
+          const { data, width, height } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+          let box = null;
+          for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) {
+            const at = 4 * (y * width + x);
+            if (data[at] > 200 && data[at + 1] > 150 && data[at + 2] < 120 && data[at + 3] > 200) {
+              box = box ?? [x, y, x, y];
+              box = [Math.min(box[0], x), Math.min(box[1], y), Math.max(box[2], x), Math.max(box[3], y)];
+            }
+          }
+          return box && [box[0] / width, box[1] / height, box[2] / width, box[3] / height];
+        }"""
+    )
+
+
+@pytest.mark.timeout(1800)
+def test_a_whole_study_is_rated_by_keyboard(chromium: Any, served: Any, tmp_path: Path) -> None:
+    study, base = served
+    page = chromium.new_page(viewport={"width": 1280, "height": 800})
+    page.set_default_timeout(WAIT)
+    errors: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda said: errors.append(said.text) if said.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{base}/enter#{study.tokens['anna']}")
+    page.wait_for_selector("#text-actions button")
+    assert page.url == f"{base}/read"  # the token is gone from the address
+    assert "Images by NiiVue 0.68.1 (BSD 2-Clause), from nilearn 0.14.1" in page.inner_text("#about")
+    titles: list[str] = []
+    given: list[int] = []
+    checked = changed = False
+    for step in range(80):
+        page.wait_for_function(READY)
+        if page.is_visible("#screen-text"):
+            titles.append(page.inner_text("#text-title"))
+            if titles[-1] == "Thank you":
+                break
+            page.keyboard.press("Enter")
+            page.wait_for_function(
+                "title => document.getElementById('text-title').textContent !== title "
+                "|| document.getElementById('screen-text').hidden",
+                arg=titles[-1],
+            )
+            continue
+        part, before = page.inner_text("#part"), page.inner_text("#progress-text")
+        if part == "Rating" and not checked:
+            checked = True
+            box = yellow_box(page)
+            assert box and box[2] - box[0] > 0.02
+            # In the radiological convention a left region lies on the right of the screen.
+            if (
+                page.inner_text("#where") == "left side"
+                and page.get_attribute("#planes [aria-pressed=true]", "data-plane") == "axial"
+            ):
+                assert box[0] > 0.5
+            page.keyboard.press("Space")
+            assert yellow_box(page) is None
+            page.keyboard.press("Space")
+            assert yellow_box(page) == box
+            slice_text = page.inner_text("#slice-text")
+            for key in ("ArrowUp", "ArrowUp", "v", "v", "+", "f", "]", "}"):
+                page.keyboard.press(key)
+            page.keyboard.press("r")
+            page.keyboard.press("f")
+            assert page.inner_text("#slice-text") == slice_text
+            page.keyboard.press("n")
+            page.keyboard.type("1 2 3: digits of a comment rate nothing")
+            page.keyboard.press("Escape")
+            page.keyboard.press("p")
+            page.wait_for_selector("#screen-text:not([hidden])")
+            assert page.inner_text("#text-title") == "Paused"
+            page.keyboard.press("Enter")
+            page.wait_for_function("() => document.getElementById('screen-text').hidden")
+            page.wait_for_function(READY)
+            page.screenshot(path=tmp_path / "item.png")
+        if part.startswith("Practice") or part == "Rating":
+            if part == "Rating" and len(given) == 3 and not changed:
+                changed = True
+                page.keyboard.press("u")
+                page.wait_for_selector("#changing:not([hidden])")
+                page.wait_for_function(READY)
+                page.wait_for_function("() => document.querySelector('.level[aria-pressed=true]')")
+                page.keyboard.press("5")
+                page.wait_for_selector("#changing", state="hidden")
+                page.wait_for_function(READY)
+                given[-1] = 5
+            rating = 1 + step % 5
+            if part == "Rating":
+                given.append(rating)
+            page.keyboard.press(str(rating))
+        elif part == "Side by side":
+            for key in ("2", "1", "3", "Enter"):
+                page.keyboard.press(key)
+        else:
+            page.keyboard.press("1")
+        wait_past(page, before)
+    assert titles == ["Before you begin", "Practice", "Practice is over", "Side by side", "One last question", "Thank you"]
+    # This test reads the canvas back, which Chromium remarks on.
+    assert [error for error in errors if "getImageData" not in error] == []
+    assert all(url.startswith((f"{base}/", "data:", "blob:")) for url in asked)
+    assert study.tokens["anna"] not in " ".join(asked[1:])
+    page.close()
+
+    export_study(study.folder, tmp_path / "out", unblind=True)
+    ratings = read_ratings(tmp_path / "out" / "ratings.csv")
+    assert ratings["rating"].astype(int).tolist() == given
+    assert ratings.loc[ratings["comment"] != "", "comment"].tolist() == ["1 2 3: digits of a comment rate nothing"]
+    assert ratings["seconds"].notna().all()
+    kinds = event_table(open_study(study.folder))["kind"].value_counts()
+    assert (kinds["rated"], kinds["changed"], kinds["ranked"], kinds["guessed"], kinds["comment"]) == (19, 1, 2, 3, 1)
+
+
+@pytest.mark.timeout(600)
+def test_the_coordinators_page_and_a_wrong_link(chromium: Any, served: Any) -> None:
+    study, base = served
+    context = chromium.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    page.set_default_timeout(WAIT)
+    page.goto(f"{base}/enter#not-a-token")
+    page.wait_for_selector("#message.bad")
+    assert page.inner_text("#message") == "This link is not valid; ask the coordinator for a new one."
+    page.goto(f"{base}/")
+    page.goto(f"{base}/enter#{study.coordinator}")
+    page.wait_for_selector("#readers tr")
+    assert page.url == f"{base}/coordinator"
+    assert re.findall(r"^(anna|ben)\b", page.inner_text("#readers"), flags=re.MULTILINE) == ["anna", "ben"]
+    context.close()
