@@ -33,7 +33,9 @@ WITHOUT_TORCH = (
     "evaluation.cli", "evaluation.overlays", "evaluation.overlay_command", "evaluation.tables", "evaluation.report",
     "evaluation.paired", "evaluation.overall", "evaluation.surface", "evaluation.agreement", "reader_study.ratings",
     "reader_study.analysis", "reader_study.layout", "reader_study.ordinal_tables", "reader_study.reader_agreement",
-    "reader_study.consistency", "reader_study.published",
+    "reader_study.consistency", "reader_study.published", "reader_study.cli", "reader_study.study_analysis",
+    "reader_study.report", "reader_study.figures", "reader_study.power", "reader_study.blinding", "evaluation.comparison",
+   
 )  # fmt: skip
 
 
