@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 from brain_phantom import AFFINE, SHAPE, brain
 from brain_phantom import save as save_brain
-from conftest import SOAK
 from typer.testing import CliRunner, Result
 
 from evaluation.cli import app
+from tests.conftest import SOAK
 
 N = 200
 

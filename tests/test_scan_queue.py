@@ -14,13 +14,13 @@ import distributed
 import nibabel as nib
 import numpy as np
 import pytest
-from conftest import SOAK
 from typer.testing import CliRunner, Result
 
 from darts_ensemble.cli import app
 from darts_ensemble.inputs import NamedScan
 from darts_ensemble.scan_queue import Job, segment_here
 from darts_ensemble.segment_settings import Settings, make_segmenter
+from tests.conftest import SOAK
 
 SHAPE = (24, 26, 22)
 AFFINE = np.array([[-1.0, 0, 0, 12], [0, 1, 0, -13], [0, 0, 1, -11], [0, 0, 0, 1]])

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from conftest import SOAK
 from nibabel.orientations import apply_orientation, inv_ornt_aff
 from scipy import ndimage
 from torch import Tensor, nn
@@ -21,6 +20,7 @@ from darts_ensemble.errors import CheckpointError, UsageError
 from darts_ensemble.labels import HOMOLOGUE_CLASS, KEPT_CHANNELS, N_CHANNELS, REGION_BY_ID, REGION_IDS, REGIONS
 from darts_ensemble.scan import Scan, read_scan
 from darts_ensemble.views import VIEWS
+from tests.conftest import SOAK
 
 ORIENTATIONS = [
     np.array(list(zip(order, signs, strict=True)))
