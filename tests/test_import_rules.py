@@ -36,7 +36,6 @@ WITHOUT_TORCH = (
     "reader_study.consistency", "reader_study.published", "reader_study.cli", "reader_study.study_analysis",
     "reader_study.report", "reader_study.figures", "reader_study.power", "reader_study.blinding", "evaluation.comparison",
     "reader_study.study_folder", "reader_study.app.server",
-
 )  # fmt: skip
 
 
