@@ -1,48 +1,164 @@
-"""Time and peak memory of one scan through the bundled ensemble, each run in a process of its own.
+"""Time, memory and agreement of segmenting a scan: the published package (full size, random weights) and ours.
 
-python benchmarks/segment.py SCAN [--threads 2] [--runs 3]
+    python benchmarks/segment.py SCAN --reference-python REFERENCE/bin/python [--slices 8] [--bundled-only] [--json FILE]
+
+The reference lives in an environment of its own: `python -m venv REFERENCE`, `REFERENCE/bin/pip install torch nibabel numpy`,
+`REFERENCE/bin/pip install --no-deps DARTSeg==1.0.0`. Each run has a process of its own. Both networks get the same random
+weights and the same coronal slices, spread over the head; the reference is run as its `predict_single` runs a slice (gradients
+on, one-hot volume and all), ours as `darts-segment` does, on whole slices and in a box of a brain's size. A view and three
+views are those seconds times the slices of the scan. CPU seconds tell more than wall-clock ones where other work shares the
+machine.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from typing import Any
 
-_ONE_RUN = """
-import json, resource, sys, time
+import numpy as np
 import torch
-torch.set_num_threads(int(sys.argv[2]))
-from darts_ensemble import Segmenter
-started = time.perf_counter()
-segmenter = Segmenter("bundled", device="cpu", views=tuple(sys.argv[3].split(",")))
-loaded = time.perf_counter()
-result = segmenter.segment(sys.argv[1])
-done = time.perf_counter()
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-shape = list(result.conformed.data.shape)
-print(json.dumps({"load": loaded - started, "segment": done - loaded, "peak_gib": peak, "conformed": shape}))
+
+from darts_ensemble.conform import conform
+from darts_ensemble.networks import DenseUNet
+from darts_ensemble.scan import read_scan
+
+_CLOCK = """
+import json, resource, sys, time
+import numpy as np, torch
+torch.set_num_threads(int(sys.argv[3]))
+def used():
+    of = resource.getrusage(resource.RUSAGE_SELF)
+    return time.perf_counter(), of.ru_utime + of.ru_stime
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+folder = sys.argv[1]
 """
+_REFERENCE = (
+    _CLOCK
+    + """
+from torch import nn
+from DARTS.dense_unet_model import Dense_Unet
+from DARTS.utils import create_one_hot_seg
+network = Dense_Unet(in_chan=1, out_chan=113, filters=256, num_conv=4)
+network.load_state_dict(torch.load(folder + "/weights.pth"))
+network.eval()
+dropped = [34, 35, 42, 43, 73, 74, 77, 78, 108, 109]
+kept = [i for i in range(113) if i not in dropped]
+slices = torch.from_numpy(np.load(folder + "/slices.npy"))
+times, classes, held = [], [], []
+for one in slices:
+    start = used()
+    low, high = one.min(), one.max()
+    out = network(((one - low) / (high - low + 1e-4))[None, None])[:, kept]
+    out = nn.Softmax2d()(out)
+    held.append((out.data.numpy(), create_one_hot_seg(out, 103)))
+    classes.append(out.argmax(dim=1).numpy()[0])
+    end = used()
+    times.append([end[0] - start[0], end[1] - start[1]])
+np.save(folder + "/reference.npy", np.stack(classes).astype(np.uint8))
+print(json.dumps({"times": times, "peak_gib": peak()}))
+"""
+)
+_OURS = (
+    _CLOCK
+    + """
+from darts_ensemble.checkpoints import load_view
+from darts_ensemble.inference import head_box, made_ready, predict_view, most_probable
+from darts_ensemble.device import choose_precision
+device = torch.device("cpu")
+volume, numbers = np.load(folder + "/volume.npy"), np.load(folder + "/numbers.npy").tolist()
+precision = choose_precision("auto", device)
+network = made_ready(load_view(folder + "/weights.pth", "coronal"), device, precision)
+whole = slice(0, volume.shape[0])
+box = tuple(slice(*side) for side in json.loads(sys.argv[4])) if len(sys.argv) > 4 else (whole, whole, whole)
+times, classes = [], []
+for number in numbers:
+    start = used()
+    how = {"box": box, "device": device, "precision": precision, "batch_size": 1}
+    ((_, probabilities),) = predict_view(network, volume, slices=[number], **how)
+    classes.append(most_probable(probabilities)[0].numpy())
+    end = used()
+    times.append([end[0] - start[0], end[1] - start[1]])
+np.save(folder + "/ours.npy", np.stack(classes))
+print(json.dumps({"times": times, "peak_gib": peak(), "precision": precision}))
+"""
+)
+_BUNDLED = (
+    _CLOCK
+    + """
+from darts_ensemble import Segmenter
+segmenter = Segmenter("bundled", device="cpu", low_memory="low" in sys.argv)
+start = used()
+result = segmenter.segment(sys.argv[2])
+result.save(folder + "/out", "scan")
+end = used()
+print(json.dumps({"times": [[end[0] - start[0], end[1] - start[1]]], "peak_gib": peak(), "stages": result.stages.seconds}))
+"""
+)
+
+
+def _run(python: str, code: str, folder: Path, scan: Path, threads: int, *more: str) -> dict[str, Any]:
+    """Run a measurement in a process of its own; waiting threads sleep, so that CPU seconds are those of work."""
+    command = [python, "-c", code, str(folder), str(scan), str(threads), *more]
+    environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    found["wall_s"], found["cpu_s"] = np.median(np.array(found["times"]), axis=0).round(3).tolist()
+    return found
+
+
+def _lay_out(folder: Path, scan: Path, count: int) -> list[int]:
+    """Write the same weights, volume and slices for both; return the slices' numbers, spread over the head."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "fixtures"))
+    from make_network_parity import random_state
+
+    torch.save(random_state(DenseUNet(), seed=1), folder / "weights.pth")
+    volume = conform(read_scan(scan)).data
+    tissue = np.flatnonzero((volume > 0.1 * volume.max()).sum(axis=(0, 1)) > 2000)
+    numbers = np.linspace(tissue[0], tissue[-1], count + 2).astype(int)[1:-1].tolist()
+    np.save(folder / "volume.npy", volume)
+    np.save(folder / "numbers.npy", numbers)
+    np.save(folder / "slices.npy", np.ascontiguousarray(volume[:, :, numbers].transpose(2, 0, 1)))
+    return numbers
 
 
 def main() -> None:
-    """Print a table: median seconds and largest peak memory of each set of views."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scan", type=Path)
+    parser.add_argument("--reference-python", help="Python of the environment that holds DARTSeg")
+    parser.add_argument("--slices", type=int, default=8)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--bundled-only", action="store_true", help="leave the full-size networks out")
+    parser.add_argument("--json", type=Path, help="also write the figures here")
     given = parser.parse_args()
-    print("| views | load s | segment s | peak GiB |\n| --- | --- | --- | --- |")
-    for views in ("coronal", "coronal,axial,sagittal"):
-        runs = []
-        for _ in range(given.runs):
-            command = [sys.executable, "-c", _ONE_RUN, str(given.scan), str(given.threads), views]
-            runs.append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
-        load, segment = (statistics.median(run[key] for run in runs) for key in ("load", "segment"))
-        print(f"| {views} | {load:.1f} | {segment:.1f} | {max(run['peak_gib'] for run in runs):.2f} |")
+    rows: dict[str, dict[str, Any]] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder, here = Path(name), (given.scan, given.threads)
+        if not given.bundled_only:
+            _lay_out(folder, given.scan, given.slices)
+            if given.reference_python:
+                rows["reference, whole slice"] = _run(given.reference_python, _REFERENCE, folder, *here)
+            rows["ours, whole slice"] = _run(sys.executable, _OURS, folder, *here)
+            if given.reference_python:
+                same = np.load(folder / "reference.npy") == np.load(folder / "ours.npy")
+                rows["ours, whole slice"]["labels_equal"] = round(float(same.mean()), 6)
+            brain = json.dumps([[48, 208], [48, 192], [0, 256]])
+            rows["ours, 160 x 144 of it"] = _run(sys.executable, _OURS, folder, *here, brain)
+        rows["bundled, three views, fused and written"] = _run(sys.executable, _BUNDLED, folder, *here)
+        rows["the same with --low-memory"] = _run(sys.executable, _BUNDLED, folder, *here, "low")
+    print("| what | wall s | CPU s | peak GiB | labels as the reference's |\n| --- | --- | --- | --- | --- |")
+    for what, row in rows.items():
+        equal = f"{row['labels_equal']:.4%}" if "labels_equal" in row else ""
+        print(f"| {what} | {row['wall_s']:.2f} | {row['cpu_s']:.2f} | {row['peak_gib']:.2f} | {equal} |")
+    if given.json:
+        given.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

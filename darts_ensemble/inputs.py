@@ -178,6 +178,10 @@ def name_scans(paths: Sequence[Path], given: Mapping[Path, str] | None = None) -
         if beside[base.lower(), folder] > 1:
             whole = path.name.replace(".", "_")
             bases[path] = (whole if whole.startswith(base) else f"{base}_{whole}", folder)
+    beside = Counter((base.lower(), folder) for base, folder in bases.values())
+    for path, (base, folder) in bases.items():
+        if beside[base.lower(), folder] > 1:  # a/t1weighted.nii.gz and a/mri/t1weighted.nii.gz
+            bases[path] = ("_".join(path.resolve().relative_to(folder).parts).replace(".", "_"), folder)
     depth = dict.fromkeys(paths, 0)
     while True:
         names = {path: fixed.get(path.resolve()) or _name(*bases[path], depth[path]) for path in paths}

@@ -1,0 +1,38 @@
+"""Run the benchmarks one after the other and print their tables: what `make bench` does.
+
+python benchmarks/run_all.py SUBJECTS_DIR [--subject sub-07] [--reference-python REFERENCE/bin/python]
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+
+def main() -> None:
+    """Run them; exit 1 where one failed, after the others."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("subjects_dir", type=Path)
+    parser.add_argument("--subject", default="sub-07")
+    parser.add_argument("--reference-python", help="Python of an environment that holds DARTSeg 1.0.0")
+    given = parser.parse_args()
+    scan = str(given.subjects_dir / given.subject / "mri" / "T1.mgz")
+    reference = ["--reference-python", given.reference_python] if given.reference_python else []
+    failed = []
+    for name, *arguments in (
+        ["segment.py", scan, *reference],
+        ["fusion.py"],
+        ["conform.py", scan],
+        ["precision.py", str(given.subjects_dir), given.subject],
+    ):
+        print(f"\n## {name}\n", flush=True)
+        if subprocess.run([sys.executable, str(Path(__file__).with_name(name)), *arguments], check=False).returncode:
+            failed.append(name)
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()
