@@ -4,6 +4,8 @@ PYTHON ?= python3
 TORCH_INDEX ?=
 # A T1 scan of your own for the demo: make demo T1=scan.nii.gz
 T1 ?=
+# Processes that run the tests, each file in one of them.
+JOBS ?= 2
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
@@ -22,7 +24,7 @@ demo: $(INSTALLED)
 	$(BIN)/python -m darts_ensemble.demo --out demo_output $(if $(T1),--t1 "$(T1)")
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 soak: $(INSTALLED)
 	DARTS_SOAK=1 $(BIN)/python -m pytest
