@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -116,7 +117,7 @@ def draw_overlay(
                 _region(axes, found, pixel, colours[method], fill=fill)
                 side = _side_of_slice(maps, structure, view, index)
                 _write_dice(axes, structure_dice(results, structure, maps.subject, method), side)
-            row[0].set_ylabel(structure.name, fontsize=FONT_SIZE)
+            row[0].set_ylabel("\n".join(wrap(structure.name, width=14)), fontsize=FONT_SIZE)
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=FONT_SIZE + 1, fontweight="bold")
     return figure
