@@ -11,7 +11,6 @@ from rich.console import Console
 from darts_ensemble.errors import DartsError, UsageError
 from reader_study import cli_analysis, cli_planning
 from reader_study.app import commands as app_commands
-from reader_study.app import commands as cli_app
 
 __all__ = ["app", "main"]
 
@@ -26,7 +25,6 @@ def reader_study() -> None:
 
 for one in (app_commands, cli_analysis, cli_planning):
     one.register(app)
-cli_app.register(app)
 
 
 def main() -> None:

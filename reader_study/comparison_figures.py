@@ -64,6 +64,7 @@ def draw_power(table: pd.DataFrame, analyses: Sequence[str]) -> Figure:
     names = {line: f"{line[0]} readers, shift {line[1]:g}" for line in lines}
     colours = method_colours([names[line] for line in lines])
     markers = method_markers([names[line] for line in lines])
+    level = table["level"].iloc[0]
     n_columns = min(len(analyses), 4)
     n_rows = -(-len(analyses) // n_columns)
     with figure_style():
@@ -83,12 +84,12 @@ def draw_power(table: pd.DataFrame, analyses: Sequence[str]) -> Figure:
                     color=colour, marker=markers[names[line]], markersize=3.5, elinewidth=0.7,
                 )  # fmt: skip
             axes.axhline(0.8, color=INK, linewidth=0.5, linestyle=":")
-            axes.axhline(0.05, color=INK, linewidth=0.5, linestyle=":")
+            axes.axhline(level, color=INK, linewidth=0.5, linestyle=":")
             axes.set_title(analysis, loc="left")
             axes.set(ylim=(-0.02, 1.02), xlabel="Cases")
             axes.set_xticks(sorted(table["cases"].unique()))
             axes.grid(visible=True, axis="y")
-        grid[0, 0].set_ylabel("Simulated studies with p < 0.05")
+        grid[0, 0].set_ylabel(f"Simulated studies with p < {level:g}")
         handles = [
             Line2D([], [], color=colours[name], marker=markers[name], markersize=3.5, label=name) for name in names.values()
         ]

@@ -10,10 +10,12 @@ import pandas as pd
 from darts_ensemble.outputs import write_text
 from reader_study.analysis import POOLED, PublishedTable
 
-__all__ = ["SYNTHETIC", "csv_of", "latex_of", "markdown_of", "write_published_table"]
+__all__ = ["PUBLISHED_FILES", "SYNTHETIC", "csv_of", "latex_of", "markdown_of", "write_published_table"]
 
 #: What everything made of simulated ratings says.
 SYNTHETIC = "Synthetic ratings: simulated, no reader gave them"
+#: What :func:`write_published_table` writes.
+PUBLISHED_FILES = ("published_table.csv", "published_table.md", "published_table.tex", "published_tests.csv")
 _HEADERS = ("t-test", "Wilcoxon")
 _LATEX = {"\\": r"\textbackslash{}", "_": r"\_", "&": r"\&", "%": r"\%", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}"}
 
@@ -65,15 +67,15 @@ def write_published_table(table: PublishedTable, folder: Path, *, synthetic: boo
     Where the ratings are `synthetic`, every file says so.
     """
     tests = table.tests.assign(synthetic=SYNTHETIC) if synthetic else table.tests
-    texts = {
-        "published_table.csv": csv_of(table, synthetic=synthetic),
-        "published_table.md": markdown_of(table, synthetic=synthetic),
-        "published_table.tex": latex_of(table, synthetic=synthetic),
-        "published_tests.csv": tests.to_csv(index=False, lineterminator="\n"),
-    }
-    for name, text in texts.items():
+    texts = (
+        csv_of(table, synthetic=synthetic),
+        markdown_of(table, synthetic=synthetic),
+        latex_of(table, synthetic=synthetic),
+        tests.to_csv(index=False, lineterminator="\n"),
+    )
+    for name, text in zip(PUBLISHED_FILES, texts, strict=True):
         write_text(folder / name, text)
-    return [folder / name for name in texts]
+    return [folder / name for name in PUBLISHED_FILES]
 
 
 def _number(value: float, decimals: int) -> str:

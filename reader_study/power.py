@@ -161,8 +161,8 @@ def power_table(
     -------
     pandas.DataFrame
         One row a plan and analysis: `cases`, `readers`, `shift`, `mean`, `sd`, `case_share`, `reader_share`,
-        `case_method_share`, `reader_method_share`, `analysis`, `power` (share that rejected; studies without a p count as not
-        rejected), `low`, `high` (95 % Wilson interval), `simulations`, `undefined` (studies without a p).
+        `case_method_share`, `reader_method_share`, `analysis`, `level`, `power` (share that rejected; studies without a p count
+        as not rejected), `low`, `high` (95 % Wilson interval), `simulations`, `undefined` (studies without a p).
     """
     tasks = [
         (plan, tuple(analyses), seed, number, start, min(_CHUNK, simulations - start))
@@ -186,11 +186,11 @@ def power_table(
             shares = plan.shares
             rows.append((
                 plan.cases, plan.readers, plan.shift, plan.mean, plan.sd, shares.case, shares.reader, shares.case_method,
-                shares.reader_method, name, rejected / len(p), low, high, len(p), int(np.isnan(p).sum()),
+                shares.reader_method, name, level, rejected / len(p), low, high, len(p), int(np.isnan(p).sum()),
             ))  # fmt: skip
     columns = [
         "cases", "readers", "shift", "mean", "sd", "case_share", "reader_share", "case_method_share", "reader_method_share",
-        "analysis", "power", "low", "high", "simulations", "undefined",
+        "analysis", "level", "power", "low", "high", "simulations", "undefined",
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
 

@@ -222,7 +222,7 @@ def _readers(analysis: StudyAnalysis, drawn: dict[str, Figure]) -> Section:
     if len(analysis.agreement):
         blocks.append(Table(analysis.agreement, AGREEMENT, "Agreement between readers", "agreement.csv"))
     else:
-        blocks.append(Notice("No agreement between readers: there is one", level="note"))
+        blocks.append(Notice("No agreement between readers: there is one reader", level="note"))
     blocks.append(Heading("Each reader against himself"))
     if len(analysis.within_readers):
         columns = [Column("reader", "Reader"), *(Column("repeats", "Repeats") if c.name == "readers" else c for c in AGREEMENT)]

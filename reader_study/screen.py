@@ -95,7 +95,7 @@ def show_study(console: Console, analysis: StudyAnalysis, out: Path, *, verbose:
 
 def show_power(console: Console, table: pd.DataFrame, analyses: Sequence[str]) -> None:
     """Print the power of each analysis for each plan, with its interval."""
-    shown = Table(title="Share of simulated studies with p < 0.05", title_justify="left")
+    shown = Table(title=f"Share of simulated studies with p < {table['level'].iloc[0]:g}", title_justify="left")
     for heading in ("cases", "readers", "shift", *analyses):
         shown.add_column(heading, justify="right")
     for (cases, readers, shift), part in table.groupby(["cases", "readers", "shift"], sort=False):

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from darts_ensemble.outputs import write_json, write_text
-from reader_study.layout import SYNTHETIC, write_published_table
+from reader_study.layout import PUBLISHED_FILES, SYNTHETIC, write_published_table
 from reader_study.study_analysis import StudyAnalysis
 
 __all__ = ["account_of", "study_tables", "write_account", "write_study"]
@@ -23,23 +23,24 @@ _PACKAGES = ("darts-ensemble", "numpy", "scipy", "pandas", "matplotlib", "seabor
 
 def study_tables(analysis: StudyAnalysis) -> dict[str, pd.DataFrame]:
     """Return the tables of a study by the names of their files; empty ones are left out."""
-    tables = {
+    return {name: table for name, table in _tables(analysis).items() if table is not None and len(table)}
+
+
+def _tables(analysis: StudyAnalysis) -> dict[str, pd.DataFrame | None]:
+    models = analysis.models
+    return {
         "case_means.csv": analysis.case_means,
         "agreement.csv": analysis.agreement,
         "within_readers.csv": analysis.within_readers,
         "blinding.csv": analysis.blinding,
         "comparison.csv": analysis.comparison,
         "who_rated_what.csv": analysis.who_rated,
+        "model_tests.csv": None if models is None else models.tests,
+        "odds_ratios.csv": None if models is None else models.odds_ratios,
+        "model_variances.csv": None if models is None else models.variances,
+        "category_probabilities.csv": None if models is None else models.probabilities,
+        "random_effects.csv": None if models is None else models.random_effects,
     }
-    if analysis.models is not None:
-        tables |= {
-            "model_tests.csv": analysis.models.tests,
-            "odds_ratios.csv": analysis.models.odds_ratios,
-            "model_variances.csv": analysis.models.variances,
-            "category_probabilities.csv": analysis.models.probabilities,
-            "random_effects.csv": analysis.models.random_effects,
-        }
-    return {name: table for name, table in tables.items() if table is not None and len(table)}
 
 
 def write_study(analysis: StudyAnalysis, out: Path) -> list[str]:
@@ -64,9 +65,8 @@ def write_study(analysis: StudyAnalysis, out: Path) -> list[str]:
         marked = table.assign(synthetic=SYNTHETIC) if analysis.synthetic else table
         write_text(out / name, marked.to_csv(index=False, float_format="%.10g", lineterminator="\n"))
         names.append(name)
-    for name in ("within_readers.csv", "agreement.csv", "blinding.csv", "comparison.csv", "odds_ratios.csv"):
-        if name not in names:
-            (out / name).unlink(missing_ok=True)
+    for name in {*PUBLISHED_FILES, *_tables(analysis)} - set(names):
+        (out / name).unlink(missing_ok=True)
     return names
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -101,18 +102,22 @@ def test_the_report_holds_its_figures_and_the_formula(results: Path) -> None:
     assert 'src="http' not in text
 
 
-def test_the_screen_shows_the_tests_over_all_regions(results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-                                                     capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+def test_one_method_leaves_the_readers_alone_and_nothing_of_an_earlier_run(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     ratings = pd.read_csv(results / "ratings.csv", dtype=str, keep_default_na=False)
     one = ratings[(ratings["roi"] == "Insula") & (ratings["method"] == "FS")].drop(columns="synthetic")
     one.to_csv(tmp_path / "one.csv", index=False)
+    shutil.copytree(results / "out", tmp_path / "out")
     assert run(monkeypatch, "analyse", tmp_path / "one.csv", "--resamples", 200, "-o", tmp_path / "out") == 0
     said = capsys.readouterr()
     assert "Agreement of readers: kappa_light" in said.out
     assert "warning: one method (FS): there is nothing to compare" in said.err
     assert SYNTHETIC not in said.out
-    assert not (tmp_path / "out" / "case_means.csv").exists()
-    assert (tmp_path / "out" / "report.html").is_file()
+    account = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
+    left = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert {name for name in left if not name.endswith((".pdf", ".svg"))} == set(account["files"])
+    assert {name for name in left if name.endswith(".csv")} == {"agreement.csv", "within_readers.csv", "who_rated_what.csv"}
 
 
 def test_a_simulated_table_replaces_nothing_unseen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
@@ -168,13 +173,17 @@ def test_import_turns_columns_into_rows(tmp_path: Path, monkeypatch: pytest.Monk
     ]  # fmt: skip
 
 
-def test_power_writes_a_table_and_a_curve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = ["--cases", "6,8", "--readers", "2", "--shift", "0.5", "--analyses", "t,pooled-t", "--simulations", "10", "--quiet"]
+def test_power_writes_a_table_and_a_curve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                          capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+    words = ["--cases", "6,8", "--readers", "2", "--shift", "0.5", "--analyses", "t,pooled-t", "--simulations", "10"]
     for command in ("power", "plan-size"):
-        assert run(monkeypatch, command, *words, "-o", tmp_path / command) == 0
+        assert run(monkeypatch, command, *words, "--level", "0.2", "-o", tmp_path / command) == 0
+    assert "Share of simulated studies with p < 0.2\n" in capsys.readouterr().out
     one, two = (pd.read_csv(tmp_path / command / "power.csv") for command in ("power", "plan-size"))
     pd.testing.assert_frame_equal(one, two)
     assert one["cases"].tolist() == [6, 6, 8, 8]
+    assert set(one["level"]) == {0.2}
+    assert "Simulated studies with p &lt; 0.2" in (tmp_path / "power" / "power_curve.svg").read_text(encoding="utf-8")
     assert (tmp_path / "power" / "power_curve.pdf").is_file()
 
 
