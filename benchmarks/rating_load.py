@@ -1,6 +1,6 @@
 """Twenty readers rate at once: how long a rating takes until it is on the disk. Loopback only, bounded.
 
-python benchmarks/rating_load.py [--readers 20] [--ratings 15] [--folder DIR]
+python benchmarks/rating_load.py [--readers 20] [--ratings 15] [--pause 1]
 """
 
 from __future__ import annotations

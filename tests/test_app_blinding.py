@@ -93,17 +93,16 @@ def test_the_methods_are_named_only_while_they_are_guessed(study: SmallStudy) ->
 def test_images_of_one_place_are_alike_in_all_but_their_voxels_whichever_method_drew_them(study: SmallStudy) -> None:
     behind = truth(study)
     alike: dict[tuple[Any, ...], dict[str, set[Any]]] = defaultdict(lambda: defaultdict(set))
-    for session in (whole_session(study),):
-        for item, column, reply in images(session, "masks"):
-            picture = behind[item, column]
-            place = (picture["case_id"], picture["roi"], picture["hemisphere"])
-            # The header of the file, the header of the reply without its date, and the length.
-            sent = tuple(sorted((name, value) for name, value in reply.headers.items() if name != "date"))
-            assert reply.headers["content-length"] == str(len(reply.content))
-            assert "content-encoding" not in reply.headers and "etag" not in reply.headers
-            assert reply.headers["cache-control"] == "no-store"
-            alike[place][picture["arm"]].add((sent, reply.content[:352], len(reply.content)))
-            assert set(reply.content[352:]) <= {0, 1}
+    for item, column, reply in images(whole_session(study), "masks"):
+        picture = behind[item, column]
+        place = (picture["case_id"], picture["roi"], picture["hemisphere"])
+        # The header of the file, the header of the reply without its date, and the length.
+        sent = tuple(sorted((name, value) for name, value in reply.headers.items() if name != "date"))
+        assert reply.headers["content-length"] == str(len(reply.content))
+        assert "content-encoding" not in reply.headers and "etag" not in reply.headers
+        assert reply.headers["cache-control"] == "no-store"
+        alike[place][picture["arm"]].add((sent, reply.content[:352], len(reply.content)))
+        assert set(reply.content[352:]) <= {0, 1}
     assert len(alike) >= 5
     for arms in alike.values():
         assert len(set().union(*arms.values())) == 1

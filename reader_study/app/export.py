@@ -78,7 +78,7 @@ def export_study(
         if ratings.empty and rankings.empty:
             raise StudyError(f"{folder}: no rating yet; expected some: export when readers have begun")
         planned = connection.execute("SELECT count(*) FROM item WHERE part IN ('rating', 'ranking')").fetchone()[0]
-        given = len(ratings) + len(rankings.drop_duplicates([*_PLACE])) if len(rankings) else len(ratings)
+        given = len(ratings) + len(rankings.drop_duplicates([*_PLACE]))
         methods = read_key(key or folder / KEY, connection) if unblind else None
         with transaction(connection):
             what = "unblinded" if unblind else "exported, blinded"

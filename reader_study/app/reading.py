@@ -155,7 +155,7 @@ def note_view(connection: sqlite3.Connection, reader_id: int, item_id: str, kind
         if _replayed(connection, reader_id, key, item_id, {"kind": kind}):
             return
         # The next item may be fetched ahead, but not looked at: that would begin its part, and close the one before.
-        _must_be_open(connection, reader_id, item_id, ahead=False)
+        _must_be_open(connection, reader_id, item_id)
         _append(connection, reader_id, item_id, kind, key)
 
 
@@ -169,7 +169,7 @@ def note_comment(connection: sqlite3.Connection, reader_id: int, item_id: str, c
     with transaction(connection):
         if _replayed(connection, reader_id, key, item_id, {"kind": "comment", "comment": comment}):
             return
-        _must_be_open(connection, reader_id, item_id, ahead=False)
+        _must_be_open(connection, reader_id, item_id)
         _append(connection, reader_id, item_id, "comment", key, comment=comment)
 
 
@@ -280,8 +280,8 @@ def _described(connection: sqlite3.Connection, item: dict[str, Any], study: str)
     }
 
 
-def _must_be_open(connection: sqlite3.Connection, reader_id: int, item_id: str, *, ahead: bool) -> None:
-    if not item_is_open(connection, reader_id, item_id, ahead=ahead):
+def _must_be_open(connection: sqlite3.Connection, reader_id: int, item_id: str) -> None:
+    if not item_is_open(connection, reader_id, item_id, ahead=False):
         raise NotOpenError
     count = connection.execute("SELECT count(*) FROM event WHERE item_id = ?", (item_id,)).fetchone()[0]
     if count >= _MOST_EVENTS:
