@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from darts_ensemble import Segmenter
 from darts_ensemble.labels import REGION_IDS
+from darts_ensemble.overlap import dice_of_regions, joint_histogram
 from darts_ensemble.scan import read_label_map
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -28,9 +29,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 def dice(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """Dice of each of the 102 regions; NaN where neither map has it."""
-    counts = [np.bincount(part.ravel(), minlength=3000)[REGION_IDS] for part in (one, other, one[one == other])]
-    size = counts[0] + counts[1]
-    return np.where(size > 0, 2 * counts[2] / np.maximum(size, 1), np.nan)
+    return dice_of_regions(joint_histogram(one, other, labels=REGION_IDS.tolist(), background=0))
 
 
 def main() -> None:

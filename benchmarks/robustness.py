@@ -33,9 +33,9 @@ from nibabel.processing import resample_to_output
 from scipy import ndimage
 
 from darts_ensemble.checkpoints import load_ensemble
-from darts_ensemble.checksums import sha256_of
 from darts_ensemble.conform import whole_voxel_map
 from darts_ensemble.errors import DartsError
+from darts_ensemble.fusion_weights import networks_of
 from darts_ensemble.labels import HOMOLOGUE_CLASS, IGNORE_CLASS, REGIONS, classes_to_ids, ids_to_classes
 from darts_ensemble.overlap import dice_of_regions, joint_histogram
 from darts_ensemble.scan import Scan, read_label_map
@@ -237,8 +237,7 @@ def main() -> None:
     if unknown:
         parser.error(f"--only {', '.join(unknown)}; expected some of {', '.join(dict.fromkeys(v.kind for v in variants()))}")
     ensemble = load_ensemble(given.weights)
-    sums = "".join(sha256_of(network.path) for network in ensemble.networks.values() if network.path)
-    name = hashlib.sha256(sums.encode()).hexdigest()[:12]
+    name = hashlib.sha256("".join(networks_of(ensemble).values()).encode()).hexdigest()[:12]
     segmenter = Segmenter(ensemble, device=given.device)
     folder = given.subjects_dir / given.subject
     reference = read_label_map(folder / "mri" / "aparc.DKTatlas+aseg.mgz")

@@ -69,7 +69,7 @@ _OURS = (
     _CLOCK
     + """
 from darts_ensemble.checkpoints import load_view
-from darts_ensemble.inference import head_box, made_ready, predict_view, most_probable
+from darts_ensemble.inference import made_ready, most_probable, predict_view
 from darts_ensemble.device import choose_precision
 device = torch.device("cpu")
 volume, numbers = np.load(folder + "/volume.npy"), np.load(folder + "/numbers.npy").tolist()

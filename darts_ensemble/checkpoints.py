@@ -20,12 +20,16 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from darts_ensemble.channels import Channels
+from darts_ensemble.checksums import network_files_in
 from darts_ensemble.errors import CheckpointError
 from darts_ensemble.labels import N_CHANNELS
 from darts_ensemble.networks import DenseUNet, UNet
 from darts_ensemble.views import NORMALISATIONS, VIEWS
 
-__all__ = ["BUNDLED", "Ensemble", "ViewNetwork", "load_ensemble", "load_view", "save_view", "view_of_name", "voxel_checksum"]
+__all__ = [
+    "BUNDLED", "NETWORK_METADATA", "Ensemble", "ViewNetwork", "load_ensemble", "load_view", "save_view", "view_of_name",
+    "voxel_checksum",
+]  # fmt: skip
 
 #: The compact ensemble inside the package.
 BUNDLED = Path(__file__).parent / "weights"
@@ -34,6 +38,11 @@ _VIEW_PATTERNS = {
     "axial": r"axial|top2bottom|top2down|top_to_bottom",
     "sagittal": r"sagg?itt?al|left2right|left_to_right",
 }
+#: Metadata of a safetensors file that :func:`save_view` writes of the network itself; the others tell of the run that made it.
+NETWORK_METADATA = (
+    "format_version", "architecture", "view", "classes", "in_channels", "thick_slices", "positions", "filters", "normalisation",
+    "training_subjects",
+)  # fmt: skip
 #: Present in released U-Net files and used by nothing.
 _UNUSED_KEYS = re.compile(r"outconv[pm]1\.(weight|bias)")
 
@@ -164,8 +173,7 @@ def load_ensemble(weights: str | Path | Mapping[str, str | Path] = "bundled") ->
         folder = BUNDLED if str(weights) == "bundled" else Path(weights)
         name = "bundled" if folder == BUNDLED else str(weights)
         if folder.is_dir():
-            files = sorted(p for p in folder.iterdir() if p.suffix in (".safetensors", ".pth", ".pt"))
-            files = [p for p in files if not p.name.endswith(".checkpoint.pt")]
+            files = network_files_in(folder)
             if not files:
                 raise CheckpointError(f"{folder}: no weights file; expected one .safetensors or .pth a view")
         else:

@@ -10,7 +10,17 @@ from typing import Literal
 
 from darts_ensemble.errors import CheckpointError
 
-__all__ = ["SUMS_NAME", "FileCheck", "check_file", "check_folder", "read_sums", "sha256_of", "weights_files_in", "write_sums"]
+__all__ = [
+    "SUMS_NAME",
+    "FileCheck",
+    "check_file",
+    "check_folder",
+    "network_files_in",
+    "read_sums",
+    "sha256_of",
+    "weights_files_in",
+    "write_sums",
+]
 
 SUMS_NAME = "SHA256SUMS"
 _LINE = re.compile(r"([0-9a-fA-F]{64}) [ *](\S.*)")
@@ -58,14 +68,19 @@ def sha256_of(path: Path) -> str:
         raise CheckpointError(f"{path}: {error.strerror}; expected a weights file you may read") from None
 
 
-def weights_files_in(folder: Path) -> list[Path]:
-    """Return what a weights folder is made of, by name: the files of its views, and fusion weights; no training checkpoints."""
+def network_files_in(folder: Path) -> list[Path]:
+    """Return the files of a weights folder's views, by name; no training checkpoints."""
     return sorted(
         path
         for path in folder.iterdir()
-        if (path.suffix in (".safetensors", ".pth", ".pt") and not path.name.endswith(".checkpoint.pt"))
-        or path.name == "fusion.json"
+        if path.suffix in (".safetensors", ".pth", ".pt") and not path.name.endswith(".checkpoint.pt")
     )
+
+
+def weights_files_in(folder: Path) -> list[Path]:
+    """Return what a weights folder is made of, by name: the files of its views, and fusion weights."""
+    fusion = folder / "fusion.json"
+    return sorted([*network_files_in(folder), *([fusion] if fusion.exists() else [])])
 
 
 def read_sums(folder: Path) -> dict[str, str] | None:

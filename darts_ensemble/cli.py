@@ -150,7 +150,7 @@ def segment(
             def report(row: dict[str, Any]) -> None:
                 account.append(row)
                 bar.update(task, advance=1, description=row["name"])
-                _tell(row, sum("name" in one for one in account), len(jobs), say, errors.print, stages=verbose)
+                _tell(row, len(account) - len(failed), len(jobs), say, errors.print, stages=verbose)
 
             if dask is None:
                 segment_here(segmenter, jobs, settings, report)
@@ -186,15 +186,17 @@ def _jobs(given: list[Path], out: Path, form: str, part: str | None) -> tuple[li
     from darts_ensemble.scan_queue import Job
 
     number, count = (1, 1) if part is None else part_of(part)
+    found: dict[Path, Path] = {}
     good, failed = [], []
     for path in given:
         try:
-            find_scans([path])
+            for scan in find_scans([path]):
+                found.setdefault(scan.resolve(), scan)
             good.append(path)
         except ScanError as error:
             failed.append({"scan": str(path), "status": "failed", "error": str(error)})
     # Names are given to all scans, so that those of a part don't hang on how many parts there are.
-    jobs = [Job(scan, out, form) for scan in name_scans(find_scans(good), names_in_lists(good))]
+    jobs = [Job(scan, out, form) for scan in name_scans(list(found.values()), names_in_lists(good))]
     taken: dict[str, Path] = {}
     for job in jobs:
         key = str(job.target.label_map).lower()

@@ -8,9 +8,8 @@ import torch
 from darts_ensemble.errors import UsageError
 from darts_ensemble.labels import N_CLASSES
 
-__all__ = ["DEVICES", "PRECISIONS", "DeviceMemoryWarning", "choose_device", "choose_precision", "slices_at_once"]
+__all__ = ["PRECISIONS", "DeviceMemoryWarning", "choose_device", "choose_precision", "slices_at_once"]
 
-DEVICES = ("auto", "cuda", "mps", "cpu")
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 #: AMX multiplies bf16 sixteen times, AVX512_BF16 twice as fast as fp32; without either it is emulated.

@@ -17,24 +17,24 @@ import torch
 from torch import Tensor
 
 from darts_ensemble.checkpoints import Ensemble
-from darts_ensemble.checksums import sha256_of
 from darts_ensemble.errors import ScanError
 from darts_ensemble.fusion import DEFAULT_WEIGHTS
-from darts_ensemble.fusion_sample import LabelledScan, Sample
-from darts_ensemble.fusion_weights import FusionWeights
-from darts_ensemble.labels import BACKGROUND_CLASS, HOMOLOGUE_CLASS, IGNORE_CLASS, N_CLASSES, REGIONS, ids_to_classes
+from darts_ensemble.fusion_sample import Sample
+from darts_ensemble.fusion_weights import FusionWeights, networks_of
+from darts_ensemble.labels import BACKGROUND_CLASS, IGNORE_CLASS, LEFT_CLASS, N_CLASSES, REGIONS, ids_to_classes
 from darts_ensemble.overlap import dice_of_regions, joint_histogram
 from darts_ensemble.scan import read_label_map
 from darts_ensemble.segmenter import Segmenter
+from darts_ensemble.training.subjects import LabelledSubject
 
-__all__ = ["PENALTIES", "Fit", "choose_penalty", "dice_of_sample", "fit_weights", "judge", "networks_of", "segmented_dice"]
+__all__ = ["PENALTIES", "Fit", "choose_penalty", "dice_of_sample", "fit_weights", "judge", "segmented_dice"]
 
 #: Penalties tried, from the weakest; the last leaves the default.
 PENALTIES = (0.001, 0.003, 0.01, 0.03, float("inf"))
 #: Exponent that makes shares of probability nearly those of the winner, so that the smooth Dice follows the real one.
 SHARPNESS = 6.0
 
-_GROUP = torch.from_numpy(np.minimum(HOMOLOGUE_CLASS, np.arange(N_CLASSES)))
+_GROUP = torch.from_numpy(LEFT_CLASS)
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def dice_of_sample(sample: Sample, weights: Mapping[str, npt.NDArray[np.float64]
     return dice_of_regions(pairs.reshape(N_CLASSES, N_CLASSES) + sample.settled.numpy())
 
 
-def segmented_dice(ensemble: Ensemble, subject: LabelledScan, weights: Any, *, device: str) -> npt.NDArray[np.float64]:
+def segmented_dice(ensemble: Ensemble, subject: LabelledSubject, weights: Any, *, device: str) -> npt.NDArray[np.float64]:
     """Segment a scan with view weights (None: the default) and return the Dice of each region, (102,), on the scan's grid.
 
     Voxels whose reference id is none of the 102 (nor 0) are masked out.
@@ -153,13 +153,8 @@ def segmented_dice(ensemble: Ensemble, subject: LabelledScan, weights: Any, *, d
     return dice_of_regions(joint_histogram(reference[seen], found[seen]))
 
 
-def networks_of(ensemble: Ensemble) -> dict[str, str]:
-    """Return the sha256 of each view's weights file."""
-    return {view: sha256_of(one.path) for view, one in ensemble.networks.items() if one.path is not None}
-
-
 def judge(
-    ensemble: Ensemble, fit: Fit, samples: Sequence[Sample], accept_on: LabelledScan | None, *, device: str
+    ensemble: Ensemble, fit: Fit, samples: Sequence[Sample], accept_on: LabelledSubject | None, *, device: str
 ) -> FusionWeights:
     """Compare fitted weights with the default, on the voxels of the fit and on a subject kept out of it.
 

@@ -1,10 +1,8 @@
-"""Labelled scans, and what the views of an ensemble say of some of their voxels: what fusion weights are fitted on."""
+"""What the views of an ensemble say of some voxels of a labelled scan: what fusion weights are fitted on."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,29 +11,20 @@ from torch import Tensor
 
 from darts_ensemble.checkpoints import Ensemble
 from darts_ensemble.conform import conform, conform_labels
-from darts_ensemble.errors import CohortError, ScanError, UsageError
+from darts_ensemble.errors import ScanError, UsageError
 from darts_ensemble.fusion import DEFAULT_WEIGHTS
 from darts_ensemble.inference import head_box, predict_view
 from darts_ensemble.labels import BACKGROUND_CLASS, IGNORE_CLASS, N_CLASSES, ids_to_classes
-from darts_ensemble.scan import find_scan_in_subject, read_label_map, read_scan
+from darts_ensemble.scan import read_label_map, read_scan
+from darts_ensemble.training.subjects import LabelledSubject
 from darts_ensemble.views import SLICE_AXIS, VIEWS, place_slices, pool_homologues, share_between_sides
 
-__all__ = ["LabelledScan", "Sample", "find_labelled", "sample_views"]
+__all__ = ["Sample", "sample_views"]
 
-LABEL_FILES = ("aparc.DKTatlas+aseg.mgz", "aparc+aseg.mgz")
 #: Classes kept of a voxel: the most probable by the default weights.
 CANDIDATES = 8
 #: Voxels around the regions, in mm, where a view may see one that is not there.
 SURROUNDINGS = 3
-
-
-@dataclass(frozen=True)
-class LabelledScan:
-    """A scan and its label map."""
-
-    id: str
-    scan: Path
-    labels: Path
 
 
 @dataclass(frozen=True)
@@ -63,30 +52,8 @@ class Sample:
     settled: Tensor
 
 
-def find_labelled(subjects_dir: Path, only: Sequence[str] = ()) -> list[LabelledScan]:
-    """Return the subjects of a SUBJECTS_DIR that have a scan and a FreeSurfer label map (DKT, else Desikan), by name.
-
-    Raises
-    ------
-    CohortError
-        If there is none, or one asked for is missing.
-    ScanError
-        If one has labels and no scan.
-    """
-    found: dict[str, Path] = {}
-    for folder in sorted(subjects_dir.iterdir()) if subjects_dir.is_dir() else []:
-        labels = [folder / "mri" / name for name in LABEL_FILES if (folder / "mri" / name).is_file()]
-        if labels:
-            found[folder.name] = labels[0]
-    missing = [name for name in only if name not in found]
-    if missing or not found:
-        what = f"no label map of {', '.join(missing)}" if missing else "no subject with a label map"
-        raise CohortError(f"{subjects_dir}: {what} found; expected SUBJECT/mri/ with a scan and {' or '.join(LABEL_FILES)}")
-    return [LabelledScan(name, find_scan_in_subject(subjects_dir / name), found[name]) for name in (only or found)]
-
-
 def sample_views(
-    ensemble: Ensemble, subject: LabelledScan, *, device: torch.device, precision: str = "fp32", every: int = 2
+    ensemble: Ensemble, subject: LabelledSubject, *, device: torch.device, precision: str = "fp32", every: int = 2
 ) -> Sample:
     """Run the networks of an ensemble on a scan and keep what they say of a lattice of voxels in and around the regions.
 

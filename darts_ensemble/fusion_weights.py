@@ -6,16 +6,20 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from darts_ensemble.checksums import sha256_of
 from darts_ensemble.errors import CheckpointError
 from darts_ensemble.labels import REGION_BY_ID, REGIONS
 from darts_ensemble.outputs import write_json
 
-__all__ = ["FusionWeights", "read_fusion_weights", "write_fusion_weights"]
+if TYPE_CHECKING:
+    from darts_ensemble.checkpoints import Ensemble
+
+__all__ = ["FusionWeights", "networks_of", "read_fusion_weights", "write_fusion_weights"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,11 @@ class FusionWeights:
     networks: dict[str, str] = field(default_factory=dict)
     accepted: bool | None = None
     figures: dict[str, Any] = field(default_factory=dict)
+
+
+def networks_of(ensemble: Ensemble) -> dict[str, str]:
+    """Return the sha256 of each view's weights file."""
+    return {view: sha256_of(one.path) for view, one in ensemble.networks.items() if one.path is not None}
 
 
 def write_fusion_weights(fitted: FusionWeights, path: Path) -> None:

@@ -102,7 +102,7 @@ def names_in_lists(given: Sequence[Path]) -> dict[Path, str]:
     """
     names: dict[Path, str] = {}
     owners: dict[str, Path] = {}
-    for path in given:
+    for path in (one for pattern in given for one in _matches(pattern)):
         if path.suffix.lower() != ".tsv" or not path.is_file():
             continue
         for scan, name in _read_list(path):

@@ -19,6 +19,7 @@ __all__ = [
     "HOMOLOGUE_CLASS",
     "IGNORE_CLASS",
     "KEPT_CHANNELS",
+    "LEFT_CLASS",
     "N_CHANNELS",
     "N_CLASSES",
     "REGIONS",
@@ -135,6 +136,8 @@ HOMOLOGUE_CLASS: npt.NDArray[np.int64] = np.array(
     + [BACKGROUND_CLASS],
     dtype=np.int64,
 )
+#: Class that stands for both of a homologous pair, (103,) int64: the left one's, which comes first; others map to themselves.
+LEFT_CLASS: npt.NDArray[np.int64] = np.minimum(HOMOLOGUE_CLASS, np.arange(N_CLASSES))
 
 _LARGEST_ID = int(REGION_IDS.max())
 _CLASS_OF_ID = np.full(_LARGEST_ID + 1, IGNORE_CLASS, dtype=np.uint8)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +13,7 @@ from darts_ensemble.channels import Box
 from darts_ensemble.checkpoints import ViewNetwork
 from darts_ensemble.errors import ScanError
 from darts_ensemble.inference import head_box, predict_view
-from darts_ensemble.labels import BACKGROUND_CLASS, HOMOLOGUE_CLASS, IGNORE_CLASS, N_CLASSES
+from darts_ensemble.labels import BACKGROUND_CLASS, IGNORE_CLASS, LEFT_CLASS
 from darts_ensemble.overlap import dice_of_regions, joint_histogram, merge_labels
 from darts_ensemble.views import SLICE_AXIS, pool_homologues, take_slices
 
@@ -66,8 +65,6 @@ LAYOUTS = (
 #: No flip, no transpose: how :mod:`darts_ensemble.views` cuts every view.
 DECLARED = LAYOUTS[0]
 
-_PAIRED_CLASS = np.minimum(HOMOLOGUE_CLASS, np.arange(N_CLASSES))[:BACKGROUND_CLASS]
-
 
 def verify_orientation(
     network: ViewNetwork,
@@ -77,7 +74,6 @@ def verify_orientation(
     slices: int = 12,
     device: torch.device | str = "cpu",
     precision: str = "fp32",
-    report: Callable[[], None] = lambda: None,
 ) -> list[LayoutDice]:
     """Label some slices of a scan in each of the eight layouts; the layout that a network was trained on stands out.
 
@@ -92,8 +88,6 @@ def verify_orientation(
         How many, spread evenly over those that hold labels.
     device : torch.device or str
     precision : {"fp32", "bf16", "fp16"}
-    report : callable
-        Called after each layout.
 
     Returns
     -------
@@ -123,7 +117,6 @@ def verify_orientation(
         inside = tuple(side for other, side in enumerate(box) if other != axis)
         reference = take_slices(turned_labels, network.view, chosen)[:, inside[0], inside[1]]
         results.append(LayoutDice(layout, _mean_dice(reference, found, network.view)))
-        report()
     return sorted(results, key=lambda one: -one.dice)
 
 
@@ -150,5 +143,5 @@ def _mean_dice(reference: npt.NDArray[np.uint8], found: npt.NDArray[np.uint8], v
     seen = reference != IGNORE_CLASS
     joint = joint_histogram(reference[seen], found[seen])
     if view == "sagittal":
-        joint = merge_labels(joint, _PAIRED_CLASS)
+        joint = merge_labels(joint, LEFT_CLASS[:BACKGROUND_CLASS])
     return float(np.nanmean(dice_of_regions(joint)))

@@ -19,6 +19,7 @@ __all__ = [
     "CACHE_VARIABLE",
     "REGISTRY_VARIABLE",
     "Entry",
+    "View",
     "WeightsFile",
     "cache_folder",
     "fetch",

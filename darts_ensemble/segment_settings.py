@@ -125,11 +125,9 @@ def _weights(text: str | None, file: str | None, ensemble: Ensemble) -> ViewWeig
         return _view_weights(text)
     if text is not None:
         raise UsageError("--view-weights and --fusion-weights; expected one of them")
-    from darts_ensemble.checksums import sha256_of
-    from darts_ensemble.fusion_weights import read_fusion_weights
+    from darts_ensemble.fusion_weights import networks_of, read_fusion_weights
 
-    networks = {view: sha256_of(network.path) for view, network in ensemble.networks.items() if network.path is not None}
-    return read_fusion_weights(Path(file), networks).weights
+    return read_fusion_weights(Path(file), networks_of(ensemble)).weights
 
 
 def _view_weights(text: str | None) -> Mapping[str, float] | None:

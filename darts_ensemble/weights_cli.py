@@ -11,12 +11,11 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from darts_ensemble.checksums import FileCheck, check_file, check_folder, read_sums, write_sums
 from darts_ensemble.errors import CheckpointError, DartsError
-from darts_ensemble.registry import Entry, cache_folder, fetch, files_there, find_entry, folder_of, known_weights, verify
+from darts_ensemble.registry import Entry, View, cache_folder, fetch, files_there, find_entry, folder_of, known_weights, verify
 from darts_ensemble.weights_on_scans import (
     AsJson,
     Quiet,
     Registry,
-    View,
     console,
     errors,
     fit_fusion,

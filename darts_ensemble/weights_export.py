@@ -12,24 +12,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from darts_ensemble.checkpoints import ViewNetwork, load_view, save_view
+from darts_ensemble.checkpoints import NETWORK_METADATA, ViewNetwork, load_view, save_view
 from darts_ensemble.errors import CheckpointError
 
 __all__ = ["Exported", "export_weights"]
 
-#: Metadata that follow from the network itself.
-_WRITTEN_ANEW = {
-    "format_version",
-    "architecture",
-    "view",
-    "classes",
-    "in_channels",
-    "thick_slices",
-    "positions",
-    "filters",
-    "normalisation",
-    "training_subjects",
-}
 #: The largest finite number of float16.
 _LARGEST_HALF = 65504.0
 
@@ -86,7 +73,7 @@ def export_weights(source: Path, out: Path, *, view: str | None = None, overwrit
         normalisation=network.normalisation,
         training_subjects=network.training_subjects,
         channels=network.channels,
-        extra={key: value for key, value in network.metadata.items() if key not in _WRITTEN_ANEW},
+        extra={key: value for key, value in network.metadata.items() if key not in NETWORK_METADATA},
     )
     return Exported(target, network.view, rounding)
 

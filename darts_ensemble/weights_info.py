@@ -5,22 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from darts_ensemble.checkpoints import ViewNetwork
+from darts_ensemble.checkpoints import NETWORK_METADATA, ViewNetwork
 from darts_ensemble.checksums import sha256_of
 
 __all__ = ["describe_network"]
-
-#: Metadata that have a line of their own; the others are settings of the run that made the file.
-_OWN_LINES = {
-    "format_version",
-    "architecture",
-    "view",
-    "classes",
-    "in_channels",
-    "filters",
-    "normalisation",
-    "training_subjects",
-}
 
 
 def describe_network(network: ViewNetwork) -> dict[str, Any]:
@@ -50,5 +38,5 @@ def describe_network(network: ViewNetwork) -> dict[str, Any]:
         "training_subjects": [subject["id"] for subject in network.training_subjects],
         "size_bytes": path.stat().st_size,
         "sha256": sha256_of(path),
-        "settings": {key: value for key, value in sorted(network.metadata.items()) if key not in _OWN_LINES},
+        "settings": {key: value for key, value in sorted(network.metadata.items()) if key not in NETWORK_METADATA},
     }

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from darts_ensemble.errors import DartsError, UsageError
-from darts_ensemble.registry import find_entry, folder_of, known_weights
+from darts_ensemble.registry import View, find_entry, folder_of, known_weights
 
 if TYPE_CHECKING:
     from darts_ensemble.checkpoints import Ensemble
@@ -23,7 +23,6 @@ __all__ = [
     "Device",
     "Quiet",
     "Registry",
-    "View",
     "console",
     "errors",
     "fit_fusion",
@@ -36,7 +35,6 @@ __all__ = [
 console = Console(soft_wrap=True, markup=False, highlight=False)
 errors = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
 
-View = Literal["coronal", "axial", "sagittal"]
 Device = Literal["auto", "cuda", "mps", "cpu"]
 Registry = Annotated[
     Path | None,
@@ -157,13 +155,15 @@ def fit_fusion(
         path = path_of(weights, registry)
         from darts_ensemble.device import choose_device
         from darts_ensemble.fusion_fitting import PENALTIES, choose_penalty, judge
-        from darts_ensemble.fusion_sample import find_labelled, sample_views
+        from darts_ensemble.fusion_sample import sample_views
         from darts_ensemble.fusion_weights import write_fusion_weights
+        from darts_ensemble.training.subjects import choose_subjects, find_labelled
 
         where = choose_device(device)
         names = [word.strip() for word in (subjects or "").split(",") if word.strip()]
-        kept_out = find_labelled(data, [accept_on])[0] if accept_on else None
-        chosen = find_labelled(data, names) if names else [one for one in find_labelled(data) if one.id != accept_on]
+        found = find_labelled(data)
+        kept_out = choose_subjects(found, [accept_on])[0] if accept_on else None
+        chosen = choose_subjects(found, names) if names else [one for one in found if one.id != accept_on]
         if not chosen or accept_on in names:
             raise UsageError(f"--accept-on {accept_on}: one of the subjects of the fit; expected one that is none of them")
         target = out or (path if path.is_dir() else path.parent) / "fusion.json"

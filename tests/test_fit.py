@@ -20,8 +20,9 @@ from training_phantom import phantom_subject
 from darts_ensemble.channels import Channels
 from darts_ensemble.checkpoints import ViewNetwork, load_view
 from darts_ensemble.errors import CheckpointError
-from darts_ensemble.labels import BACKGROUND_CLASS
+from darts_ensemble.labels import BACKGROUND_CLASS, KEPT_CHANNELS, N_CHANNELS, REGION_BY_ID
 from darts_ensemble.networks import DenseUNet, UNet
+from darts_ensemble.training.dataset import CachedSubject
 from darts_ensemble.training.fit import fit_view, new_network, start_from
 from darts_ensemble.training.recipe import Recipe, make_recipe
 from darts_ensemble.training.validate import validate_view
@@ -168,12 +169,24 @@ def test_weights_that_do_not_fit_are_not_started_from() -> None:
 
 
 def test_a_sagittal_validation_scores_pairs_and_not_sides() -> None:
-    torch.manual_seed(0)
-    network = DenseUNet(1, filters=2, convolutions=1).eval()
-    result = validate_view(ViewNetwork("sagittal", network, "dense-unet", 2, "volume-otsu"), [phantom_subject()],
-                           torch.device("cpu"))  # fmt: skip
-    assert result.dice.shape == (1, BACKGROUND_CLASS)
-    assert 0 <= result.mean <= 1
+    left, right = REGION_BY_ID[17].class_index, REGION_BY_ID[53].class_index
+    labels = np.full((64,) * 3, BACKGROUND_CLASS, dtype=np.uint8)
+    labels[20:44, 20:44, 20:44] = left
+    subject = CachedSubject("one", np.where(labels == left, 100, 0).astype(np.uint8), labels, None, "0" * 64)
+
+    class OtherSide(torch.nn.Module):
+        """Calls all that is bright by the name of the other side."""
+
+        def forward(self, slices: torch.Tensor) -> torch.Tensor:
+            channels = torch.from_numpy(KEPT_CHANNELS)[torch.where(slices[:, :1] > 0.5, right, BACKGROUND_CLASS)]
+            return torch.zeros(len(slices), N_CHANNELS, *slices.shape[2:]).scatter(1, channels, 9.0)
+
+    def scores(view: str) -> Any:
+        network = ViewNetwork(view, OtherSide().eval(), "dense-unet", 2, "volume-otsu")
+        return validate_view(network, [subject], torch.device("cpu")).dice[0][[left, right]]
+
+    np.testing.assert_array_equal(scores("sagittal"), [1, np.nan])
+    np.testing.assert_array_equal(scores("coronal"), [0, 0])
 
 
 def test_two_processes_train_one_network(tmp_path: Path) -> None:

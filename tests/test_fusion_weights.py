@@ -18,15 +18,16 @@ from typer.testing import CliRunner
 from darts_ensemble.checkpoints import load_ensemble
 from darts_ensemble.cli import app as segment
 from darts_ensemble.conform import conform, conform_labels
-from darts_ensemble.errors import CheckpointError, CohortError, UsageError
+from darts_ensemble.errors import CheckpointError, UsageError
 from darts_ensemble.fusion import DEFAULT_WEIGHTS, fuse_views
 from darts_ensemble.fusion_fitting import choose_penalty, dice_of_sample, fit_weights
-from darts_ensemble.fusion_sample import LabelledScan, Sample, find_labelled, sample_views
+from darts_ensemble.fusion_sample import Sample, sample_views
 from darts_ensemble.fusion_weights import FusionWeights, read_fusion_weights, write_fusion_weights
 from darts_ensemble.inference import head_box, predict_view
 from darts_ensemble.labels import BACKGROUND_CLASS, N_CLASSES, REGION_BY_ID, REGIONS, ids_to_classes
 from darts_ensemble.overlap import dice_of_regions, joint_histogram
 from darts_ensemble.scan import read_label_map, read_scan
+from darts_ensemble.training.subjects import LabelledSubject, find_labelled
 from darts_ensemble.views import VIEWS
 from darts_ensemble.weights_cli import app
 
@@ -105,7 +106,7 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def near_regions(subject: LabelledScan) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+def near_regions(subject: LabelledSubject) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
     conformed = conform(read_scan(subject.scan))
     labels = ids_to_classes(conform_labels(read_label_map(subject.labels), conformed))
     near = ndimage.distance_transform_cdt(labels >= BACKGROUND_CLASS, metric="taxicab") <= 3
@@ -140,8 +141,8 @@ def test_the_command_fits_judges_and_writes_what_can_be_read_again(labelled: Pat
     assert set(json.loads(out.read_text())["networks"]) == set(VIEWS)
     both = CliRunner().invoke(app, [*given, "--subjects", "one,two", "--accept-on", "two"])
     assert (both.exit_code, "one of the subjects of the fit" in both.stderr) == (2, True)
-    with pytest.raises(CohortError, match="no label map of three"):
-        find_labelled(labelled, ["three"])
+    lacking = CliRunner().invoke(app, [*given, "--subjects", "three"])
+    assert (lacking.exit_code, "no labelled subject three; expected some of one, two" in lacking.stderr) == (1, True)
     with pytest.raises(UsageError, match="two or three views"):
         sample_views(load_ensemble(tiny_weights / "axial.safetensors"), find_labelled(labelled)[0], device=torch.device("cpu"))
 

@@ -10,6 +10,7 @@ from darts_ensemble.labels import (
     HOMOLOGUE_CLASS,
     IGNORE_CLASS,
     KEPT_CHANNELS,
+    LEFT_CLASS,
     REGION_BY_ID,
     REGION_IDS,
     REGIONS,
@@ -55,6 +56,9 @@ def test_homologues_are_mutual_on_opposite_sides_and_of_one_name() -> None:
         assert strip(other.name) == strip(region.name)
         assert region.name.startswith(("Left-", "ctx-lh-") if region.hemisphere == "left" else ("Right-", "ctx-rh-"))
     np.testing.assert_array_equal(HOMOLOGUE_CLASS[HOMOLOGUE_CLASS], np.arange(103))
+    for region in REGIONS:
+        assert REGIONS[LEFT_CLASS[region.class_index]].hemisphere == region.hemisphere.replace("right", "left")
+        assert LEFT_CLASS[region.class_index] in (region.class_index, HOMOLOGUE_CLASS[region.class_index])
 
 
 def test_the_cortex_is_the_62_regions_of_dkt31() -> None:

@@ -126,6 +126,11 @@ def test_info_of_the_bundled_ensemble_names_the_subjects_it_has_seen() -> None:
     assert all("sub-01" in one["training_subjects"] and "sub-08" not in one["training_subjects"] for one in described)
 
 
+def test_info_tells_each_fact_once(tiny_weights: Path) -> None:
+    (one,) = printed(run("info", tiny_weights / "axial.safetensors", "--json"))
+    assert not set(one) & set(one["settings"])
+
+
 def test_an_exported_network_says_the_same_in_half_the_room(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = DenseUNet(filters=4, convolutions=2).eval()

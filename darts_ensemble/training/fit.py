@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from darts_ensemble.checkpoints import ViewNetwork, save_view
+from darts_ensemble.checksums import sha256_of
 from darts_ensemble.errors import CheckpointError
 from darts_ensemble.labels import BACKGROUND_CLASS, IGNORE_CLASS, KEPT_CHANNELS, N_CHANNELS
 from darts_ensemble.networks import DenseUNet, UNet
@@ -197,7 +197,7 @@ def _name(init: ViewNetwork | None) -> str:
     """What a run started from, for the metadata of its weights: the file and its sha256."""
     if init is None or init.path is None:
         return "random" if init is None else "a network in memory"
-    return f"{init.path.name} sha256 {hashlib.sha256(init.path.read_bytes()).hexdigest()}"
+    return f"{init.path.name} sha256 {sha256_of(init.path)}"
 
 
 def _optimiser(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:

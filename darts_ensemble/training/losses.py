@@ -8,16 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from darts_ensemble.labels import BACKGROUND_CLASS, HOMOLOGUE_CLASS, IGNORE_CLASS, N_CLASSES, REGIONS
+from darts_ensemble.labels import HOMOLOGUE_CLASS, IGNORE_CLASS, LEFT_CLASS, N_CLASSES
 
-__all__ = ["LEFT_CLASS", "class_weights", "segmentation_loss"]
+__all__ = ["class_weights", "segmentation_loss"]
 
 _HOMOLOGUE = torch.from_numpy(HOMOLOGUE_CLASS)
-#: Class that stands for a homologous pair, (103,) int64: the left one's.
-LEFT_CLASS = torch.tensor(
-    [int(HOMOLOGUE_CLASS[region.class_index]) if region.hemisphere == "right" else region.class_index for region in REGIONS]
-    + [BACKGROUND_CLASS]
-)
+_LEFT = torch.from_numpy(LEFT_CLASS)
 #: No class counts more than this many times the median one: a vessel of ten voxels would outweigh the brain.
 LARGEST_WEIGHT = 10.0
 
@@ -91,7 +87,7 @@ def segmentation_loss(
         picked = torch.where(other != target, both, picked)
         paired = homologue != torch.arange(N_CLASSES, device=target.device)
         predicted = torch.where(paired, predicted + predicted[homologue], predicted)
-        target = LEFT_CLASS.to(target.device)[target]
+        target = _LEFT.to(target.device)[target]
     size = torch.bincount(target, minlength=N_CLASSES).to(predicted.dtype)
     intersection = torch.zeros_like(predicted).index_add_(0, target, picked.exp())
     present = size > 0

@@ -9,13 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from darts_ensemble.channels import Box
 from darts_ensemble.checkpoints import ViewNetwork
-from darts_ensemble.inference import predict_view
-from darts_ensemble.labels import BACKGROUND_CLASS, IGNORE_CLASS
+from darts_ensemble.inference import head_box, predict_view
+from darts_ensemble.labels import BACKGROUND_CLASS, IGNORE_CLASS, LEFT_CLASS
 from darts_ensemble.overlap import dice_of_regions, joint_histogram, merge_labels
 from darts_ensemble.training.dataset import CachedSubject
-from darts_ensemble.training.losses import LEFT_CLASS
 from darts_ensemble.views import SLICE_AXIS
 
 __all__ = ["Validation", "validate_view"]
@@ -56,7 +54,7 @@ def validate_view(
     for subject in subjects:
         volume = np.asarray(subject.image, dtype=np.float32)
         labels = np.asarray(subject.labels)
-        box = _brain(labels)
+        box = head_box((labels < BACKGROUND_CLASS).astype(np.float32), margin=MARGIN)
         predicted = np.concatenate(
             [
                 probabilities.argmax(dim=-1).to(torch.uint8).cpu().numpy()
@@ -69,22 +67,9 @@ def validate_view(
         known = truth != IGNORE_CLASS
         joint = joint_histogram(truth[known], predicted[known])
         if network.view == "sagittal":
-            joint = merge_labels(joint, LEFT_CLASS[:BACKGROUND_CLASS].numpy())
+            joint = merge_labels(joint, LEFT_CLASS[:BACKGROUND_CLASS])
         rows.append(dice_of_regions(joint))
         middle = len(predicted) // 2
         slices.append((subject.id, box[axis].start + middle, truth[middle], predicted[middle]))
     dice = np.stack(rows)
     return Validation(dice, float(np.nanmean(dice, axis=1).mean()), slices)
-
-
-def _brain(labels: npt.NDArray[np.uint8]) -> Box:
-    """Box around the labelled brain with a margin, sides multiples of 16, within the volume."""
-    labelled = labels < BACKGROUND_CLASS
-    sides = []
-    for axis, n in enumerate(labels.shape):
-        planes = np.flatnonzero(labelled.any(axis=tuple(other for other in range(3) if other != axis)))
-        low, high = max(0, int(planes[0]) - MARGIN), min(n, int(planes[-1]) + 1 + MARGIN)
-        length = min(-(-(high - low) // 16) * 16, n)
-        start = min(low, n - length)
-        sides.append(slice(start, start + length))
-    return sides[0], sides[1], sides[2]
