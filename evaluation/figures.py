@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from darts_ensemble.errors import UsageError
-from darts_ensemble.outputs import write_json
 from evaluation.bland_altman_plot import draw_bland_altman
 from evaluation.box_plots import FEWEST_FOR_BOXES, PUBLISHED_WHISKERS, WHISKERS, draw_box_plot, draw_published_box_plot
+from evaluation.captions import CAPTIONS, read_captions, write_captions
 from evaluation.difference_plot import draw_differences
 from evaluation.figure_style import SUFFIXES, save_figure
 from evaluation.gain_plot import VIEWS, draw_gain
@@ -27,12 +25,9 @@ from evaluation.region_layout import Part, parts_of, readable_name, region_rows
 from evaluation.results import SIDES_MERGED, Results, read_results
 from evaluation.significance import choose_baseline, describe_family, marks_of
 
-__all__ = ["CAPTIONS", "STYLES", "DrawnFigure", "Style", "draw_figures", "forget_figures", "save_figures"]
+__all__ = ["STYLES", "DrawnFigure", "draw_figures", "forget_figures", "save_figures"]
 
-Style = Literal["default", "published"]
-STYLES: tuple[Style, ...] = ("default", "published")
-#: In each folder of pictures: the name of each without its extension, and its caption.
-CAPTIONS = "captions.json"
+STYLES = ("default", "published")
 # Structures of the published reader study, and the hippocampus: those whose volumes are looked at.
 _STRUCTURES = ("thalamus", "caudate", "putamen", "pallidum", "hippocampus", "lateral ventricle", "cingulate gyrus", "insula")
 
@@ -107,22 +102,18 @@ def save_figures(folder: Path, *, style: str = "default", metric: str = "dice", 
         written += save_figure(drawn.figure, target / drawn.stem)
         captions[drawn.stem] = drawn.caption
     if captions:
-        write_json(target / CAPTIONS, captions)
+        write_captions(target, captions)
     return written
 
 
 def forget_figures(out: Path) -> None:
     """Remove the pictures that `captions.json` of a folder names, and it: those of an earlier run would pass for new ones."""
-    path = out / CAPTIONS
-    try:
-        stems = list(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        return
-    for stem in stems:
+    for stem in read_captions(out):
         for suffix in SUFFIXES:
             with suppress(OSError):
                 (out / f"{Path(stem).name}{suffix}").unlink()
-    path.unlink()
+    with suppress(OSError):
+        (out / CAPTIONS).unlink()
 
 
 def draw_figures(results: Results, *, style: str = "default", metric: str = "dice") -> Iterator[DrawnFigure]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,10 @@ from nibabel.processing import resample_from_to
 
 from darts_ensemble.errors import CohortError, DartsError, ScanError, UsageError
 from darts_ensemble.labels import classes_to_ids
-from darts_ensemble.outputs import write_json
 from darts_ensemble.scan import Scan, read_label_map, read_scan
 from evaluation.anatomical_planes import EDGES, VIEW_AXES, to_canonical
+from evaluation.captions import read_captions, write_captions
 from evaluation.figure_style import save_figure
-from evaluation.figures import CAPTIONS
 from evaluation.grids import holds_class_indices, on_grid_of, same_grid
 from evaluation.overlay_choice import (
     Chosen,
@@ -96,7 +95,7 @@ def save_overlays(
     structures = choose_structures(results, regions) if regions else default_structures(results)
     ranked = ranking_method(results, rank_by)
     saved, target = SavedOverlays(), out or folder / "overlays"
-    captions = _captions(target / CAPTIONS)
+    captions = read_captions(target)  # of pictures drawn earlier, which stay
     pictures = [
         (chosen, structures, "_".join(["overlay", chosen.rank or re.sub(r"[^A-Za-z0-9.-]+", "_", chosen.subject), view]))
         for chosen in ranked_subjects(results, ranked, subjects, methods=methods or known)
@@ -105,18 +104,20 @@ def save_overlays(
         last = min((chosen for chosen, _, _ in pictures), key=lambda chosen: chosen.mean_dice)
         regions_of_last = choose_structures(results, lowest_regions(results, last.subject, ranked))
         pictures.append((replace(last, rank="lowest"), regions_of_last, f"overlay_lowest_regions_{view}"))
-    for chosen, shown, stem in pictures:
+    # The worst subject and its lowest regions stand side by side: its volumes are read once.
+    for subject, of_subject in groupby(pictures, key=lambda picture: picture[0].subject):
         try:
-            maps, warnings = read_subject_maps(results, chosen.subject, methods or known)
+            maps, warnings = read_subject_maps(results, subject, methods or known)
         except DartsError as error:
-            saved.failures.append(f"{chosen.subject}: {error}")
+            saved.failures.append(f"{subject}: {error}")
             continue
-        figure = draw_overlay(results, maps, shown, methods or known, view=view, fill=fill, title=_title(chosen, ranked))
-        saved.files.extend(save_figure(figure, target / stem))
-        saved.warnings.extend(warning for warning in warnings if warning not in saved.warnings)
-        captions[stem] = _caption(chosen, ranked, view, fill)
-        write_json(target / CAPTIONS, captions)
-        report(f"{chosen.subject}: {target / stem}.png")
+        saved.warnings.extend(warnings)
+        for chosen, shown, stem in of_subject:
+            figure = draw_overlay(results, maps, shown, methods or known, view=view, fill=fill, title=_title(chosen, ranked))
+            saved.files.extend(save_figure(figure, target / stem))
+            captions[stem] = _caption(chosen, ranked, view, fill)
+            write_captions(target, captions)
+            report(f"{subject}: {target / stem}.png")
     return saved
 
 
@@ -199,11 +200,3 @@ def _caption(chosen: Chosen, method: str, view: str, fill: bool) -> str:
         f"marked), each where the region is largest in the reference. The region is {drawn}; the thin yellow line is the "
         "reference's outline. Numbers: Dice of each side in 3-D, at its side."
     )
-
-
-def _captions(path: Path) -> dict[str, str]:
-    """Captions of pictures drawn earlier, which stay."""
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        return {}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from darts_ensemble.errors import DartsError
+from evaluation.captions import read_captions
 from evaluation.embedded_images import lighter_of
 from evaluation.html_report import Block, Figure, Notice
 
@@ -26,7 +26,7 @@ def pictures(folder: Path, noun: str, how: str) -> list[Block]:
     how : str
         What makes them, said where there are none.
     """
-    captions = _captions(folder / "captions.json")
+    captions = read_captions(folder)
     there = {path.stem: path for path in sorted(folder.glob("*")) if path.suffix in _SUFFIXES and path.name[0] != "."}
     if not there:
         return [Notice(f"The folder holds no {noun}s: {how}.", level="note")]
@@ -41,12 +41,3 @@ def pictures(folder: Path, noun: str, how: str) -> list[Block]:
         except DartsError as error:
             blocks.append(Notice(f"A {noun} that can't be shown: {error}", level="warning"))
     return blocks
-
-
-def _captions(path: Path) -> dict[str, str]:
-    """Captions by the stem of their pictures; none where the file is missing or no such table."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return {str(stem): str(caption) for stem, caption in content.items()} if isinstance(content, dict) else {}
