@@ -67,7 +67,7 @@ def draw_box_plot(
     slot = _ROOM / len(methods)
     counts = {method: rows.loc[rows["method"] == method, "subject"].nunique() for method in methods}
     with figure_style():
-        figure, panels = side_panels(part.rows, row_inches=min(0.5, max(0.15, 0.07 * len(methods) + 0.03)))
+        figure, panels = side_panels(part.rows, label, row_inches=min(0.5, max(0.15, 0.07 * len(methods) + 0.03)))
         crowded = len(rows) > MOST_DRAWN_POINTS
         for panel in panels:
             for place, method in enumerate(methods):
@@ -82,8 +82,6 @@ def draw_box_plot(
         for panel in panels:
             panel.axes.set_xlim(*bounds)
             _draw_marks(panel, methods, colours, slot, marks or {})
-        for panel in panels[-1:] if panels[-1].axes.get_title() == "" else panels[-2:]:
-            panel.axes.set_xlabel(label)
         _align_scales(panels, bounds)
         handles: list[Any] = [Patch(color=colours[name], label=f"{name} (n = {counts[name]})") for name in methods]
         if rows["seen_in_training"].astype(bool).any():

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from evaluation.figure_style import COLOURS, figure_style, legend_below
 from evaluation.region_axes import column_panels
 from evaluation.region_layout import Part
-from evaluation.significance import ALPHA, SHORT, oriented
+from evaluation.significance import ALPHA, CORRECTED, FAMILY_SHORT, oriented
 
 __all__ = ["difference_limits", "draw_differences", "intervals"]
 
@@ -30,11 +30,10 @@ def draw_differences(
     others: Sequence[str],
     *,
     label: str = "Dice",
-    family: str = "p_fdr_regions",
 ) -> Figure:
     """Draw the mean difference baseline - method of each region with its interval, a panel a method.
 
-    Filled signs are those whose Wilcoxon p, corrected within `family`, is below 0.05.
+    Filled signs are those whose Wilcoxon p, corrected over the regions (FDR), is below 0.05.
 
     Parameters
     ----------
@@ -46,8 +45,6 @@ def draw_differences(
         The methods it is compared with.
     label : str
         What the values are.
-    family : str
-        A key of :data:`evaluation.significance.FAMILIES`.
     """
     rows = oriented(paired, baseline, baseline_first=True)
     rows = rows[rows["region_id"].isin(part.ids) & rows["other"].isin(others)]
@@ -56,7 +53,7 @@ def draw_differences(
         limits = difference_limits(rows)
         for panel, other in zip(panels, others, strict=True):
             mine = rows[rows["other"] == other].set_index("region_id")
-            significant = mine[f"wilcoxon_{family}"] < ALPHA
+            significant = mine[CORRECTED] < ALPHA
             panel.axes.axvline(0, color="0.4", linewidth=0.8, zorder=1)
             for row in part.rows:
                 for side, marker, shift in _SIDES:
@@ -75,7 +72,7 @@ def draw_differences(
         used = {marker for row in part.rows for side, marker, _ in _SIDES if getattr(row, side) is not None}
         style: dict[str, Any] = {"color": COLOURS[0], "linestyle": "", "markersize": 3.5, "markeredgewidth": 0.6}
         handles = [Line2D([], [], marker=marker, label=_LIKE[marker], **style) for marker in _LIKE if marker in used]
-        handles.append(Line2D([], [], marker="o", fillstyle="none", label=f"hollow: p ≥ {ALPHA:g}, {SHORT[family]}", **style))
+        handles.append(Line2D([], [], marker="o", fillstyle="none", label=f"hollow: p ≥ {ALPHA:g}, {FAMILY_SHORT}", **style))
         legend_below(figure, handles)
         figure.suptitle(f"{part.title}: paired differences of {label}", x=0.01, ha="left", fontweight="bold")
     return figure

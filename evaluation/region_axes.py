@@ -29,12 +29,14 @@ class RegionPanel:
     y: dict[int, float]
 
 
-def side_panels(rows: Sequence[RegionRow], *, row_inches: float) -> tuple[Figure, list[RegionPanel]]:
+def side_panels(rows: Sequence[RegionRow], label: str, *, row_inches: float) -> tuple[Figure, list[RegionPanel]]:
     """Return a figure with the left hemisphere beside the right, and midline regions below across the page.
 
     Parameters
     ----------
     rows : sequence of RegionRow
+    label : str
+        What the values are; it stands below the lowest panels.
     row_inches : float
         Height of a row, less where the page would be too short.
     """
@@ -46,12 +48,13 @@ def side_panels(rows: Sequence[RegionRow], *, row_inches: float) -> tuple[Figure
     grid = figure.add_gridspec(len(blocks), 2, height_ratios=heights)
     panels: list[RegionPanel] = []
     for place, block in enumerate(blocks):
+        lowest = label if block is blocks[-1] else ""
         if block is middle:
-            axes = figure.add_subplot(grid[place, :])
+            axes = figure.add_subplot(grid[place, :], xlabel=lowest)
             panels.append(RegionPanel(axes, _set_rows(axes, block, ["middle"])))
             continue
         for column, side in enumerate(("left", "right")):
-            axes = figure.add_subplot(grid[place, column])
+            axes = figure.add_subplot(grid[place, column], xlabel=lowest)
             panels.append(RegionPanel(axes, _set_rows(axes, block, [side], named=column == 0)))
             axes.set_title(f"{side} hemisphere")
     return figure, panels

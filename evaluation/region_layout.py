@@ -10,7 +10,7 @@ import pandas as pd
 
 from evaluation.groups import GROUPS
 
-__all__ = ["PARTS", "Part", "RegionRow", "parts_of", "readable_name", "region_rows", "sided_name"]
+__all__ = ["PARTS", "SIDES", "Part", "RegionRow", "parts_of", "readable_name", "region_rows", "sided_name"]
 
 _PREFIXES = re.compile(r"^(Left|Right|ctx-lh|ctx-rh|wm-lh|wm-rh|ctx|wm)[-_]")
 # FreeSurfer writes these without spaces, or cut short.
@@ -26,7 +26,8 @@ _SPACED = {
     "temporalpole": "temporal pole", "transversetemporal": "transverse temporal", "Inf-Lat-Vent": "inferior lateral ventricle",
     "VentralDC": "ventral DC", "Thalamus-Proper": "thalamus",
 }  # fmt: skip
-_SIDES = {"left": "L", "right": "R"}
+#: Letters behind names; regions without one lie in the middle.
+SIDES = {"left": "L", "right": "R"}
 _SECTIONS = (
     "deep grey", "medial temporal", "cerebellum", "white matter", "ventricles", "brain stem", "corpus callosum", "other",
     "frontal lobe", "parietal lobe", "temporal lobe", "occipital lobe", "cingulate gyrus", "insula", "cortex",
@@ -110,7 +111,7 @@ def readable_name(region_name: str) -> str:
 
 def sided_name(region_name: str, hemisphere: str) -> str:
     """Return :func:`readable_name` with the side behind it: "putamen L"."""
-    return " ".join(text for text in (readable_name(region_name), _SIDES.get(hemisphere, "")) if text)
+    return " ".join(text for text in (readable_name(region_name), SIDES.get(hemisphere, "")) if text)
 
 
 def region_rows(table: pd.DataFrame, order_by: Mapping[int, float] | None = None) -> list[RegionRow]:
@@ -129,7 +130,7 @@ def region_rows(table: pd.DataFrame, order_by: Mapping[int, float] | None = None
     for region in regions.itertuples(index=False):
         id_, side = int(str(region.region_id)), str(region.hemisphere)
         section = _SECTION_OF_CORTEX.get(id_, "cortex") if region.group == "cortex" else str(region.group)
-        name, side = readable_name(str(region.region_name)), side if side in _SIDES else "middle"
+        name, side = readable_name(str(region.region_name)), side if side in SIDES else "middle"
         taken = ids.setdefault((section, name), {})
         # Two regions that differ in what their short names leave out each keep a row.
         while side in taken:

@@ -8,17 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-__all__ = ["ALPHA", "FAMILIES", "SHORT", "Mark", "choose_baseline", "describe_family", "marks_of", "oriented"]
+__all__ = ["ALPHA", "CORRECTED", "FAMILY_SHORT", "Mark", "choose_baseline", "describe_family", "marks_of", "oriented"]
 
 ALPHA = 0.05
-#: Families of tests, by the end of the column that holds their p, and how a caption names them.
-FAMILIES = {
-    "p_holm_methods": "Holm over the pairs of methods within each region",
-    "p_holm_regions": "Holm over the {n} regions of each pair of methods",
-    "p_fdr_regions": "Benjamini-Hochberg over the {n} regions of each pair of methods",
-}
-#: The same in a legend.
-SHORT = {"p_holm_methods": "Holm over methods", "p_holm_regions": "Holm over regions", "p_fdr_regions": "FDR over regions"}
+#: The p behind marks, and how a legend names its correction: Benjamini-Hochberg over the regions of a pair of methods.
+CORRECTED, FAMILY_SHORT = "wilcoxon_p_fdr_regions", "FDR over regions"
+# Holm's over the same.
+_STRICT = "wilcoxon_p_holm_regions"
 # Estimates that change their sign with the order of the methods, and the ends of their intervals.
 _SIGNED = ("mean_difference", "median_difference", "hl_estimate", "t", "d_z", "rank_biserial")
 _INTERVALS = (("mean_low", "mean_high"), ("median_low", "median_high"), ("hl_low", "hl_high"))
@@ -89,27 +85,24 @@ def oriented(paired: pd.DataFrame, baseline: str, *, baseline_first: bool) -> pd
     return both.assign(other=both[away])
 
 
-def marks_of(
-    paired: pd.DataFrame, baseline: str, *, test: str = "wilcoxon", family: str = "p_fdr_regions", alpha: float = ALPHA
-) -> dict[tuple[int, str], Mark]:
-    """Return the methods whose p in a family of tests is below `alpha`, by region id and method."""
+def marks_of(paired: pd.DataFrame, baseline: str) -> dict[tuple[int, str], Mark]:
+    """Return the methods whose p in :data:`CORRECTED` is below :data:`ALPHA`, by region id and method."""
     rows = oriented(paired, baseline, baseline_first=False)
-    p, strict = rows[f"{test}_{family}"].to_numpy(dtype=float), rows[f"{test}_p_holm_regions"].to_numpy(dtype=float)
-    sign = rows["rank_biserial" if test == "wilcoxon" else "mean_difference"].to_numpy(dtype=float)
+    p, strict, sign = (rows[name].to_numpy(dtype=float) for name in (CORRECTED, _STRICT, "rank_biserial"))
     return {
-        (int(id_), str(other)): Mark(bool(sign[place] > 0), bool(strict[place] < alpha))
+        (int(id_), str(other)): Mark(bool(sign[place] > 0), bool(strict[place] < ALPHA))
         for place, (id_, other) in enumerate(zip(rows["region_id"], rows["other"], strict=True))
-        if p[place] < alpha
+        if p[place] < ALPHA
     }
 
 
-def describe_family(paired: pd.DataFrame, *, family: str = "p_fdr_regions", alpha: float = ALPHA) -> str:
+def describe_family(paired: pd.DataFrame) -> str:
     """Return in words which family of tests stands behind marks, and where no mark was possible at all."""
     n_regions = int(paired.loc[paired["wilcoxon_p"].notna(), "region_id"].nunique())
-    text = f"Wilcoxon signed-rank, {FAMILIES[family].format(n=n_regions)}, p < {alpha:g}"
+    text = f"Wilcoxon signed-rank, Benjamini-Hochberg over the {n_regions} regions of each pair of methods, p < {ALPHA:g}"
     n = int(paired["n"].max()) if len(paired) else 0
     # The smallest two-sided p of an exact test is 2 / 2^n; Benjamini-Hochberg leaves it as it is where all regions have it.
-    if n and 2.0 ** (1 - n) >= alpha:
-        needed = int(np.floor(1 - np.log2(alpha))) + 1
+    if n and 2.0 ** (1 - n) >= ALPHA:
+        needed = int(np.floor(1 - np.log2(ALPHA))) + 1
         return f"{text}; {n} subjects are too few for any mark: it takes {needed}"
     return text

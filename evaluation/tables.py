@@ -11,13 +11,11 @@ import pandas as pd
 
 from evaluation.metric_text import describe_metric
 from evaluation.number_format import MISSING, as_number, format_interval, format_number, format_p
-from evaluation.region_layout import parts_of, readable_name, region_rows
+from evaluation.region_layout import SIDES, parts_of, readable_name, region_rows
 from evaluation.results import SIDES_MERGED, Results, read_results
 from evaluation.table_formats import Cell, PaperTable, write_table
 
 __all__ = ["paper_tables", "save_tables"]
-
-_SIDES = {"left": "L", "right": "R"}
 
 
 def save_tables(folder: Path) -> list[Path]:
@@ -100,7 +98,7 @@ def _regions(results: Results, metric: str) -> PaperTable:
         best = _best(metric, pd.Series([as_number(row.get(f"mean_{metric}")) for row in found]))
         counts = [int(as_number(row.get(f"n_{metric}", 0)) or 0) for row in found]
         n = str(counts[0]) if len(set(counts)) == 1 else "/".join(map(str, counts))
-        side = _SIDES.get(str(named.loc[id_, "hemisphere"]), "")
+        side = SIDES.get(str(named.loc[id_, "hemisphere"]), "")
         values = [_mean_sd(row, metric, bold=best[place], missing=True) for place, row in enumerate(found)]
         cells.append((Cell(readable_name(str(named.loc[id_, "region_name"]))), Cell(side), Cell(n), *values))
         line: dict[str, Any] = {"region_id": id_}
@@ -128,7 +126,7 @@ def _paired_overall(rows: pd.DataFrame) -> PaperTable:
         digits = describe_metric(metric).digits
         cells.append((
             Cell(describe_metric(metric).heading), *pair, _count(row["n"]),
-            _difference(row, "mean", digits), _p(row, "t_p"), _p(row, "wilcoxon_p"), _p(row, "wilcoxon_p_holm_methods"),
+            _difference(row, digits), _p(row, "t_p"), _p(row, "wilcoxon_p"), _p(row, "wilcoxon_p_holm_methods"),
             Cell(format_number(as_number(row.get("d_z")), 2, signed=True)),
         ))  # fmt: skip
     caption = (
@@ -161,8 +159,8 @@ def _paired_regions(rows: pd.DataFrame, metric: str) -> PaperTable:
     for row in rows.to_dict("records"):
         pair = (Cell(_pair(row)),) if several else ()
         cells.append((
-            Cell(readable_name(str(row["region_name"]))), Cell(_SIDES.get(str(row["hemisphere"]), "")), *pair, _count(row["n"]),
-            _difference(row, "mean", text.digits), _p(row, "wilcoxon_p"), _p(row, "wilcoxon_p_holm_regions"),
+            Cell(readable_name(str(row["region_name"]))), Cell(SIDES.get(str(row["hemisphere"]), "")), *pair, _count(row["n"]),
+            _difference(row, text.digits), _p(row, "wilcoxon_p"), _p(row, "wilcoxon_p_holm_regions"),
             _p(row, "wilcoxon_p_fdr_regions"), Cell(format_number(as_number(row.get("rank_biserial")), 2, signed=True)),
         ))  # fmt: skip
     caption = (
@@ -206,9 +204,9 @@ def _mean_sd(row: Any, metric: str, *, bold: bool, missing: bool = False) -> Cel
     return Cell(text, bold)
 
 
-def _difference(row: Any, kind: str, digits: int) -> Cell:
-    value = format_number(as_number(row.get(f"{kind}_difference")), digits, signed=True)
-    between = format_interval(row.get(f"{kind}_low"), row.get(f"{kind}_high"), "signed", digits)
+def _difference(row: Any, digits: int) -> Cell:
+    value = format_number(as_number(row.get("mean_difference")), digits, signed=True)
+    between = format_interval(row.get("mean_low"), row.get("mean_high"), "signed", digits)
     return Cell(f"{value} {between}".strip())
 
 
