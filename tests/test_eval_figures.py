@@ -19,6 +19,7 @@ from darts_ensemble.labels import REGIONS
 from evaluation.agreement import bland_altman
 from evaluation.bland_altman_plot import draw_bland_altman
 from evaluation.box_plots import draw_box_plot, draw_published_box_plot
+from evaluation.captions import read_captions
 from evaluation.difference_plot import draw_differences
 from evaluation.figure_style import SUFFIXES, method_colours
 from evaluation.figures import draw_figures, save_figures
@@ -106,6 +107,9 @@ def test_subjects_seen_in_training_are_crosses_with_a_legend() -> None:
     scores["seen_in_training"] = scores["subject"] == "s000"
     figure = draw_box_plot(scores, only_part(scores), ["m"])
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["m (n = 5)", "seen in training"]
+    clouds = [one for axes in figure.axes for one in axes.collections if isinstance(one, PathCollection)]
+    (cross,) = [one for one in clouds if len(one.get_paths()[0].vertices) == 4]  # two strokes; a dot has more
+    assert np.asarray(cross.get_offsets())[:, 0] == pytest.approx(scores.loc[scores["seen_in_training"], "dice"].to_numpy())
 
 
 def test_marks_are_those_of_the_paired_tests_and_say_the_direction() -> None:
@@ -131,6 +135,10 @@ def test_marks_are_those_of_the_paired_tests_and_say_the_direction() -> None:
 
 
 def test_a_mark_that_holm_does_not_confirm_is_hollow() -> None:
+    # All subjects to one side: the exact p is 2 / 2^n in each of three regions, which Holm takes three times.
+    for n, confirmed in ((6, False), (8, True)):
+        paired = compare_methods(random_scores(n, ["a", "b"], (12, 51, 16), step=0.2), "dice", region="region_id")
+        assert [mark.strict for mark in marks_of(paired, "a").values()] == [confirmed] * 3
     scores = random_scores(6, ["a", "b"], (16,))
     marks = {(16, "b"): Mark(higher=True, strict=False)}
     for strict in (True, False):
@@ -171,7 +179,11 @@ def test_the_heat_map_writes_each_mean_in_its_cell_and_hatches_what_is_missing()
     figure = draw_heat_map(means, parts_of(region_rows(scores), scores), ["a", "b"])
     axes = figure.axes[0]
     texts = {text.get_position(): text.get_text() for text in axes.texts if text.get_text().startswith(".")}
-    assert sorted(texts.values()) == sorted(f"{value:.2f}"[1:] for value in means.to_numpy().ravel() if value == value)
+    written = {id_: [f"{value:.2f}"[1:] for value in means.loc[id_] if value == value] for id_ in (12, 51, 16)}
+    rows = {"putamen": written[12] + written[51], "brain stem": written[16]}
+    for tick, height in zip(axes.get_yticklabels(), axes.get_yticks(), strict=True):
+        assert [texts[at] for at in sorted(texts) if abs(at[1] - height) < 0.5] == rows.pop(tick.get_text())
+    assert not rows
     cells = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
     hatched = [cell for cell in cells if cell.get_hatch()]
     assert (len(cells), len(hatched)) == (6, 1)
@@ -258,6 +270,12 @@ def test_distances_choose_the_method_with_the_smallest_as_the_baseline(tmp_path:
     for metric in ("dice", "hd95_larger_voxel_mm"):
         captions = [one.caption for one in draw_figures(results, metric=metric) if one.stem.startswith("box_plot")]
         assert all("by the mean of best" in caption for caption in captions)
+
+
+@pytest.mark.parametrize("content", ["[1]", "3", "{", '{"mine": 1'])
+def test_captions_that_are_no_table_are_taken_for_none(tmp_path: Path, content: str) -> None:
+    (tmp_path / "captions.json").write_text(content, encoding="utf-8")
+    assert read_captions(tmp_path) == {}
 
 
 def test_an_unknown_style_metric_or_folder_is_refused(tmp_path: Path) -> None:
