@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
-__all__ = ["MISSING", "Kind", "as_number", "format_interval", "format_number", "format_p", "format_value"]
+__all__ = ["MISSING", "Kind", "as_number", "format_interval", "format_number", "format_p", "format_value", "p_phrase"]
 
 #: "text" as it is; "integer" without, "number" with decimals; "signed" with + or −; "percent" of a share; "p" a p-value.
 Kind = Literal["text", "integer", "number", "signed", "percent", "p"]
@@ -47,6 +47,14 @@ def format_p(value: float) -> str:
     if value < 0.001:
         return "<0.001"
     return ">0.999" if 0.9995 <= value < 1 else f"{value:.3f}"
+
+
+def p_phrase(value: float) -> str:
+    """Return a p-value as a sentence has it: `p = 0.012`, `p < 0.001`, `p > 0.999`; `p –` where it is missing."""
+    text = format_p(value)
+    if text == MISSING:
+        return f"p {text}"
+    return f"p {text[0]} {text[1:]}" if text[0] in "<>" else f"p = {text}"
 
 
 def format_value(value: Any, kind: Kind, digits: int = 3) -> str:

@@ -17,7 +17,9 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
+from reader_study.case_means import region_blocks
 from reader_study.errors import RatingsError
+from reader_study.ratings import first_ratings
 from reader_study.summary import ALL_REGIONS
 
 __all__ = ["POOLED", "PublishedTable", "pooled_tests", "published_table"]
@@ -132,10 +134,8 @@ def _methods_of(ratings: pd.DataFrame, methods: Sequence[str] | None) -> tuple[s
 
 
 def _blocks(ratings: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
-    first = ratings[ratings["repeat"] == 1]
-    for (roi, side), part in first.groupby(["roi", "hemisphere"], sort=False):
-        yield str(roi), str(side), part
-    yield ALL_REGIONS, "", first
+    yield from region_blocks(ratings)
+    yield ALL_REGIONS, "", first_ratings(ratings)
 
 
 def _paired(difference: Floats) -> dict[str, object]:

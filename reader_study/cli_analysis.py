@@ -10,11 +10,10 @@ import typer
 from rich.console import Console
 
 from darts_ensemble.errors import UsageError
-from reader_study.cli_options import names_of, pairs_of, scale_of
+from reader_study.cli_options import names_of, pairs_of, printed_table_of, scale_of
 
 if TYPE_CHECKING:  # what they import takes longer to load than --help may
     from reader_study.ratings import RatingScale
-    from reader_study.summary import Summary
 
 __all__ = ["register"]
 
@@ -140,7 +139,7 @@ def analyse(
     table = read_ratings(ratings, levels, regions=names, least_methods=1)
     chosen = names_of(methods) or list(dict.fromkeys(table["method"]))
     guessed = read_guesses(guesses, chosen) if guesses is not None else None
-    printed = _printed(compare) if compare else None
+    printed = printed_table_of(compare) if compare else None
     with steps(console, "Analysing") as report:
         analysis = analyse_study(
             table, chosen, scale=levels, random=names_of(random), bootstrap=Bootstrap(resamples=resamples, seed=seed),
@@ -182,7 +181,7 @@ def check_table(
     from darts_ensemble.outputs import write_text
     from reader_study.consistency import check_cells, findings, grim_by_size
 
-    summary = _printed(table)
+    summary = printed_table_of(table)
     levels: RatingScale = scale_of(scale, False)
     found = findings(summary, n, levels)
     sizes = sorted({n, 20, 40, 60, 80, 100})
@@ -205,10 +204,3 @@ def check_table(
     console.print(f"Means possible for n whole ratings: {counts}")
     if out is not None:
         console.print(f"{out}: every check of every cell")
-
-
-def _printed(table: str) -> Summary:
-    from reader_study.published import published_summary
-    from reader_study.summary import read_summary
-
-    return published_summary() if table == "published" else read_summary(Path(table))

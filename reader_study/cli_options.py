@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from darts_ensemble.errors import UsageError
 
 if TYPE_CHECKING:  # what it imports takes longer to load than --help may
     from reader_study.ratings import RatingScale
+    from reader_study.summary import Summary
 
-__all__ = ["names_of", "numbers_of", "pairs_of", "scale_of", "whole_numbers_of"]
+__all__ = ["names_of", "numbers_of", "pairs_of", "printed_table_of", "scale_of", "whole_numbers_of"]
 
 _LEVEL = re.compile(r"\s*(-?\d+)\s*(?:=|\s)\s*(.+?)\s*")
 
@@ -51,6 +53,20 @@ def pairs_of(texts: Sequence[str], option: str, example: str) -> dict[str, str]:
             raise UsageError(f"{option} {name}: given twice; expected each once")
         pairs[name] = value
     return pairs
+
+
+def printed_table_of(text: str) -> Summary:
+    """Return the table of means and SDs that a text names: a file, or `published` for the 2019 one.
+
+    Raises
+    ------
+    SummaryError
+        If the file can't be read.
+    """
+    from reader_study.published import published_summary
+    from reader_study.summary import read_summary
+
+    return published_summary() if text == "published" else read_summary(Path(text))
 
 
 def scale_of(text: str, half_points: bool) -> RatingScale:

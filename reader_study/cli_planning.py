@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from darts_ensemble.errors import UsageError
-from reader_study.cli_options import names_of, numbers_of, scale_of, whole_numbers_of
+from reader_study.cli_options import names_of, numbers_of, printed_table_of, scale_of, whole_numbers_of
 
 if TYPE_CHECKING:  # what it imports takes longer to load than --help may
     from reader_study.simulate import Shares
@@ -67,9 +67,7 @@ def simulate(
     """Draw a synthetic study, marked as such in every row."""
     from darts_ensemble.outputs import write_text
     from reader_study.layout import SYNTHETIC
-    from reader_study.published import published_summary
     from reader_study.simulate import simulate_study, targets_of_shifts, targets_of_summary
-    from reader_study.summary import read_summary
 
     if like and (means or regions):
         raise UsageError("--like takes means and regions from the table; expected it without --means and --regions")
@@ -77,7 +75,7 @@ def simulate(
         raise UsageError(f"{out}: there already, and simulated ratings must not replace real ones unseen; give --overwrite")
     levels = scale_of(scale, False)
     if like:
-        targets = targets_of_summary(published_summary() if like == "published" else read_summary(Path(like)), levels)
+        targets = targets_of_summary(printed_table_of(like), levels)
     else:
         wanted = _means(means) if means else {"FS": 3.4, "NFT": 3.8, "FT": 3.9}
         places = [(roi, side) for roi in names_of(regions) or _published_regions() for side in names_of(sides) or [""]]

@@ -24,6 +24,7 @@ from evaluation.html_report import (
     Table,
     write_report,
 )
+from evaluation.number_format import p_phrase
 from reader_study.analysis import POOLED
 from reader_study.figures import StudyFigure
 from reader_study.layout import SYNTHETIC
@@ -103,10 +104,9 @@ def _lead(analysis: StudyAnalysis) -> list[str]:
             lines.append(f"{row['second']} and {row['first']} can't be compared: {row['note']}.")
             continue
         ends = f" [{row['hl_low']:.2f}, {row['hl_high']:.2f}]" if not pd.isna(row["hl_low"]) else ""
-        p = "p < 0.001" if row["wilcoxon_p_holm"] < 0.001 else f"p = {row['wilcoxon_p_holm']:.3f}"
         lines.append(
             f"Over all regions, {row['second']} was rated {row['hl_estimate']:+.2f}{ends} against {row['first']} "
-            f"(n = {row['n']} cases, {p}, Wilcoxon on case means, Holm)."
+            f"(n = {row['n']} cases, {p_phrase(row['wilcoxon_p_holm'])}, Wilcoxon on case means, Holm)."
         )
     return lines
 

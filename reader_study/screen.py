@@ -20,7 +20,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from evaluation.number_format import MISSING, format_p, format_value
+from evaluation.number_format import format_p, format_value, p_phrase
 from reader_study.layout import SYNTHETIC
 from reader_study.study_analysis import StudyAnalysis
 from reader_study.summary import ALL_REGIONS
@@ -76,7 +76,7 @@ def show_study(console: Console, analysis: StudyAnalysis, out: Path, *, verbose:
         if last["formula"]:
             console.print(f"Mixed model: clmm({last['formula']})")
             statistic = format_value(last["lr_statistic"], "number", 2)
-            console.print(f"  methods: χ² = {statistic}, df {last['lr_df']:g}, {_p(last['lr_p'])}")
+            console.print(f"  methods: χ² = {statistic}, df {last['lr_df']:g}, {p_phrase(last['lr_p'])}")
         warned = (analysis.models.tests["warnings"].str.contains("proportional odds are rejected|separation")).sum()
         if warned:
             console.print(f"  {warned} models with a warning of separation or of proportional odds: model_tests.csv")
@@ -136,11 +136,6 @@ def _show_tests(console: Console, case_means: pd.DataFrame, verbose: bool) -> No
         place = f"{row['roi']} {row['hemisphere']}".rstrip()
         table.add_row(place, f"{row['second']} − {row['first']}", str(row["n"]), estimate, *values)
     console.print(table)
-
-
-def _p(value: float) -> str:
-    text = format_p(value)
-    return f"p {text}" if text.startswith(("<", MISSING)) else f"p = {text}"
 
 
 def _interval(row: dict[Any, Any]) -> str:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from evaluation.figure_style import FONT_SIZE, PAGE_HEIGHT, PAGE_WIDTH, figure_style
-from evaluation.number_format import MISSING, format_p
+from evaluation.number_format import p_phrase
 from reader_study.rating_figures import level_colours, likert_on, places_of
 from reader_study.ratings import first_ratings
 from reader_study.reader_figures import agreement_on, odds_ratios_on, severity_of, severity_on, statistics_on
@@ -77,12 +77,12 @@ def _tests_on(axes: Axes, analysis: StudyAnalysis) -> None:
         for one in overall.to_dict("records")[:_MOST_PAIRS]:
             lines += [("", "normal"), (f"{one['second']} − {one['first']}, case means of {one['n']} cases", "bold")]
             lines.append((f"Hodges-Lehmann {_interval(one, 'hl_estimate', 'hl_low', 'hl_high')}", "normal"))
-            lines.append((f"Wilcoxon {_p(one['wilcoxon_p_holm'])}, t {_p(one['t_p_holm'])} (Holm)", "normal"))
-            lines.append((f"for other readers too: {_p(one['crossed_p_holm'])} (Holm)", "normal"))
+            lines.append((f"Wilcoxon {p_phrase(one['wilcoxon_p_holm'])}, t {p_phrase(one['t_p_holm'])} (Holm)", "normal"))
+            lines.append((f"for other readers too: {p_phrase(one['crossed_p_holm'])} (Holm)", "normal"))
     if analysis.models is not None and len(analysis.models.tests):
         last = analysis.models.tests.iloc[-1]
         lines += [("", "normal"), ("Cumulative-logit mixed model", "bold")]
-        lines.append((f"methods differ: {_p(last['lr_p'])} (likelihood ratio)", "normal"))
+        lines.append((f"methods differ: {p_phrase(last['lr_p'])} (likelihood ratio)", "normal"))
     for number, (text, weight) in enumerate(lines):
         axes.text(0.02, 0.99 - 0.046 * number, text, va="top", fontweight=weight, transform=axes.transAxes)
 
@@ -127,8 +127,3 @@ def _interval(row: dict[Any, Any], value: str, low: str, high: str) -> str:
         return "n/a"
     ends = f" [{row[low]:.2f}, {row[high]:.2f}]" if row[low] == row[low] else ", no interval"
     return f"{row[value]:.2f}{ends}"
-
-
-def _p(value: float) -> str:
-    text = format_p(value)
-    return f"p {text.replace('<', '< ')}" if text.startswith(("<", MISSING)) else f"p = {text}"

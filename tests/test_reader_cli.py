@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from evaluation.number_format import p_phrase
 from reader_study import cli
 from reader_study.layout import SYNTHETIC
 from reader_study.ratings import read_ratings
@@ -208,6 +210,11 @@ def test_what_is_wrong_is_one_line_and_an_exit_code(
     assert says in error
     assert "\n" not in error
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_p_value_reads_as_a_sentence() -> None:
+    said = [p_phrase(value) for value in (0.0004, 0.0123, 0.9996, 1.0, math.nan)]
+    assert said == ["p < 0.001", "p = 0.012", "p > 0.999", "p = 1.000", "p –"]
 
 
 def test_help_loads_no_tables_and_no_figures() -> None:
