@@ -11,12 +11,10 @@ from evaluation.agreement import agreement_with_reference
 from evaluation.intervals import Bootstrap
 from evaluation.overall import compare_overall
 from evaluation.paired import compare_methods, rank_methods
-from evaluation.results import SIDES_MERGED, SURFACE_PREFIXES, Results, read_results
+from evaluation.results import COMPARISONS, SIDES_MERGED, SURFACE_PREFIXES, Results, read_results
 
 __all__ = ["compare_results", "compared_metrics", "save_comparison"]
 
-#: The tables, by the names of their files.
-TABLES = ("paired_regions", "paired_overall", "ranks", "mixed_model", "volume_agreement")
 #: What identifies a region: with the sides merged, the left id stands for both.
 _REGION = ["region_id", "region_name", "hemisphere", "group"]
 
@@ -43,7 +41,7 @@ def save_comparison(folder: Path) -> list[Path]:
     """
     tables = compare_results(read_results(folder))
     written = []
-    for name in TABLES:
+    for name in COMPARISONS:
         path = folder / f"{name}.csv"
         if name in tables:
             write_text(path, tables[name].to_csv(index=False, float_format="%.6g"))
@@ -87,8 +85,8 @@ def compare_results(results: Results) -> dict[str, pd.DataFrame]:
     parts = [part for part in (scores[~merged], scores[merged]) if len(set(part["method"])) > 1]
     found: dict[str, list[pd.DataFrame]] = {}
     for part in parts:
-        family = "family" if _families(part).nunique() < part["subject"].nunique() else None
         part = part.assign(family=_families(part))
+        family = "family" if part["family"].nunique() < part["subject"].nunique() else None
         for metric in compared_metrics(part):
             rows = {"paired_regions": compare_methods(part, metric, region="region_id", bootstrap=bootstrap)}
             overall = compare_overall(part, metric, region="region_id", family=family, bootstrap=bootstrap)
@@ -100,7 +98,7 @@ def compare_results(results: Results) -> dict[str, pd.DataFrame]:
                 found.setdefault(name, []).append(_with_region(table, part) if "region_id" in table else table)
     volumes = [_volume_agreement(rows) for _, rows in scores.groupby("method", sort=False)]
     found["volume_agreement"] = [table for table in volumes if len(table)]
-    return {name: pd.concat(found[name], ignore_index=True) for name in TABLES if found.get(name)}
+    return {name: pd.concat(found[name], ignore_index=True) for name in COMPARISONS if found.get(name)}
 
 
 def compared_metrics(scores: pd.DataFrame) -> list[str]:

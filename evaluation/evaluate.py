@@ -21,7 +21,8 @@ from evaluation.protocol_warnings import protocol_warnings
 from evaluation.results import IDENTITY, SIDES_MERGED
 
 __all__ = [
-    "Failure", "Method", "Report", "Scores", "SubjectScores", "SubjectTask", "Suspect", "score_cohort", "score_subject",
+    "Failure", "Method", "Report", "Scores", "SubjectScores", "SubjectTask", "Suspect", "reason_of", "score_cohort",
+    "score_subject",
 ]  # fmt: skip
 
 Report = Callable[[str], None]
@@ -192,7 +193,7 @@ def score_cohort(
         if isinstance(result, SubjectScores):
             done[subject.id] = result
         else:
-            done[subject.id] = SubjectScores({}, [Failure(subject.id, "", _reason(result))], {}, 0, 0.0)
+            done[subject.id] = SubjectScores({}, [Failure(subject.id, "", reason_of(result))], {}, 0, 0.0)
         report(_line(subject, done[subject.id]))
     return _assemble([task.subject for task in tasks], methods, done, scoring, include_suspects)
 
@@ -232,7 +233,7 @@ def score_subject(task: SubjectTask) -> SubjectScores:
                 how = {"also_merged": method.also_merged, "wrong_header": subject.wrong_header}
                 pairs[method.name] = score_pair(reference, prediction, scoring, **how)
             except Exception as error:  # one pair that meets a bug or fills the memory must not cost the user the others
-                failures.append(Failure(subject.id, method.name, _reason(error)))
+                failures.append(Failure(subject.id, method.name, reason_of(error)))
     if path and left and pairs:
         write_finished(path, subject.id, {keys[name]: one for name, one in pairs.items()})
     in_order = {method.name: pairs[method.name] for method in task.methods if method.name in pairs}
@@ -247,9 +248,9 @@ def _spread(tasks: Sequence[SubjectTask], jobs: int, cluster: str | None) -> Ite
     return spread(score_subject, tasks, address=cluster)
 
 
-def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())[:300]
-    return text if isinstance(error, DartsError) else f"{type(error).__name__}: {text}"
+def reason_of(error: Exception) -> str:
+    """Return in one line why something failed; of errors that are not the project's own the name, and the first words."""
+    return str(error) if isinstance(error, DartsError) else f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
 
 def _line(subject: Subject, scores: SubjectScores) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from darts_ensemble.overlap import joint_histogram, overlap_of_regions
+from darts_ensemble.overlap import joint_histogram, merge_labels, overlap_of_regions
 from darts_ensemble.scan import Scan
 from evaluation.grids import Move, Reference, on_grid_of
 from evaluation.groups import GroupPlaces, groups_of, layers
@@ -248,16 +248,12 @@ def _group_rows(measured: _Measured, regions: Columns) -> Columns:
 def _rows(measured: _Measured, heads: list[_Head]) -> Columns:
     """Measure disjoint sets of regions, each taken as one under the place of its first."""
     scoring = measured.scoring
-    n_regions = scoring.protocol.n_regions
-    # Every other region belongs to a last row of no interest. Sums of counts are exact in float64.
-    n_rows = len(heads) + 1
-    row_of = np.full(n_regions + 1, len(heads))
-    for row, head in enumerate(heads):
-        row_of[list(head.members)] = row
-    pairs = row_of[:, None] * n_rows + row_of
-    summed = np.bincount(pairs.reshape(-1), measured.joint.reshape(-1), minlength=n_rows**2)
-    joint = summed.reshape(n_rows, n_rows).astype(np.int64)
-    n_reference, n_prediction = joint.sum(axis=1)[:-1], joint.sum(axis=0)[:-1]
+    into = np.arange(scoring.protocol.n_regions + 1)
+    for head in heads:
+        into[list(head.members)] = head.members[0]
+    firsts = [head.members[0] for head in heads]
+    joint = merge_labels(measured.joint, into[:-1])
+    n_reference, n_prediction = joint.sum(axis=1)[firsts], joint.sum(axis=0)[firsts]
     lacking = np.array([_lacks_any(measured, head.members) for head in heads], dtype=bool)
     status = np.select(
         [lacking, (n_reference > 0) & (n_prediction > 0), n_reference > 0, n_prediction > 0],
@@ -276,16 +272,12 @@ def _rows(measured: _Measured, heads: list[_Head]) -> Columns:
         "volume_ref_mm3": (n_reference * voxel_mm3).tolist(),
         "volume_pred_mm3": (n_prediction * voxel_mm3).tolist(),
     }
-    metrics = dict(overlap_of_regions(joint))
+    metrics = {name: values[firsts] for name, values in overlap_of_regions(joint).items()}
     if scoring.definitions and heads:
-        into = np.arange(n_regions + 1)
-        for head in heads:
-            into[list(head.members)] = head.members[0]
-        maps = measured.pair.volumes(into)
         surfaces = surface_scores(
-            *maps,
+            *measured.pair.volumes(into),
             spacing=measured.voxel_size,
-            labels=[head.members[0] for head in heads],
+            labels=firsts,
             background=scoring.protocol.background_place,
             definitions=scoring.definitions,
             tolerances=scoring.tolerances,

@@ -10,15 +10,15 @@ import numpy.typing as npt
 
 from darts_ensemble.labels import REGIONS
 
-__all__ = ["Parcellation", "parcellation_of"]
+__all__ = ["DESIKAN_ONLY", "Parcellation", "parcellation_of"]
 
 Cortex = Literal["DKT", "Desikan", "one region a side", "none", "not known"]
 
 _CORTICAL = np.array([region.id for region in REGIONS if region.group == "cortex"])
 _OTHER = np.array([region.id for region in REGIONS if region.group != "cortex"])
-#: Bankssts, and the frontal and temporal poles: Desikan has them, DKT gave them up.
 _BANKSSTS = np.array([1001, 2001])
-_DESIKAN_ONLY = frozenset({1001, 1032, 1033, 2001, 2032, 2033})
+#: Bankssts, and the frontal and temporal poles: Desikan has them, DKT gave them up.
+DESIKAN_ONLY = frozenset({1001, 1032, 1033, 2001, 2032, 2033})
 _RIBBON = np.array([3, 42])
 #: Bankssts takes 0.9 to 1.2 % of a Desikan cortex; Mindboggle's DKT maps hold strays of it.
 _SMALLEST_BANKSSTS = 0.002
@@ -49,7 +49,7 @@ class Parcellation:
 
     def _lacks_one(self, id_: int) -> bool:
         parcel, ribbon = 1000 <= id_ < 3000, id_ in (3, 42)
-        if self.cortex == "DKT" and id_ in _DESIKAN_ONLY:
+        if self.cortex == "DKT" and id_ in DESIKAN_ONLY:
             return True
         if self.cortex in ("DKT", "Desikan") and ribbon:
             return True

@@ -6,7 +6,6 @@ the reference's voxels.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -98,33 +97,20 @@ def find_fault(reference: Reference, prediction: Scan, protocol: Protocol) -> Fa
     as_it_is = fit(placed)
     found: list[tuple[float, Fault]] = []
 
-    def offer(value: float, kind: FaultKind, describe: Callable[[float], str]) -> None:
+    def offer(value: float, kind: FaultKind, otherwise: str, more: str = "") -> None:
         if value > as_it_is + CLEARLY:
-            found.append((value, Fault(kind, describe(value))))
+            found.append((value, Fault(kind, f"mean Dice {as_it_is:.2f}, {otherwise} {value:.2f}{more}")))
 
-    def exchanged(value: float) -> str:
-        return f"mean Dice {as_it_is:.2f}, with left and right labels exchanged {value:.2f}"
-
-    offer(fit(placed, exchange=True), "left and right exchanged", exchanged)
+    offer(fit(placed, exchange=True), "left and right exchanged", "with left and right labels exchanged")
     shift = _shift(one, two)
     if np.linalg.norm(shift) >= np.linalg.norm(reference.labels.affine[:3, :3], axis=0).min():
         text = ", ".join(f"{value:+.1f}" for value in shift)
-
-        def shifted(value: float) -> str:
-            return f"mean Dice {as_it_is:.2f}, moved by ({text}) mm {value:.2f}"
-
-        offer(fit(_ids_at(prediction, one.mm + shift)), "origin shifted", shifted)
+        offer(fit(_ids_at(prediction, one.mm + shift)), "origin shifted", f"moved by ({text}) mm")
     turned = not np.allclose(prediction.affine[:3, :3], reference.labels.affine[:3, :3], atol=1e-3)
     if turned and prediction.data.shape == reference.labels.data.shape:
         codes = ["".join(nib.aff2axcodes(affine)) for affine in (reference.labels.affine, prediction.affine)]
-
-        def voxel_on_voxel(value: float) -> str:
-            return (
-                f"mean Dice {as_it_is:.2f}, laid voxel on voxel {value:.2f}: "
-                f"the reference's axes are {codes[0]}, the prediction's {codes[1]}"
-            )
-
-        offer(fit(_ids_at_voxels(prediction.data, one.voxels)), "another affine", voxel_on_voxel)
+        axes = f": the reference's axes are {codes[0]}, the prediction's {codes[1]}"
+        offer(fit(_ids_at_voxels(prediction.data, one.voxels)), "another affine", "laid voxel on voxel", axes)
     if found:
         return max(found, key=lambda pair: pair[0])[1]
     return _near_zero(one, two, placed, as_it_is, scale, protocol)

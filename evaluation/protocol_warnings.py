@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from evaluation.pair_scores import PairScores, Scoring
+from evaluation.parcellation import DESIKAN_ONLY
 
 __all__ = ["named", "protocol_warnings"]
-
-#: Ids that a DKT map should not hold; some of Mindboggle's do (issue 214 of the Mindboggle project).
-_STRAY = frozenset({1001, 1032, 1033, 2001, 2032, 2033})
 
 
 def protocol_warnings(pairs: Mapping[str, Mapping[str, PairScores]], scoring: Scoring) -> list[str]:
@@ -26,14 +24,15 @@ def protocol_warnings(pairs: Mapping[str, Mapping[str, PairScores]], scoring: Sc
     cortical = any(1000 < id_ < 3000 for id_ in scored)
     warnings = []
     desikan = [subject for subject, one in references.items() if one.reference_labels.cortex == "Desikan"]
-    if desikan and cortical and not scored & _STRAY:
+    if desikan and cortical and not scored & DESIKAN_ONLY:
         warnings.append(f"references are Desikan maps (they label bankssts): their cortex is not DKT's: {named(desikan)}")
     warnings += _absent(references, scoring)
+    # Some of Mindboggle's DKT maps hold them (issue 214 of the Mindboggle project).
     stray = {
         subject: n
         for subject, one in references.items()
         if one.reference_labels.cortex == "DKT"
-        and (n := sum(count for id_, count in {**one.masked, **one.as_background}.items() if id_ in _STRAY))
+        and (n := sum(count for id_, count in {**one.masked, **one.as_background}.items() if id_ in DESIKAN_ONLY))
     }
     if stray:
         n, how = sum(stray.values()), "masked" if scoring.outside == "mask" else "taken as background"

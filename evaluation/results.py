@@ -12,7 +12,7 @@ import pandas as pd
 from darts_ensemble.errors import CohortError
 
 __all__ = [
-    "IDENTITY", "OVERLAP_METRICS", "SIDES_MERGED", "STATUSES", "SURFACE_PREFIXES", "Results", "counted_rows",
+    "COMPARISONS", "IDENTITY", "OVERLAP_METRICS", "SIDES_MERGED", "SURFACE_PREFIXES", "Results", "counted_rows",
     "is_distance", "metric_columns", "read_results",
 ]  # fmt: skip
 
@@ -24,13 +24,12 @@ IDENTITY = (
 OVERLAP_METRICS = ("dice", "jaccard", "sensitivity", "precision", "volume_similarity")
 #: How columns of :func:`evaluation.surface.surface_scores` begin.
 SURFACE_PREFIXES = ("hd95_", "assd_", "surface_dice_")
-#: In both maps; only in the reference; only in the prediction; in neither; not in the reference's protocol.
-STATUSES = ("scored", "missed", "invented", "absent", "absent by protocol")
 #: End of the name under which a method is scored with left and right made one.
 SIDES_MERGED = " (sides merged)"
 
+#: Tables of :mod:`evaluation.comparison`, by the names of their files.
+COMPARISONS = ("paired_regions", "paired_overall", "ranks", "mixed_model", "volume_agreement")
 _SCORES = ("scores.csv", "groups.csv", "subjects.csv", "summary.csv", "regions.csv")
-_COMPARISONS = ("paired_regions.csv", "paired_overall.csv", "ranks.csv", "mixed_model.csv", "volume_agreement.csv")
 _TEXT = (
     "subject", "family", "method", "method_a", "method_b", "region_name", "hemisphere", "group", "status", "metric",
     "never_emitted",
@@ -100,7 +99,7 @@ def read_results(folder: str | Path) -> Results:
     """
     folder = Path(folder)
     scores = {name.removesuffix(".csv"): _read_table(folder / name) for name in _SCORES}
-    comparisons = {name.removesuffix(".csv"): _read_table(folder / name) for name in _COMPARISONS if (folder / name).is_file()}
+    comparisons = {name: _read_table(path) for name in COMPARISONS if (path := folder / f"{name}.csv").is_file()}
     path = folder / "run.json"
     try:
         account = json.loads(path.read_text(encoding="utf-8"))

@@ -20,7 +20,7 @@ __all__ = ["progress", "show_found", "show_outside", "show_summary"]
 
 _LAYOUTS = {
     "mindboggle": "Mindboggle-101", "freesurfer": "SUBJECTS_DIR", "bids": "BIDS derivatives", "flat": "named by subject",
-    "manifest": "manifest", "made here": "segmented here",
+    "manifest": "manifest",
 }  # fmt: skip
 
 

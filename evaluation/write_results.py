@@ -9,9 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from darts_ensemble.errors import CohortError, DartsError
+from darts_ensemble.errors import CohortError
 from darts_ensemble.outputs import write_json, write_text
-from evaluation.evaluate import Failure, Scores
+from evaluation.evaluate import Failure, Scores, reason_of
 from evaluation.summaries import region_means, subject_means, summarise
 
 __all__ = ["write_results", "writing_steps"]
@@ -84,11 +84,10 @@ def write_results(
         try:
             written = [path.relative_to(out).as_posix() for path in step(out)]
             account["files"] = [*account["files"][:-1], *written, "run.json"]
-        except DartsError as error:
-            failures.append(Failure("", name, str(error)))
+            report(f"{name}: written")
         except Exception as error:  # the scores stand: a figure that meets a bug must not hide them
-            failures.append(Failure("", name, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"))
-        report(f"{name}: written" if not failures or failures[-1].method != name else f"{name}: failed")
+            failures.append(Failure("", name, reason_of(error)))
+            report(f"{name}: failed")
         # The report reads the files and failures of the steps before it.
         write_json(out / "run.json", {**account, "failures": account["failures"] + [asdict(one) for one in failures]})
     account["failures"] += [asdict(one) for one in failures]
