@@ -124,10 +124,13 @@ def test_verbose_prints_the_stages_and_the_crop_decides_where_the_networks_look(
     looked: list[str] = []
     for name in ("head_box", "brain_box"):
         original = getattr(segmenter_module, name)
-        monkeypatch.setattr(
-            segmenter_module, name, lambda *a, name=name, original=original, **k: looked.append(name) or original(*a, **k)
-        )
-    boxes = {"none": [], "head": ["head_box"], "brain": ["head_box", "brain_box"]}
+
+        def noted(*given: Any, name: str = name, original: Any = original, **how: Any) -> Any:
+            looked.append(name)
+            return original(*given, **how)
+
+        monkeypatch.setattr(segmenter_module, name, noted)
+    boxes: dict[str, list[str]] = {"none": [], "head": ["head_box"], "brain": ["head_box", "brain_box"]}
     for crop in ("none", "head", "brain") if SOAK else ("head", "brain"):  # the whole volume takes a minute
         looked.clear()
         result = segment(scans / "s0.nii.gz", "-o", tmp_path / crop, "--crop", crop, "--verbose")
