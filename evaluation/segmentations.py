@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from darts_ensemble.checksums import sha256_of
 from darts_ensemble.errors import CohortError, DartsError
-from darts_ensemble.outputs import write_text
+from darts_ensemble.outputs import write_json
 from darts_ensemble.scan import write_label_map
 from evaluation.cohort import Subject
 from evaluation.evaluate import Failure, Method, Report
@@ -48,7 +48,7 @@ def segment_cohort(
 
     segmenter = Segmenter(weights, device=device)
     networks = segmenter.ensemble.networks
-    files = {str(one.path): hashlib.sha256(one.path.read_bytes()).hexdigest() for one in networks.values() if one.path}
+    files = {str(one.path): sha256_of(one.path) for one in networks.values() if one.path}
     names = [*segmenter.views, "ensemble"] if len(segmenter.views) > 1 else list(segmenter.views)
     done: dict[str, bool] = {}
     failures = []
@@ -69,7 +69,7 @@ def segment_cohort(
             for name in names:
                 ids = result.per_view_ids[name] if name != "ensemble" and len(names) > 1 else result.ids
                 write_label_map(ids, result.scan, out / name / f"{subject.id}.nii.gz")
-            write_text(account, json.dumps({**made, "seen_in_training": result.seen_in_training}, indent=1) + "\n")
+            write_json(account, {**made, "seen_in_training": result.seen_in_training})
         except DartsError as error:
             failures.append(Failure(subject.id, "", str(error)))
             continue
