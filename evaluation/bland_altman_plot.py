@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 from evaluation.agreement import bland_altman
 from evaluation.figure_style import COLOURS, FONT_SIZE, PAGE_HEIGHT, PAGE_WIDTH, figure_style
 
-__all__ = ["draw_bland_altman"]
+__all__ = ["FEWEST_FOR_LIMITS", "draw_bland_altman"]
 
 _COLUMNS = 4
-# Few points have no limits worth drawing.
-_FEWEST = 3
+#: Fewer points have no limits worth drawing.
+FEWEST_FOR_LIMITS = 3
 
 
 def draw_bland_altman(volumes: pd.DataFrame, method: str) -> Figure:
@@ -54,7 +54,7 @@ def _panel(axes: Axes, rows: pd.DataFrame) -> None:
     axes.scatter((reference + measured) / 2, measured - reference, s=6, linewidth=0, color=COLOURS[0], alpha=faint, zorder=3)
     limits = bland_altman(reference, measured)
     ends = [0.0, *(measured - reference)]
-    if limits.n >= _FEWEST:
+    if limits.n >= FEWEST_FOR_LIMITS:
         axes.axhspan(limits.bias_low, limits.bias_high, color=COLOURS[0], alpha=0.15, linewidth=0, zorder=0)
         axes.axhline(limits.bias, color=COLOURS[0], linewidth=0.9, zorder=2)
         for level in (limits.lower, limits.upper):

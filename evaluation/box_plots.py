@@ -170,7 +170,9 @@ def _points(
     heights = rows["region_id"].map(y) + rows["subject"].map(jitter) * slot
     seen = rows["seen_in_training"].astype(bool)
     faint = 0.35 if len(names) > 40 else 0.9
-    size = float(np.clip(0.4 * _in_points(axes, slot), 1.0, 2.6))
+    # Where points stand alone they may overlap a neighbour's slot, but must be seen.
+    smallest = 1.0 if len(names) >= FEWEST_FOR_BOXES else 2.2
+    size = float(np.clip(0.4 * _in_points(axes, slot), smallest, 2.6))
     style: dict[str, Any] = {"color": colour, "rasterized": rasterized, "zorder": 2.5, "alpha": faint}
     axes.scatter(rows.loc[~seen, metric], heights[~seen], s=size**2, linewidth=0, **style)
     axes.scatter(rows.loc[seen, metric], heights[seen], s=2 * size**2, marker="x", linewidth=0.6, **style)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from darts_ensemble.outputs import write_json
 
-__all__ = ["CAPTIONS", "read_captions", "write_captions"]
+__all__ = ["CAPTIONS", "SUFFIXES", "forget_pictures", "read_captions", "write_captions"]
 
 CAPTIONS = "captions.json"
+#: The files of a picture.
+SUFFIXES = (".pdf", ".svg", ".png")
 
 
 def read_captions(folder: Path) -> dict[str, str]:
@@ -31,3 +34,13 @@ def write_captions(folder: Path, captions: Mapping[str, str]) -> None:
         If the folder can't be written to.
     """
     write_json(folder / CAPTIONS, dict(captions))
+
+
+def forget_pictures(folder: Path) -> None:
+    """Remove the pictures that the captions of a folder name, and these: those of an earlier run would pass for new ones."""
+    for stem in read_captions(folder):
+        for suffix in SUFFIXES:
+            with suppress(OSError):
+                (folder / f"{Path(stem).name}{suffix}").unlink()
+    with suppress(OSError):
+        (folder / CAPTIONS).unlink()

@@ -13,6 +13,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from darts_ensemble.errors import ScanError
+from evaluation.captions import SUFFIXES
 
 __all__ = [
     "COLOURS", "DPI", "FONT_SIZE", "INK", "MARKERS", "PAGE_HEIGHT", "PAGE_WIDTH", "RC", "SUFFIXES", "figure_style",
@@ -25,7 +26,6 @@ PAGE_WIDTH, PAGE_HEIGHT = 7.2, 9.4
 FONT_SIZE = 7.0
 #: Of the PNG files, and of dense point clouds inside PDF and SVG.
 DPI = 300
-SUFFIXES = (".pdf", ".svg", ".png")
 #: Of text and axes; grey that prints.
 INK = "#333333"
 #: Told apart by readers with any of the common colour vision deficiencies: Okabe M, Ito K, Color universal design (2008),

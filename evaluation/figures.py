@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +12,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from darts_ensemble.errors import UsageError
-from evaluation.bland_altman_plot import draw_bland_altman
+from evaluation.bland_altman_plot import FEWEST_FOR_LIMITS, draw_bland_altman
 from evaluation.box_plots import FEWEST_FOR_BOXES, PUBLISHED_WHISKERS, WHISKERS, draw_box_plot, draw_published_box_plot
-from evaluation.captions import CAPTIONS, read_captions, write_captions
+from evaluation.captions import forget_pictures, write_captions
 from evaluation.difference_plot import draw_differences
-from evaluation.figure_style import SUFFIXES, save_figure
+from evaluation.figure_style import save_figure
 from evaluation.gain_plot import VIEWS, draw_gain
 from evaluation.heat_map import draw_heat_map
 from evaluation.metric_text import describe_metric
@@ -25,7 +24,7 @@ from evaluation.region_layout import Part, parts_of, readable_name, region_rows
 from evaluation.results import SIDES_MERGED, Results, read_results
 from evaluation.significance import choose_baseline, describe_family, marks_of
 
-__all__ = ["STYLES", "DrawnFigure", "draw_figures", "forget_figures", "save_figures"]
+__all__ = ["STYLES", "DrawnFigure", "draw_figures", "save_figures"]
 
 STYLES = ("default", "published")
 # Structures of the published reader study, and the hippocampus: those whose volumes are looked at.
@@ -96,7 +95,7 @@ def save_figures(folder: Path, *, style: str = "default", metric: str = "dice", 
     results, target = read_results(folder), out or folder / "figures"
     if style not in STYLES:
         raise UsageError(f"--style {style}; expected {' or '.join(STYLES)}")
-    forget_figures(target)
+    forget_pictures(target)
     written, captions = [], {}
     for drawn in draw_figures(results, style=style, metric=metric):
         written += save_figure(drawn.figure, target / drawn.stem)
@@ -104,16 +103,6 @@ def save_figures(folder: Path, *, style: str = "default", metric: str = "dice", 
     if captions:
         write_captions(target, captions)
     return written
-
-
-def forget_figures(out: Path) -> None:
-    """Remove the pictures that `captions.json` of a folder names, and it: those of an earlier run would pass for new ones."""
-    for stem in read_captions(out):
-        for suffix in SUFFIXES:
-            with suppress(OSError):
-                (out / f"{Path(stem).name}{suffix}").unlink()
-    with suppress(OSError):
-        (out / CAPTIONS).unlink()
 
 
 def draw_figures(results: Results, *, style: str = "default", metric: str = "dice") -> Iterator[DrawnFigure]:
@@ -237,7 +226,8 @@ def _volumes(content: _Content) -> Iterator[DrawnFigure]:
             continue
         caption = (
             f"Volumes of {method} against the reference, a point a subject. Blue: mean difference and its 95 % interval; "
-            "broken: 95 % limits of agreement, mean ± 1.96 SD (Bland and Altman 1986); numbers in mL."
+            "broken: 95 % limits of agreement, mean ± 1.96 SD (Bland and Altman 1986); numbers in mL. Neither stands on fewer "
+            f"than {FEWEST_FOR_LIMITS} subjects."
         )
         name = re.sub(r"[^A-Za-z0-9.-]+", "_", method)
         yield DrawnFigure(f"bland_altman_{name}", draw_bland_altman(mine, method), caption)

@@ -48,12 +48,17 @@ def _package_version() -> str:
         return "not installed"
 
 
-def finished_file(folder: Path, subject: str) -> Path:
-    """Return the file of a subject, whose name may hold what file names may not."""
+def file_name(subject: str) -> str:
+    """Return a name for the files of a subject, whose own may hold what file names may not."""
     safe = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in subject)
     if safe != subject:
         safe += "-" + hashlib.sha256(subject.encode()).hexdigest()[:8]
-    return folder / f"{safe}.json"
+    return safe
+
+
+def finished_file(folder: Path, subject: str) -> Path:
+    """Return the file of a subject's finished pairs."""
+    return folder / f"{file_name(subject)}.json"
 
 
 def read_finished(path: Path) -> dict[str, PairScores]:

@@ -63,7 +63,7 @@ def draw_heat_map(means: pd.DataFrame, parts: Sequence[Part], methods: Sequence[
 def _draw_part(
     axes: mpl.axes.Axes, part: Part, means: pd.DataFrame, methods: Sequence[str], norm: Normalize, shares: bool
 ) -> None:
-    """Cells of one part: columns of the left side, a gap, columns of the right; midline regions in the middle."""
+    """Cells of one part: columns of the left side, a gap, columns of the right; midline regions at the left."""
     n, gap = len(methods), 0.3
     colours = mpl.colormaps[COLOUR_MAP]
     paired = any(row.middle is None for row in part.rows)
@@ -72,7 +72,7 @@ def _draw_part(
         at += 0.25 if section not in ("", row.section) else 0
         section = row.section
         heights.append(at + 0.5)
-        for start, id_ in _starts(row, n + gap, alone=not paired):
+        for start, id_ in _starts(row, n + gap):
             for place, method in enumerate(methods):
                 value = float(means[method].get(id_, np.nan))
                 cell: dict[str, Any] = {
@@ -103,11 +103,12 @@ def _draw_part(
     axes.spines[:].set_visible(False)
     axes.set_title(part.title, fontweight="bold", pad=6, loc="left")
     if paired:
-        for start, side in ((0.0, "left"), (n + gap, "right")):
+        midline = any(row.middle is not None for row in part.rows)
+        for start, side in ((0.0, "left, midline" if midline else "left"), (n + gap, "right")):
             axes.text(start + n / 2, heights[-1] + 0.7, side, ha="center", va="top", color="0.3")
 
 
-def _starts(row: RegionRow, right: float, *, alone: bool) -> list[tuple[float, int]]:
+def _starts(row: RegionRow, right: float) -> list[tuple[float, int]]:
     """Where the columns of each of a row's regions start, and its id."""
-    places = ((0.0, row.left), (right, row.right), (0.0 if alone else right / 2, row.middle))
+    places = ((0.0, row.left), (right, row.right), (0.0, row.middle))
     return [(start, id_) for start, id_ in places if id_ is not None]

@@ -6,11 +6,13 @@ import platform
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from evaluation.cohort import Cohort, Predictions
 from evaluation.evaluate import Failure, Method, Scores
+from evaluation.intervals import Bootstrap
 from evaluation.pair_scores import Scoring
 
 __all__ = ["run_account"]
@@ -43,6 +45,7 @@ def run_account(
         "started": started,
         "seconds": round(seconds, 1),
         "seconds_by_subject": scores.seconds,
+        "bootstrap": asdict(Bootstrap()),
         "protocol": {
             "name": protocol.name,
             "sha256": protocol.digest,

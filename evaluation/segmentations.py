@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from darts_ensemble.checksums import sha256_of
-from darts_ensemble.errors import CohortError, DartsError
+from darts_ensemble.errors import CohortError
 from darts_ensemble.outputs import write_json
 from darts_ensemble.scan import write_label_map
 from evaluation.cohort import Subject
-from evaluation.evaluate import Failure, Method, Report
+from evaluation.evaluate import Failure, Method, Report, reason_of
+from evaluation.finished import file_name
+
+if TYPE_CHECKING:
+    from darts_ensemble.segmenter import Segmenter
 
 __all__ = ["Segmented", "segment_cohort"]
 
@@ -35,7 +40,8 @@ def segment_cohort(
     """Segment every scan; the label maps of each view and of their ensemble are methods of their own.
 
     The maps lie under `out/<method>/<subject>.nii.gz`, and `out/<subject>.json`, written last, says with which weights and scan
-    they were made: what is finished with the same ones is not done again unless `overwrite`. One view has no ensemble.
+    they were made: what is finished with the same ones is not done again unless `overwrite`. One view has no ensemble. A scan
+    that fails costs none of the others.
 
     Raises
     ------
@@ -53,31 +59,23 @@ def segment_cohort(
     done: dict[str, bool] = {}
     failures = []
     for subject in subjects:
-        account = out / f"{subject.id}.json"
+        maps = _maps(out, names, subject)
         try:
-            if subject.scan is None:
-                raise CohortError(f"{subject.reference.parent}: no scan found; expected a T1 beside the reference")
-            file = subject.scan.stat()
-            made = {"scan": [str(subject.scan), file.st_size, file.st_mtime_ns], "weights": sorted(files.values())}
-            earlier = json.loads(account.read_text(encoding="utf-8")) if account.is_file() else {}
-            if not overwrite and all(earlier.get(key) == value for key, value in made.items()):
-                done[subject.id] = earlier["seen_in_training"]
-                report(f"{subject.id}: segmented earlier")
-                continue
-            account.unlink(missing_ok=True)
-            result = segmenter.segment(subject.scan, keep_views=True)
-            for name in names:
-                ids = result.per_view_ids[name] if name != "ensemble" and len(names) > 1 else result.ids
-                write_label_map(ids, result.scan, out / name / f"{subject.id}.nii.gz")
-            write_json(account, {**made, "seen_in_training": result.seen_in_training})
-        except DartsError as error:
-            failures.append(Failure(subject.id, "", str(error)))
+            earlier = None if overwrite else _segmented_earlier(subject, out, maps, files)
+            done[subject.id] = _segment(segmenter, subject, out, maps, files) if earlier is None else earlier
+        except Exception as error:  # one scan that meets a bug or a full disk must not cost the others
+            failures.append(Failure(subject.id, "", reason_of(error)))
             continue
-        done[subject.id] = result.seen_in_training
-        report(f"{subject.id}: segmented {subject.scan.name}")
+        report(f"{subject.id}: {f'segmented {subject.scan and subject.scan.name}' if earlier is None else 'segmented earlier'}")
     seen = frozenset(subject for subject, was_seen in done.items() if was_seen)
     methods = [
-        Method(name, {one: out / name / f"{one}.nii.gz" for one in done}, name == "sagittal", seen, made_here=True)
+        Method(
+            name,
+            {one.id: _maps(out, names, one)[name] for one in subjects if one.id in done},
+            name == "sagittal",
+            seen,
+            made_here=True,
+        )
         for name in names
     ]
     silent = [one.path.name for one in networks.values() if one.path and not one.training_subjects]
@@ -88,3 +86,43 @@ def segment_cohort(
         if any(subject.layout == "mindboggle" for subject in subjects)
     ]
     return Segmented(methods, files, failures, warnings)
+
+
+def _maps(out: Path, names: Sequence[str], subject: Subject) -> dict[str, Path]:
+    """Where the label map of each method lies."""
+    return {name: out / name / f"{file_name(subject.id)}.nii.gz" for name in names}
+
+
+def _made_of(subject: Subject, weights: Mapping[str, str]) -> dict[str, Any]:
+    """What the label maps of a subject depend on."""
+    if subject.scan is None:
+        raise CohortError(f"{subject.reference.parent}: no scan found; expected a T1 beside the reference")
+    file = subject.scan.stat()
+    return {"scan": [str(subject.scan), file.st_size, file.st_mtime_ns], "weights": sorted(weights.values())}
+
+
+def _account(out: Path, subject: Subject) -> Path:
+    return out / f"{file_name(subject.id)}.json"
+
+
+def _segmented_earlier(subject: Subject, out: Path, maps: Mapping[str, Path], weights: Mapping[str, str]) -> bool | None:
+    """Whether a scan segmented earlier was seen in training; None where it is to be segmented."""
+    made = _made_of(subject, weights)
+    try:
+        earlier = json.loads(_account(out, subject).read_text(encoding="utf-8"))
+        same = all(earlier[key] == value for key, value in made.items()) and all(path.is_file() for path in maps.values())
+        return bool(earlier["seen_in_training"]) if same else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _segment(segmenter: Segmenter, subject: Subject, out: Path, maps: Mapping[str, Path], weights: Mapping[str, str]) -> bool:
+    """Segment a scan and write its label maps, then their account; return whether the networks were trained on it."""
+    made = _made_of(subject, weights)
+    _account(out, subject).unlink(missing_ok=True)
+    result = segmenter.segment(made["scan"][0], keep_views=True)
+    for name, path in maps.items():
+        ids = result.per_view_ids[name] if name != "ensemble" and len(maps) > 1 else result.ids
+        write_label_map(ids, result.scan, path)
+    write_json(_account(out, subject), {**made, "seen_in_training": result.seen_in_training})
+    return result.seen_in_training

@@ -11,6 +11,7 @@ from typing import Any
 
 from darts_ensemble.errors import CohortError
 from darts_ensemble.outputs import write_json, write_text
+from evaluation.captions import forget_pictures
 from evaluation.evaluate import Failure, Scores, reason_of
 from evaluation.summaries import region_means, subject_means, summarise
 
@@ -95,7 +96,9 @@ def write_results(
 
 
 def _forget_earlier(out: Path) -> None:
-    """Remove the files that an earlier run.json names."""
+    """Remove the files that an earlier run.json names, and pictures made of its scores since."""
+    for name in ("figures", "overlays"):
+        forget_pictures(out / name)
     try:
         named = json.loads((out / "run.json").read_text(encoding="utf-8"))["files"]
         paths = [out / str(name) for name in named]

@@ -18,6 +18,7 @@ from darts_ensemble.checkpoints import save_view, voxel_checksum
 from darts_ensemble.errors import UsageError
 from darts_ensemble.networks import DenseUNet
 from evaluation.cli import app, choose_regions
+from evaluation.intervals import Bootstrap
 from evaluation.protocol import load_protocol
 from evaluation.results import read_results
 
@@ -79,6 +80,7 @@ def test_label_maps_given_are_scored_and_everything_is_written(data: Path) -> No
     assert account["label_maps"]["half"]["sub-1"].endswith("half/sub-1_dseg.nii.gz")
     assert account["not_matched"]["without_label_map"] == {"half": ["sub-3"]}
     assert account["versions"]["numpy"] == np.__version__
+    assert account["bootstrap"]["resamples"] == Bootstrap().resamples
     assert set(account["input_sha256"]) == {
         *(account["references"][name] for name in ("sub-1", "sub-2")), *account["label_maps"]["half"].values(),
     }  # fmt: skip

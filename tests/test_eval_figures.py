@@ -187,6 +187,11 @@ def test_the_heat_map_writes_each_mean_in_its_cell_and_hatches_what_is_missing()
     cells = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
     hatched = [cell for cell in cells if cell.get_hatch()]
     assert (len(cells), len(hatched)) == (6, 1)
+    # A midline region stands under the same headings as those at the left.
+    stem = max(axes.get_yticks())
+    assert [cell.get_x() for cell in cells if abs(cell.get_y() + 0.5 - stem) < 0.1] == [
+        tick - 0.5 for tick in axes.get_xticks()[:2]
+    ]
     # Left, then right: the last column of the first row is method b on the right.
     assert hatched[0].get_x() == max(cell.get_x() for cell in cells)
 

@@ -12,6 +12,7 @@ import pytest
 from test_evaluate import OVERLAP, save, subject
 
 from darts_ensemble.errors import CohortError, ScanError
+from evaluation.captions import write_captions
 from evaluation.evaluate import Method, Scores, score_cohort
 from evaluation.results import counted_rows, is_distance, metric_columns, read_results
 from evaluation.write_results import write_results
@@ -68,6 +69,9 @@ def test_what_an_earlier_run_left_goes_and_what_others_put_there_stays(scores: S
     write_results(out, scores, account(), {"figures": drawn})
     (out / "figures/mine.png").touch()
     (out / "notes.txt").touch()
+    # Drawn by a command after the run, of its scores.
+    write_captions(out / "overlays", {"overlay_best_axial": "the best subject of the earlier scores"})
+    (out / "overlays/overlay_best_axial.png").touch()
     outside = tmp_path / "outside.txt"
     outside.touch()
     named = json.loads((out / "run.json").read_text())
@@ -76,6 +80,7 @@ def test_what_an_earlier_run_left_goes_and_what_others_put_there_stays(scores: S
     write_results(out, scores, account(), {})
     assert not (out / "figures/a.png").exists()
     assert not (out / "report.html").exists()
+    assert not list((out / "overlays").iterdir())
     assert all(path.exists() for path in (out / "figures/mine.png", out / "notes.txt", outside, out / "scores.csv"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -14,6 +15,7 @@ from test_evaluate import AFFINE, OVERLAP, SIZE, save
 from darts_ensemble.checkpoints import save_view, voxel_checksum
 from darts_ensemble.networks import DenseUNet
 from darts_ensemble.scan import read_scan
+from darts_ensemble.segmenter import Segmenter
 from evaluation.cohort import find_cohort
 from evaluation.evaluate import score_cohort
 from evaluation.segmentations import segment_cohort
@@ -96,3 +98,36 @@ def test_a_scan_that_fails_is_named_and_the_others_are_segmented(cohort_with_sca
     done = segment_cohort(find_cohort(root / "gt").subjects, root / "weights/axial.safetensors", root / "out", device="cpu")
     assert [failure.subject for failure in done.failures] == ["one"]
     assert list(done.methods[0].paths) == ["two"]
+
+
+def test_a_bug_or_a_damaged_account_costs_no_other_scan(cohort_with_scans: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = cohort_with_scans
+    subjects = find_cohort(root / "gt").subjects
+    weights = root / "weights/axial.safetensors"
+    segment_cohort(subjects, weights, root / "out", device="cpu")
+    (root / "out/one.json").write_text('{"scan": [')
+    (root / "out/two.json").unlink()
+    whole = Segmenter.segment
+
+    def segment(self: Segmenter, scan: str, **options: bool) -> object:
+        if "two" in scan:
+            raise MemoryError("no room")
+        return whole(self, scan, **options)
+
+    monkeypatch.setattr(Segmenter, "segment", segment)
+    done = segment_cohort(subjects, weights, root / "out", device="cpu")
+    assert [(failure.subject, failure.reason) for failure in done.failures] == [("two", "MemoryError: no room")]
+    assert list(done.methods[0].paths) == ["one"]
+
+
+def test_label_maps_that_are_gone_are_made_again_and_names_stay_inside_the_folder(cohort_with_scans: Path) -> None:
+    root = cohort_with_scans
+    subject = replace(find_cohort(root / "gt").subjects[0], id="../a/b")
+    lines: list[str] = []
+    for _ in range(2):
+        done = segment_cohort([subject], root / "weights/axial.safetensors", root / "out", device="cpu", report=lines.append)
+        path = done.methods[0].paths["../a/b"]
+        assert path.parent == root / "out" / "axial"
+        path.unlink()
+    assert lines == ["../a/b: segmented t1weighted.nii.gz"] * 2
+    assert not (root / "a").exists()

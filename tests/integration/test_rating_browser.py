@@ -196,3 +196,27 @@ def test_the_coordinators_page_and_a_wrong_link(chromium: Any, served: Any) -> N
     assert page.url == f"{base}/coordinator"
     assert re.findall(r"^(anna|ben)\b", page.inner_text("#readers"), flags=re.MULTILINE) == ["anna", "ben"]
     context.close()
+
+
+def test_an_item_looked_at_too_often_to_be_noted_can_still_be_rated(
+    chromium: Any, served: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, base = served
+    monkeypatch.setattr("reader_study.app.reading._MOST_EVENTS", 1)
+    page = chromium.new_page(viewport={"width": 800, "height": 600})
+    page.set_default_timeout(WAIT)
+    page.goto(f"{base}/enter#{study.tokens['anna']}")
+    for look in range(3):
+        page.wait_for_function(READY)
+        while page.is_visible("#screen-text"):
+            page.click("#text-actions button")
+            page.wait_for_function(READY)
+        if look < 2:
+            page.reload()
+    before = page.inner_text("#progress-text")
+    page.keyboard.press("4")
+    wait_past(page, before)
+    rated = event_table(open_study(study.folder))
+    page.close()
+    assert rated["rating"].dropna().tolist() == [4]
+    assert (rated["kind"] == "shown").sum() <= 2  # of this item and the next: the later looks are not stored

@@ -79,7 +79,9 @@ async function present(item) {
   await display.show(item);
   const { state: told, conflict } = await send(`/api/items/${item.id}/view`, { kind: "shown" });
   state = told;
-  if (conflict) return proceed();
+  // Refused where another window went on; also where an item has been looked at too often to be noted, which must stop nobody.
+  const open = state.current?.id === item.id || state.changeable.some((other) => other.id === item.id);
+  if (conflict && !open) return proceed();
   shown = item;
   // Only now: with the first item of a part, the answers of the one before are closed.
   byId("undo").disabled = !nextChangeable(item);
