@@ -24,8 +24,8 @@ from tests.small_study import SmallStudy, small_study
 #: WebGL by software, for machines without a graphics card.
 GRAPHICS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 WAIT = 180_000
-READY = """() => !document.getElementById("screen-text").hidden
-  || (!document.getElementById("viewers").classList.contains("loading")
+READY = """() => document.getElementById("screen-text")?.hidden === false
+  || (document.getElementById("viewers")?.classList.contains("loading") === false
     && document.getElementById("answers").children.length > 0)"""
 
 
