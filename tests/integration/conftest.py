@@ -1,13 +1,21 @@
-"""A real browser for tests of pages: what a page logs, asks for and shows."""
+"""A real browser for tests of pages: what a page logs, asks for and shows; a rating study that is served."""
 
 from __future__ import annotations
 
 import shutil
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.small_study import SmallStudy, small_study
+
+#: WebGL by software, for machines without a graphics card.
+GRAPHICS = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +46,7 @@ def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", *GRAPHICS])
         yield opened
         opened.close()
 
@@ -62,3 +70,24 @@ def visit(browser: Any) -> Iterator[Callable[..., Visit]]:
     yield open_page
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[SmallStudy, str]]:
+    """A small rating study, and the address at which it is served by this process."""
+    import uvicorn
+
+    from reader_study.app.run_server import listen, safe_address
+    from reader_study.app.server import create_app
+
+    study = small_study(tmp_path / "study")
+    address = safe_address("127.0.0.1", 0, i_have_tls=False, behind_proxy=False, public_hosts=())
+    listening = listen(address)
+    server = uvicorn.Server(uvicorn.Config(create_app(study.folder), log_level="error"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.05)
+    yield study, f"http://127.0.0.1:{listening.getsockname()[1]}"
+    server.should_exit = True
+    thread.join(timeout=30)

@@ -3,67 +3,16 @@
 from __future__ import annotations
 
 import re
-import shutil
-import threading
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
 from reader_study.app.export import export_study
 from reader_study.app.recorded import event_table
-from reader_study.app.run_server import listen, safe_address
-from reader_study.app.server import create_app
 from reader_study.app.storage import open_study
 from reader_study.ratings import read_ratings
-from tests.small_study import SmallStudy, small_study
-
-#: WebGL by software, for machines without a graphics card.
-GRAPHICS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-WAIT = 180_000
-READY = """() => document.getElementById("screen-text")?.hidden === false
-  || (document.getElementById("viewers")?.classList.contains("loading") === false
-    && document.getElementById("answers").children.length > 0)"""
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    path = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
-    if path is None:
-        pytest.skip("no Chromium found: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=path, args=GRAPHICS)
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[tuple[SmallStudy, str]]:
-    study = small_study(tmp_path / "study")
-    address = safe_address("127.0.0.1", 0, i_have_tls=False, behind_proxy=False, public_hosts=())
-    listening = listen(address)
-    server = uvicorn.Server(uvicorn.Config(create_app(study.folder), log_level="error"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.05)
-    yield study, f"http://127.0.0.1:{listening.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(timeout=30)
-
-
-def wait_past(page: Any, before: str) -> None:
-    page.wait_for_function(
-        "before => !document.getElementById('screen-text').hidden "
-        "|| document.getElementById('progress-text').textContent !== before",
-        arg=before,
-    )
-    page.wait_for_function(READY)
+from tests.integration.rating_pages import READY, WAIT, pass_screen, wait_past
 
 
 def yellow_box(page: Any) -> tuple[float, float, float, float] | None:
@@ -86,9 +35,9 @@ def yellow_box(page: Any) -> tuple[float, float, float, float] | None:
 
 
 @pytest.mark.timeout(1800)
-def test_a_whole_study_is_rated_by_keyboard(chromium: Any, served: Any, tmp_path: Path) -> None:
+def test_a_whole_study_is_rated_by_keyboard(browser: Any, served: Any, tmp_path: Path) -> None:
     study, base = served
-    page = chromium.new_page(viewport={"width": 1280, "height": 800})
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
     page.set_default_timeout(WAIT)
     errors: list[str] = []
     asked: list[str] = []
@@ -108,12 +57,7 @@ def test_a_whole_study_is_rated_by_keyboard(chromium: Any, served: Any, tmp_path
             titles.append(page.inner_text("#text-title"))
             if titles[-1] == "Thank you":
                 break
-            page.keyboard.press("Enter")
-            page.wait_for_function(
-                "title => document.getElementById('text-title').textContent !== title "
-                "|| document.getElementById('screen-text').hidden",
-                arg=titles[-1],
-            )
+            pass_screen(page)
             continue
         part, before = page.inner_text("#part"), page.inner_text("#progress-text")
         if part == "Rating" and not checked:
@@ -182,9 +126,9 @@ def test_a_whole_study_is_rated_by_keyboard(chromium: Any, served: Any, tmp_path
 
 
 @pytest.mark.timeout(600)
-def test_the_coordinators_page_and_a_wrong_link(chromium: Any, served: Any) -> None:
+def test_the_coordinators_page_and_a_wrong_link(browser: Any, served: Any) -> None:
     study, base = served
-    context = chromium.new_context(viewport={"width": 1280, "height": 800})
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
     page = context.new_page()
     page.set_default_timeout(WAIT)
     page.goto(f"{base}/enter#not-a-token")
@@ -199,11 +143,11 @@ def test_the_coordinators_page_and_a_wrong_link(chromium: Any, served: Any) -> N
 
 
 def test_an_item_looked_at_too_often_to_be_noted_can_still_be_rated(
-    chromium: Any, served: Any, monkeypatch: pytest.MonkeyPatch
+    browser: Any, served: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study, base = served
     monkeypatch.setattr("reader_study.app.reading._MOST_EVENTS", 1)
-    page = chromium.new_page(viewport={"width": 800, "height": 600})
+    page = browser.new_page(viewport={"width": 800, "height": 600})
     page.set_default_timeout(WAIT)
     page.goto(f"{base}/enter#{study.tokens['anna']}")
     for look in range(3):

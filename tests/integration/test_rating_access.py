@@ -1,0 +1,184 @@
+"""The rating pages for every hand and eye: axe's rules of WCAG 2.1 AA on each screen, contrast of lines, touch on a tablet."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from reader_study.app.recorded import event_table
+from reader_study.app.storage import open_study
+from tests.integration.rating_pages import READY, WAIT, pass_screen, wait_past
+
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
+
+
+def broken_rules(page: Any) -> list[tuple[str, str]]:
+    """Each rule that an element breaks, with what axe says of it."""
+    page.wait_for_function("() => document.getAnimations().length === 0")  # what fades has no colour of its own yet
+    found = Axe().run(page, options=RULES).response
+    assert {rule["id"] for rule in found["passes"]} >= {"html-has-lang", "document-title"}
+    return [
+        (rule["id"], " ".join(f"{element['html'][:120]}: {element['failureSummary']}".split()))
+        for rule in found["violations"]
+        for element in rule["nodes"]
+    ]
+
+
+@pytest.mark.timeout(1800)
+def test_no_screen_breaks_a_rule_of_wcag_2_1_aa(browser: Any, served: Any) -> None:
+    study, base = served
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.set_default_timeout(WAIT)
+    broken: dict[str, list[tuple[str, str]]] = {}
+    page.goto(f"{base}/enter#not-a-token")
+    page.wait_for_selector("#message.bad")
+    broken["wrong link"] = broken_rules(page)
+    page.goto(f"{base}/")
+    page.goto(f"{base}/enter#{study.tokens['anna']}")
+    page.wait_for_selector("#text-actions button")
+    for _ in range(80):
+        page.wait_for_function(READY)
+        if page.is_visible("#screen-text"):
+            title = page.inner_text("#text-title")
+            broken[title] = broken_rules(page)
+            if title == "Thank you":
+                break
+            pass_screen(page)
+            continue
+        part, before = page.inner_text("#part"), page.inner_text("#progress-text")
+        if f"item: {part}" not in broken:
+            broken[f"item: {part}"] = broken_rules(page)
+            if part == "Rating":
+                page.keyboard.press("n")
+                broken["comment"] = broken_rules(page)
+                page.keyboard.press("Escape")
+                page.keyboard.press("h")
+                page.wait_for_selector("#help[open]")
+                broken["help"] = broken_rules(page)
+                page.keyboard.press("Escape")
+                page.keyboard.press("v")
+                page.keyboard.press("f")
+                broken["another plane, filled"] = broken_rules(page)
+        for key in ("2", "1", "3", "Enter") if part == "Side by side" else ("3",) if "Guess" not in part else ("1",):
+            page.keyboard.press(key)
+        wait_past(page, before)
+        if part == "Rating" and "changing" not in broken:
+            broken["answer stored"] = broken_rules(page)
+            page.keyboard.press("u")
+            page.wait_for_selector("#changing:not([hidden])")
+            page.wait_for_function(READY)
+            broken["changing"] = broken_rules(page)
+            page.keyboard.press("Escape")
+            page.wait_for_selector("#changing", state="hidden")
+            page.wait_for_function(READY)
+    coordinator = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
+    coordinator.set_default_timeout(WAIT)
+    coordinator.goto(f"{base}/enter#{study.coordinator}")
+    coordinator.wait_for_selector("#readers tr")
+    broken["coordinator"] = broken_rules(coordinator)
+    coordinator.context.close()
+    page.close()
+    assert {"Before you begin", "item: Rating", "item: Side by side", "item: Guess the method", "Thank you"} <= set(broken)
+    assert {screen: rules for screen, rules in broken.items() if rules} == {}
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast of two #rrggbb colours, 1 to 21, after the definitions of relative luminance and contrast ratio in WCAG 2.1."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+        red, green, blue = (part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    darker, lighter = sorted((luminance(one), luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def test_lines_that_show_a_field_a_button_or_the_focus_stand_out(browser: Any, served: Any) -> None:
+    """WCAG 2.1, 1.4.11, which axe does not look at: 3 to 1 for what shows a control, its state or the focus."""
+    assert contrast("#ffffff", "#000000") == pytest.approx(21)
+    assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)  # the well-known grey that just fails
+    page = browser.new_page()
+    page.goto(f"{served[1]}/enter")
+    names = ("ground", "panel", "raised", "line", "accent", "focus", "warn")
+    colours = page.evaluate(
+        "names => names.map(name => getComputedStyle(document.documentElement).getPropertyValue('--' + name).trim())", names
+    )
+    page.close()
+    of = dict(zip(names, colours, strict=True))
+    assert all(re.fullmatch("#[0-9a-f]{6}", colour) for colour in colours)
+    for line in ("line", "accent", "focus", "warn"):
+        for behind in ("ground", "panel", "raised"):
+            assert contrast(of[line], of[behind]) >= 3, (line, behind)
+
+
+class Fingers:
+    """Touches as a tablet sends them, by the browser's own protocol."""
+
+    def __init__(self, page: Any) -> None:
+        self.session = page.context.new_cdp_session(page)
+
+    def send(self, kind: str, *places: tuple[float, float]) -> None:
+        points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(places)]
+        self.session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    def drag(self, *paths: tuple[tuple[float, float], tuple[float, float]], steps: int = 12) -> None:
+        """Move one or more fingers at once, each from a place to another."""
+        self.send("touchStart", *(start for start, _ in paths))
+        for step in range(1, steps + 1):
+            share = step / steps
+            self.send("touchMove", *((x0 + share * (x1 - x0), y0 + share * (y1 - y0)) for (x0, y0), (x1, y1) in paths))
+        self.send("touchEnd")
+
+
+@pytest.mark.parametrize(("width", "height"), [(820, 1180), (1180, 820)], ids=["upright", "across"])
+def test_fingers_on_a_tablet_scroll_zoom_and_rate(browser: Any, served: Any, width: int, height: int, tmp_path: Path) -> None:
+    study, base = served
+    context = browser.new_context(viewport={"width": width, "height": height}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.set_default_timeout(WAIT)
+    page.goto(f"{base}/enter#{study.tokens['ben']}")
+    page.wait_for_selector("#text-actions button")
+    while page.is_visible("#screen-text"):
+        title = page.inner_text("#text-title")
+        page.tap("#text-actions button")
+        page.wait_for_function("title => document.getElementById('text-title').textContent !== title "
+                               "|| document.getElementById('screen-text').hidden", arg=title)  # fmt: skip
+        page.wait_for_function(READY)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    box = page.locator("canvas.region").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    fingers = Fingers(page)
+
+    def shown() -> tuple[int, float]:
+        slice_number = re.search(r"\d+", page.inner_text("#slice-text"))
+        assert slice_number
+        return int(slice_number[0]), float(page.input_value("#zoom"))
+
+    first, zoom = shown()
+    assert zoom == 1
+    fingers.drag(((x, y + 60), (x, y - 60)))
+    second, zoom = shown()
+    assert abs(second - first) == 10 and zoom == 1  # a slice for every 12 pixels of 120
+    fingers.drag(((x, y - 60), (x, y + 60)))
+    assert shown() == (first, 1)
+    fingers.drag(((x - 40, y), (x - 100, y)), ((x + 40, y), (x + 100, y)))
+    number, zoom = shown()
+    assert number == first
+    assert zoom == pytest.approx(200 / 80, abs=0.25)  # the fingers' distance after and before, in steps of the slider
+    # Every button is large enough for a finger (WCAG 2.1, 2.5.5: 44 pixels), and a level rates.
+    sizes = page.evaluate(
+        "[...document.querySelectorAll('.panel button')].filter(b => b.offsetParent).map(b => b.getBoundingClientRect().height)"
+    )
+    assert len(sizes) > 5 and min(sizes) >= 44
+    page.screenshot(path=tmp_path / "tablet.png")
+    before = page.inner_text("#progress-text")
+    page.tap(".level:has(kbd:text-is('4'))")
+    wait_past(page, before)
+    context.close()
+    given = event_table(open_study(study.folder))
+    assert given["rating"].dropna().tolist() == [4]
