@@ -11,7 +11,9 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from darts_ensemble.errors import DartsError, ScanError, UsageError
+from darts_ensemble.command_line import errors, one_line_errors
+from darts_ensemble.errors import ScanError, UsageError
+from darts_ensemble.versions import package_version
 
 if TYPE_CHECKING:
     from darts_ensemble.scan_queue import Job
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["segment_main"]
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-_errors = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
 
 Crop = Literal["brain", "head", "none"]
 Form = Literal["nifti", "mgz", "bids", "freesurfer"]
@@ -127,8 +128,8 @@ def segment(
     drawn = console.is_terminal and not console.quiet
     bar = Progress(console=console, transient=True, disable=not drawn)
     # On one terminal an error must pass through the bar's own console, else the two share a line.
-    errors = console if drawn and _errors.is_terminal else _errors
-    try:
+    complaints = console if drawn and errors.is_terminal else errors
+    with one_line_errors("darts-segment"):
         from darts_ensemble.scan_queue import segment_here, segment_on_cluster
         from darts_ensemble.segment_settings import make_segmenter
 
@@ -139,26 +140,23 @@ def segment(
         say(f"weights {segmenter.ensemble.name}: {', '.join(segmenter.views)} on {segmenter.device}, {segmenter.precision}")
         write_colour_tables(out)
         if form == "bids":
-            write_bids_description(out, _version())
+            write_bids_description(out, package_version("darts-ensemble"))
         for row in failed:
             account.append(row)
-            _errors.print(f"darts-segment: {row['error']}")
+            errors.print(f"darts-segment: {row['error']}")
         with bar, warnings.catch_warnings():
             task = bar.add_task("", total=len(jobs))
-            warnings.showwarning = lambda message, *_, **__: errors.print(f"darts-segment: {message}")
+            warnings.showwarning = lambda message, *_, **__: complaints.print(f"darts-segment: {message}")
 
             def report(row: dict[str, Any]) -> None:
                 account.append(row)
                 bar.update(task, advance=1, description=row["name"])
-                _tell(row, len(account) - len(failed), len(jobs), say, errors.print, stages=verbose)
+                _tell(row, len(account) - len(failed), len(jobs), say, complaints.print, stages=verbose)
 
             if dask is None:
                 segment_here(segmenter, jobs, settings, report)
             else:
                 segment_on_cluster(jobs, settings, report, address=dask)
-    except DartsError as error:
-        _errors.print(f"darts-segment: {error}")
-        raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
     if as_json:
         order = {str(job.scan.path): number for number, job in enumerate(jobs)}
         account.sort(key=lambda row: order.get(row["scan"], -1))
@@ -206,12 +204,6 @@ def _jobs(given: list[Path], out: Path, form: str, part: str | None) -> tuple[li
             )
         taken[key] = job.scan.path
     return jobs[number - 1 :: count], failed
-
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return version("darts-ensemble")
 
 
 def segment_main() -> None:

@@ -10,6 +10,7 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from darts_ensemble.checksums import FileCheck, check_file, check_folder, read_sums, write_sums
+from darts_ensemble.command_line import errors, one_line_errors
 from darts_ensemble.errors import CheckpointError, DartsError
 from darts_ensemble.registry import Entry, View, cache_folder, fetch, files_there, find_entry, folder_of, known_weights, verify
 from darts_ensemble.weights_on_scans import (
@@ -17,11 +18,9 @@ from darts_ensemble.weights_on_scans import (
     Quiet,
     Registry,
     console,
-    errors,
     fit_fusion,
     load,
     path_of,
-    reported,
     verify_orientation_of,
 )
 
@@ -54,7 +53,7 @@ def _weights() -> None:
 @app.command("list")
 def list_weights(registry: Registry = None, as_json: AsJson = False) -> None:
     """Show the weights known and where they are."""
-    with reported():
+    with one_line_errors("darts-weights"):
         rows = [_row(entry) for entry in known_weights(registry).values()]
     if as_json:
         typer.echo(json.dumps({"cache": str(cache_folder()), "weights": rows}, indent=1))
@@ -95,7 +94,7 @@ def fetch_weights(
     A download that was cut goes on where it stopped. The cache is $DARTS_WEIGHTS_CACHE, else the system's folder for caches.
     """
     rows: list[dict[str, Any]] = []
-    with reported():
+    with one_line_errors("darts-weights"):
         known = known_weights(registry)
         entries = [find_entry(name, known) for name in names]
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
@@ -135,7 +134,7 @@ def verify_weights(
     """
     checks: list[FileCheck] = []
     failed: list[str] = []
-    with reported():
+    with one_line_errors("darts-weights"):
         if write is not None:
             console.print(f"wrote {write_sums(write)}")
             return
@@ -194,7 +193,7 @@ def info(
 
     Architecture, filters, parameters, channels, normalisation, training subjects, sha256, settings of the training.
     """
-    with reported():
+    with one_line_errors("darts-weights"):
         path = path_of(weights, registry)
         from darts_ensemble.checkpoints import load_view
         from darts_ensemble.weights_info import describe_network
@@ -233,7 +232,7 @@ def export(
 
     float16, in a folder that --weights takes.
     """
-    with reported():
+    with one_line_errors("darts-weights"):
         from darts_ensemble.weights_export import export_weights
 
         done = export_weights(source, out, view=view, overwrite=overwrite)

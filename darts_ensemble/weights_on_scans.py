@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,7 +11,8 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from darts_ensemble.errors import DartsError, UsageError
+from darts_ensemble.command_line import errors, one_line_errors
+from darts_ensemble.errors import UsageError
 from darts_ensemble.registry import View, find_entry, folder_of, known_weights
 
 if TYPE_CHECKING:
@@ -24,16 +24,13 @@ __all__ = [
     "Quiet",
     "Registry",
     "console",
-    "errors",
     "fit_fusion",
     "load",
     "path_of",
-    "reported",
     "verify_orientation_of",
 ]
 
 console = Console(soft_wrap=True, markup=False, highlight=False)
-errors = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
 
 Device = Literal["auto", "cuda", "mps", "cpu"]
 Registry = Annotated[
@@ -42,16 +39,6 @@ Registry = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
-
-
-@contextmanager
-def reported() -> Iterator[None]:
-    """Turn the project's errors into one line and an exit code."""
-    try:
-        yield
-    except DartsError as error:
-        errors.print(f"darts-weights: {error}")
-        raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
 
 
 def path_of(weights: str, registry: Path | None) -> Path:
@@ -85,7 +72,7 @@ def verify_orientation_of(
     On one labelled scan: the way that a network was trained on stands out. Exit code 0 where that is the layout this package
     uses (no flip, no transpose). Of a sagittal network left and right count as one: its slices don't tell them.
     """
-    with reported():
+    with one_line_errors("darts-weights"):
         from darts_ensemble.checkpoints import load_view
         from darts_ensemble.conform import conform, conform_labels
         from darts_ensemble.device import choose_device
@@ -151,7 +138,7 @@ def fit_fusion(
     On labelled scans; and say whether it helps on one kept out. Three views on a CPU take a minute or two a subject.
     darts-segment uses the result where told to: --fusion-weights FILE.
     """
-    with reported():
+    with one_line_errors("darts-weights"):
         path = path_of(weights, registry)
         from darts_ensemble.device import choose_device
         from darts_ensemble.fusion_fitting import PENALTIES, choose_penalty, judge

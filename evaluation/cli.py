@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 import typer
 from rich.console import Console
 
-from darts_ensemble.errors import CohortError, DartsError, UsageError
-from evaluation.overlay_command import FIGURES_EPILOG, OVERLAY_EPILOG, figures, overlay
+from darts_ensemble.command_line import errors, one_line_errors, words
+from darts_ensemble.errors import CohortError, UsageError
+from evaluation.overlay_command import FIGURES_EPILOG, OVERLAY_EPILOG, Style, figures, overlay
 
 if TYPE_CHECKING:  # what they import takes longer to load than --help may
     from evaluation.pair_scores import Scoring
@@ -25,13 +26,11 @@ if TYPE_CHECKING:  # what they import takes longer to load than --help may
 __all__ = ["choose_regions", "main"]
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
-_errors = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
 
 OutsideWord = Literal["mask", "background"]
 MetricsWord = Literal["all", "overlap"]
 SurfaceWord = Literal["voxel", "dual-grid", "both"]
 MissesWord = Literal["exclude", "worst", "inf"]
-Style = Literal["default", "published"]
 
 _WRONG_HEADER = "orientation in the header known to be wrong (Mindboggle issue 186): "
 
@@ -105,19 +104,10 @@ def evaluate(
     if context.invoked_subcommand is not None:
         return
     console = Console(quiet=quiet or as_json, markup=False, highlight=False, soft_wrap=True)
-    try:
+    with one_line_errors("darts-eval"):
         if gt is None or out is None:
             raise UsageError("expected --gt and --out; darts-eval --help shows examples")
         account, done = _evaluate(console, out, context.params)
-    except UsageError as error:
-        _errors.print(f"darts-eval: {error}")
-        raise typer.Exit(2) from None
-    except DartsError as error:
-        _errors.print(f"darts-eval: {error}")
-        raise typer.Exit(1) from None
-    except OSError as error:
-        _errors.print(f"darts-eval: {error.filename}: {error.strerror}; expected a folder that can be read and written")
-        raise typer.Exit(1) from None
     if as_json:
         typer.echo(json.dumps(account, indent=1))
     if not done:
@@ -141,7 +131,7 @@ def _evaluate(console: Console, out: Path, given: dict[str, Any]) -> tuple[dict[
     if weights:
         _refuse_view_names(locations)
     where = parse_location(str(given["gt"]))
-    cohort = choose_subjects(find_cohort(where), _words(given["subjects"] or []))
+    cohort = choose_subjects(find_cohort(where), words(given["subjects"] or []))
     found = {name: find_predictions(location, cohort.subjects, name=name) for name, location in locations.items()}
     methods = [Method(name, one.paths) for name, one in found.items()]
     show_found(console, where, cohort, found, verbose=given["verbose"])
@@ -174,12 +164,12 @@ def _evaluate(console: Console, out: Path, given: dict[str, Any]) -> tuple[dict[
     warnings += scores.warnings
     failures = failures + scores.failures
     for warning in warnings:
-        _errors.print(f"warning: {warning}")
+        errors.print(f"warning: {warning}")
     for suspect in scores.suspects:
         kept = "kept in the tables" if suspect.counted else "left out of all tables"
-        _errors.print(f"suspected: {suspect.subject} ({suspect.method}): {suspect.kind}: {suspect.detail}; {kept}")
+        errors.print(f"suspected: {suspect.subject} ({suspect.method}): {suspect.kind}: {suspect.detail}; {kept}")
     for failure in failures:
-        _errors.print(f"darts-eval: {failure.subject}{f' ({failure.method})' if failure.method else ''}: {failure.reason}")
+        errors.print(f"darts-eval: {failure.subject}{f' ({failure.method})' if failure.method else ''}: {failure.reason}")
     account = run_account(
         arguments={name: str(value) if isinstance(value, Path) else value for name, value in given.items()}, cohort=cohort,
         found=found, methods=methods, scoring=scoring, scores=scores, failures=failures, warnings=warnings, weights=files,
@@ -189,7 +179,7 @@ def _evaluate(console: Console, out: Path, given: dict[str, Any]) -> tuple[dict[
     with progress(console, len(steps), "writing") as report:
         unwritten = write_results(out, scores, account, steps, report)
     for failure in unwritten:
-        _errors.print(f"darts-eval: {failure.method}: {failure.reason}")
+        errors.print(f"darts-eval: {failure.method}: {failure.reason}")
     failures = failures + unwritten
     if not scores.table.empty:
         show_outside(console, scores, methods, scoring)
@@ -228,7 +218,7 @@ def choose_regions(text: str, protocol: Protocol) -> list[ProtocolRegion]:
     """
     chosen: set[int] = set()
     unknown = []
-    for word in _words([text]):
+    for word in words([text]):
         wanted = word.lower()
         # FreeSurfer 7 dropped the suffix of its thalamus.
         names = {one.id: {one.name.lower(), one.name.lower().removesuffix("-proper"), str(one.id)} for one in protocol.regions}
@@ -248,10 +238,6 @@ def _shown(files: Sequence[str]) -> str:
     """Files of the folder itself, and how many there are in folders below it."""
     below = Counter(name.split("/")[0] for name in files if "/" in name)
     return ", ".join([name for name in files if "/" not in name] + [f"{folder}/ ({n} files)" for folder, n in below.items()])
-
-
-def _words(texts: Sequence[str]) -> list[str]:
-    return [word.strip() for text in texts for word in text.split(",") if word.strip()]
 
 
 def _named(texts: Sequence[str]) -> dict[str, str]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from darts_ensemble.errors import ScanError
 from darts_ensemble.outputs import write_text
+from darts_ensemble.versions import package_version
 from evaluation.pair_scores import PairScores
 
 __all__ = ["file_checksum", "finished_file", "pair_key", "read_finished", "write_finished"]
@@ -36,16 +35,8 @@ def file_checksum(path: Path) -> str:
 
 def pair_key(reference: str, prediction: str, scoring: str, *, also_merged: bool, wrong_header: bool) -> str:
     """Return what is the same only where scoring would give the same: from checksums, :meth:`Scoring.digest` and options."""
-    words = [_VERSION, _package_version(), reference, prediction, scoring, also_merged, wrong_header]
+    words = [_VERSION, package_version("darts-ensemble"), reference, prediction, scoring, also_merged, wrong_header]
     return hashlib.sha256(json.dumps(words).encode()).hexdigest()
-
-
-@cache
-def _package_version() -> str:
-    try:
-        return version("darts-ensemble")
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def file_name(subject: str) -> str:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 
-from darts_ensemble.errors import DartsError, UsageError
+from darts_ensemble.command_line import errors, one_line_errors, words
 
-__all__ = ["FIGURES_EPILOG", "OVERLAY_EPILOG", "figures", "overlay"]
+__all__ = ["FIGURES_EPILOG", "OVERLAY_EPILOG", "Style", "figures", "overlay"]
 
 View = Literal["axial", "coronal", "sagittal"]
 Style = Literal["default", "published"]
@@ -36,8 +34,6 @@ FIGURES_EPILOG = """Examples:
 
   darts-eval figures results/ --metric hd95_larger_voxel_mm
 """
-
-_errors = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
 
 
 def overlay(
@@ -66,17 +62,17 @@ def overlay(
     from evaluation.overlays import save_overlays  # matplotlib takes longer to load than --help may
 
     console = Console(quiet=quiet, markup=False, highlight=False, soft_wrap=True)
-    with _one_line("overlay"):
+    with one_line_errors("darts-eval overlay"):
         saved = save_overlays(
-            results, regions=_words([regions]), methods=_words([methods]), subjects=_words(subjects or []), rank_by=rank_by,
+            results, regions=words([regions]), methods=words([methods]), subjects=words(subjects or []), rank_by=rank_by,
             view=view, fill=fill, out=out, report=console.print,
         )  # fmt: skip
         if out is None:
             _write_report_again(results, console)
     for warning in saved.warnings:
-        _errors.print(f"warning: {warning}")
+        errors.print(f"warning: {warning}")
     for failure in saved.failures:
-        _errors.print(f"darts-eval overlay: {failure}")
+        errors.print(f"darts-eval overlay: {failure}")
     if saved.failures or not saved.files:
         raise typer.Exit(1)
 
@@ -94,7 +90,7 @@ def figures(
     from evaluation.tables import save_tables
 
     console = Console(quiet=quiet, markup=False, highlight=False, soft_wrap=True)
-    with _one_line("figures"):
+    with one_line_errors("darts-eval figures"):
         drawn = save_figures(results, style=style, metric=metric)
         tables = save_tables(results)
         _write_report_again(results, console)
@@ -109,20 +105,3 @@ def _write_report_again(results: Path, console: Console) -> None:
         from evaluation.report import write_report
 
         console.print(f"{write_report(results)}: written again")
-
-
-@contextmanager
-def _one_line(command: str) -> Iterator[None]:
-    """Print errors of the project in one line and turn them into the exit code."""
-    try:
-        yield
-    except UsageError as error:
-        _errors.print(f"darts-eval {command}: {error}")
-        raise typer.Exit(2) from None
-    except DartsError as error:
-        _errors.print(f"darts-eval {command}: {error}")
-        raise typer.Exit(1) from None
-
-
-def _words(texts: Sequence[str]) -> list[str]:
-    return [word.strip() for text in texts for word in text.split(",") if word.strip()]

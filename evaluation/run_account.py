@@ -7,9 +7,9 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from darts_ensemble.versions import package_versions
 from evaluation.cohort import Cohort, Predictions
 from evaluation.evaluate import Failure, Method, Scores
 from evaluation.intervals import Bootstrap
@@ -41,7 +41,7 @@ def run_account(
     return {
         "command": shlex.join(["darts-eval", *sys.argv[1:]]),
         "arguments": arguments,
-        "versions": {"python": platform.python_version(), "platform": platform.platform(), **_versions()},
+        "versions": {"python": platform.python_version(), "platform": platform.platform(), **package_versions(_PACKAGES)},
         "started": started,
         "seconds": round(seconds, 1),
         "seconds_by_subject": scores.seconds,
@@ -94,16 +94,6 @@ def run_account(
         "warnings": list(warnings),
         "failures": [vars(failure) for failure in failures],
     }
-
-
-def _versions() -> dict[str, str]:
-    versions = {}
-    for package in _PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = "not installed"
-    return versions
 
 
 def _grids(scores: Scores) -> dict[str, Any]:

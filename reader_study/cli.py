@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
-import sys
 
 import typer
-from rich.console import Console
 
-from darts_ensemble.errors import DartsError, UsageError
+from darts_ensemble.command_line import one_line_errors
 from reader_study import cli_analysis, cli_planning
 from reader_study.app import commands as app_commands
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True, pretty_exceptions_enable=False)
-_errors = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
 
 
 @app.callback()
@@ -32,17 +29,8 @@ def main() -> None:
     # Before NumPy is loaded: matrices here are small, and threads that wait for each other double the time of a fit.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
-    try:
+    with one_line_errors("darts-reader-study"):
         app()
-    except UsageError as error:
-        _errors.print(f"darts-reader-study: {error}")
-        sys.exit(2)
-    except DartsError as error:
-        _errors.print(f"darts-reader-study: {error}")
-        sys.exit(1)
-    except OSError as error:
-        _errors.print(f"darts-reader-study: {error.filename}: {error.strerror}; expected a place that can be read and written")
-        sys.exit(1)
 
 
 if __name__ == "__main__":

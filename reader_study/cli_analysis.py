@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from darts_ensemble.command_line import errors
 from darts_ensemble.errors import UsageError
 from reader_study.cli_options import names_of, pairs_of, printed_table_of, scale_of
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:  # what they import takes longer to load than --help may
 
 __all__ = ["register"]
 
-_errors = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
 
 Scale = Annotated[str, typer.Option(metavar="LEVELS", help="Such as 1=fail,2=warning,3=pass; default 1 poor to 5 excellent.")]
 HalfPoints = Annotated[bool, typer.Option("--half-points", help="Ratings half-way between two levels are allowed.")]
@@ -153,7 +153,7 @@ def analyse(
     account = account_of(analysis, ratings, options, files)
     write_account(account, out)
     for warning in analysis.warnings:
-        _errors.print(f"warning: {warning}")
+        errors.print(f"warning: {warning}")
     if as_json:
         typer.echo(json.dumps(account, indent=1))
     show_study(console, analysis, out, verbose=verbose)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pandas as pd
 
+from darts_ensemble.versions import package_version
 from evaluation.embedded_images import lighter_of
 from evaluation.html_report import (
     Block,
@@ -81,7 +81,7 @@ def study_report(analysis: StudyAnalysis, figures: Sequence[StudyFigure], folder
         if analysis.synthetic
         else _lead(analysis),
         sections=sections,
-        footer=f"darts-reader-study {_version()}, {datetime.now():%Y-%m-%d}",
+        footer=f"darts-reader-study {package_version('darts-ensemble')}, {datetime.now():%Y-%m-%d}",
     )
 
 
@@ -250,10 +250,3 @@ def _comparison(table: pd.DataFrame, drawn: dict[str, Figure]) -> Section:
     blocks: list[Block] = [Prose(text), *(drawn[name] for name in ("comparison",) if name in drawn)]
     blocks.append(Table(table, COMPARISON, "Printed and new means", "comparison.csv"))
     return Section("Beside the printed table", blocks)
-
-
-def _version() -> str:
-    try:
-        return version("darts-ensemble")
-    except PackageNotFoundError:
-        return "(not installed)"

@@ -6,13 +6,13 @@ import platform
 import shlex
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from darts_ensemble.outputs import write_json, write_text
+from darts_ensemble.versions import package_versions
 from reader_study.layout import PUBLISHED_FILES, SYNTHETIC, write_published_table
 from reader_study.study_analysis import StudyAnalysis
 
@@ -72,12 +72,7 @@ def write_study(analysis: StudyAnalysis, out: Path) -> list[str]:
 
 def account_of(analysis: StudyAnalysis, source: Path, options: dict[str, Any], files: Sequence[str]) -> dict[str, Any]:
     """Return what was done, with what and to what: the content of `run.json`."""
-    versions = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = "not installed"
+    versions = {"python": platform.python_version(), **package_versions(_PACKAGES)}
     account: dict[str, Any] = {
         "command": shlex.join(["darts-reader-study", *sys.argv[1:]]),
         "versions": versions,

@@ -16,7 +16,6 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from random import SystemRandom
 from typing import Any
@@ -24,6 +23,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from darts_ensemble.versions import package_versions
 from reader_study.app.storage import DATABASE, FORMAT, IMAGES, KEY, create_database, note_audit, now, transaction
 from reader_study.app.tokens import hash_token, new_token
 from reader_study.design import Design, places_of
@@ -227,8 +227,7 @@ def _write_key(design: Design, sources: Sources, arms: Mapping[str, str], source
         "design": source_text,
         "seed": design.seed,
         "readers": list(design.readers),
-        "versions": {"python": platform.python_version()}
-        | {name: _version(name) for name in ("darts-ensemble", "nibabel", "numpy")},
+        "versions": {"python": platform.python_version()} | package_versions(("darts-ensemble", "nibabel", "numpy")),
         "scans": {case: _file(file) for case, file in sources.scans.items()},
         "label_maps": {
             method: {case: _file(file) for case, file in paths.items()} for method, paths in sources.label_maps.items()
@@ -241,13 +240,6 @@ def _write_key(design: Design, sources: Sources, arms: Mapping[str, str], source
 def _file(path: Path) -> dict[str, str]:
     with path.open("rb") as file:
         return {"path": str(path.resolve()), "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def _name(place: Place) -> str:

@@ -8,7 +8,6 @@ import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -16,8 +15,10 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from darts_ensemble.errors import CheckpointError, DartsError, UsageError
+from darts_ensemble.command_line import one_line_errors, words
+from darts_ensemble.errors import CheckpointError, UsageError
 from darts_ensemble.outputs import write_json
+from darts_ensemble.versions import package_versions
 
 if TYPE_CHECKING:
     from darts_ensemble.checkpoints import ViewNetwork
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
-_errors = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
 
 Step = Literal["pretrain", "finetune"]
 Data = Annotated[
@@ -99,7 +99,7 @@ def pretrain(
         "positions": positions, "normalisation": normalisation, "steps": steps, "epochs": epochs, "batch": batch, "rate": rate,
         "patience": patience, "validate_every": validate_every, "seed": seed,
     }  # fmt: skip
-    with _one_line_errors():
+    with one_line_errors("darts-train"):
         _train(
             "pretrain", data, out, None, names=subjects, held=validation, share=validation_share, labels=labels, views=views,
             recipe_name=recipe, changes=changes, device=device, threads=threads, cache=cache, quiet=quiet,
@@ -124,7 +124,7 @@ def finetune(
         "thick_slices": thick_slices, "positions": positions, "normalisation": normalisation, "steps": steps, "epochs": epochs,
         "batch": batch, "rate": rate, "patience": patience, "validate_every": validate_every, "seed": seed,
     }  # fmt: skip
-    with _one_line_errors():
+    with one_line_errors("darts-train"):
         _train(
             "finetune", data, out, init, names=subjects, held=validation, share=validation_share, labels=labels, views=views,
             recipe_name=recipe, changes=changes, device=device, threads=threads, cache=cache, quiet=quiet,
@@ -138,25 +138,10 @@ def export(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
 ) -> None:
     """Write the network of a run that has not ended as compact float16 safetensors."""
-    with _one_line_errors():
+    with one_line_errors("darts-train"):
         from darts_ensemble.weights_export import export_weights
 
         typer.echo(str(export_weights(checkpoint, out, overwrite=overwrite).path))
-
-
-class _one_line_errors:  # noqa: N801  (used as a statement)
-    """Turns the project's errors into one line and an exit code."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, DartsError):
-            _errors.print(f"darts-train: {error}")
-            raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
-        if isinstance(error, OSError) and error.filename:
-            _errors.print(f"darts-train: {error.filename}: {error.strerror}; expected a folder that can be read and written")
-            raise typer.Exit(1) from None
 
 
 def _train(
@@ -185,9 +170,9 @@ def _train(
     if lacking:
         raise CheckpointError(f"{init}: no {', '.join(lacking)} network to start from; expected one a view of --views")
     recipes = {view: _recipe(recipe_name, step, given, start.get(view)) for view in wanted}
-    found = choose_subjects(find_labelled(data, labels_name=labels), _words(names))
+    found = choose_subjects(find_labelled(data, labels_name=labels), words([names]))
     training, validation = split_by_family(
-        found, validation=_words(held), share=share, seed=next(iter(recipes.values())).seed
+        found, validation=words([held]), share=share, seed=next(iter(recipes.values())).seed
     )  # fmt: skip
     console.print(f"{len(training)} subjects to train on: {', '.join(one.id for one in training)}")
     console.print(
@@ -228,14 +213,10 @@ def _recipe(name: str, step: Step, given: dict[str, Any], init: ViewNetwork | No
     return make_recipe(name, step=step, **given)
 
 
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
-
-
 def _views(text: str) -> list[str]:
     from darts_ensemble.views import VIEWS
 
-    wanted = _words(text)
+    wanted = words([text])
     unknown = [view for view in wanted if view not in VIEWS]
     if unknown or not wanted:
         raise UsageError(f"--views {text}: {', '.join(unknown) or 'nothing'} found; expected some of {', '.join(VIEWS)}")
@@ -252,7 +233,7 @@ def _account(
         "init": init,
         "subjects": [{"use": use, **{key: str(value) for key, value in asdict(one).items()}} for one, use in rows],
         "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("darts-ensemble", "torch", "monai", "numpy", "nibabel")},
+        | package_versions(("darts-ensemble", "torch", "monai", "numpy", "nibabel")),
     }
 
 

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from darts_ensemble.command_line import errors
 from darts_ensemble.errors import UsageError
 from reader_study.errors import StudyError
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-_errors = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
 _BASE_URL = "http://127.0.0.1:8000"
 #: Differences of mean ratings whose power the plan shows, and simulated studies a difference.
 _SHIFTS, _SIMULATIONS = (0.2, 0.4, 0.6), 400
@@ -102,7 +102,7 @@ def plan(
     text = design_file.read_text(encoding="utf-8")
     written = write_study(design, sources, out, source_text=text, report=console.print)
     for note in written.notes:
-        _errors.print(f"note: {note}")
+        errors.print(f"note: {note}")
     tokens = {**written.readers, COORDINATOR: written.coordinator}
     if links is not None:
         write_links(links, tokens, base_url)
@@ -151,7 +151,7 @@ def serve(
         tokens = renew_links(connection, new_links) if new_links else {}
         connection.close()
         if address.tls:
-            _errors.print(f"warning: listening on {host}: readers must come by HTTPS; cookies are not sent otherwise")
+            errors.print(f"warning: listening on {host}: readers must come by HTTPS; cookies are not sent otherwise")
         console.print(f"Viewer: NiiVue {viewer.version} ({viewer.licence}), from {viewer.source}")
         if tokens:
             _print_links(tokens, address.base_url)
@@ -182,7 +182,7 @@ def export(
         f"{done.n_ratings} of {done.n_planned} answers, {'methods named' if unblind else 'blinded: arms, not methods'}"
     )
     if unblind and done.n_ratings < done.n_planned:
-        _errors.print("warning: unblinded before the study was complete; the audit trail says so")
+        errors.print("warning: unblinded before the study was complete; the audit trail says so")
     for path in done.files:
         console.print(f"  {path}")
 

@@ -1,0 +1,253 @@
+"""Networks side by side, of equal steps: Dense U-Net and U-Net, pre-trained and fine-tuned, channels, pooling of sides.
+
+    python benchmarks/compare_networks.py SUBJECTS_DIR -o networks/ [--steps 400] [--filters 16] [--seeds 1,2] [--only unet,...]
+
+One view each, at most 24 filters: a comparison that a CPU can make, not the best networks. Subjects are held out two at a time
+until each was held out once; every network of a fold sees the others. Labels are aparc.DKTatlas+aseg, but for pre-training
+(aparc+aseg); scores are against aparc.DKTatlas+aseg, the mean over the seeds of a subject and region. Killed, the same command
+goes on; finished networks are not trained again. `scores.csv`, `table.md` and the published kind of box plot come out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from darts_ensemble.checkpoints import load_view
+from darts_ensemble.device import choose_device
+from darts_ensemble.labels import N_CHANNELS, REGIONS
+from darts_ensemble.networks import UNet
+from darts_ensemble.training.dataset import CachedSubject, cache_subjects
+from darts_ensemble.training.fit import fit_view, new_network
+from darts_ensemble.training.recipe import Recipe, make_recipe
+from darts_ensemble.training.subjects import choose_subjects, find_labelled
+from darts_ensemble.training.validate import validate_view
+from evaluation.box_plots import draw_published_box_plot
+from evaluation.figure_style import figure_style, save_figure
+from evaluation.overall import compare_overall
+from evaluation.paired import compare_methods
+from evaluation.region_layout import parts_of, region_rows
+
+#: Those with a whole head and both label maps.
+SUBJECTS = "sub-01,sub-02,sub-04,sub-05,sub-06,sub-07,mne-ecog"
+MANUAL, AUTOMATIC = "aparc.DKTatlas+aseg.mgz", "aparc+aseg.mgz"
+#: Training subjects of a fold whose DKT labels fine-tuning sees.
+FEWER = 3
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A way to make a network.
+
+    Attributes
+    ----------
+    name : str
+    view : str
+    labels : str
+        Label map of the training subjects.
+    start : str
+        Name of the candidate of the same fold and seed from which training goes on; empty for random weights.
+    share : float
+        Of the steps.
+    fewer : bool
+        Train on the first :data:`FEWER` subjects of a fold only.
+    changes : dict
+        Of the recipe.
+    """
+
+    name: str
+    view: str = "coronal"
+    labels: str = MANUAL
+    start: str = ""
+    share: float = 1.0
+    fewer: bool = False
+    changes: dict[str, Any] = field(default_factory=dict)
+
+
+CANDIDATES = (
+    Candidate("dense-unet"),
+    Candidate("unet", changes={"architecture": "unet"}),
+    Candidate("pre-trained", labels=AUTOMATIC),
+    Candidate("fine-tuned", start="pre-trained", share=0.5, fewer=True, changes={"rate": 5e-4}),
+    # As long as both steps of fine-tuning together, on the manual labels of as few subjects.
+    Candidate("fewer alone", share=1.5, fewer=True),
+    Candidate("one slice", changes={"thick_slices": 1}),
+    Candidate("positions", changes={"positions": True}),
+    Candidate("sagittal pooled", view="sagittal"),
+    Candidate("sagittal apart", view="sagittal", changes={"pool_sides": False}),
+)
+#: Pairs that answer a question; the first against the second.
+QUESTIONS = (
+    ("dense-unet", "unet"), ("fine-tuned", "pre-trained"), ("fine-tuned", "fewer alone"), ("dense-unet", "one slice"),
+    ("positions", "dense-unet"), ("sagittal pooled", "sagittal apart"),
+)  # fmt: skip
+
+
+def parameters_of(recipe: Recipe) -> int:
+    return sum(value.numel() for value in new_network(recipe).parameters())
+
+
+def recipe_of(candidate: Candidate, filters: int, steps: int, seed: int) -> Recipe:
+    """The recipe; a U-Net gets the filters that bring it nearest to the parameters of the Dense U-Net."""
+    recipe = make_recipe(
+        "default", filters=filters, steps=max(1, round(steps * candidate.share)), seed=seed, **candidate.changes
+    )
+    if recipe.architecture != "unet":
+        return recipe
+    wanted = parameters_of(make_recipe("default", filters=filters))
+    counts = {
+        width: sum(value.numel() for value in UNet(recipe.channels.count, N_CHANNELS, width).parameters())
+        for width in range(1, filters + 1)
+    }
+    nearest = min(counts, key=lambda width: abs(counts[width] - wanted))
+    return make_recipe("default", **{**candidate.changes, "filters": nearest, "steps": recipe.steps, "seed": seed})
+
+
+def folds_of(names: Sequence[str]) -> Iterator[tuple[list[str], list[str]]]:
+    """Subjects to train on and the two (or, of an odd number, the last one) held out."""
+    for first in range(0, len(names), 2):
+        held = list(names[first : first + 2])
+        yield [name for name in names if name not in held], held
+
+
+def train_and_score(
+    candidate: Candidate, recipe: Recipe, folder: Path, start: Path | None, training: list[CachedSubject],
+    held: list[CachedSubject], device: torch.device,
+) -> pd.DataFrame:  # fmt: skip
+    """Train a network, if that was not done, and return its Dice on the subjects held out, a row a subject and region."""
+    done = folder / "dice.csv"
+    if not done.is_file():
+        said = f"{folder.name}: {recipe.filters} filters, {parameters_of(recipe):,} parameters, {recipe.steps} steps"
+        print(said, flush=True)
+        init = None if start is None else load_view(start / f"{candidate.view}.safetensors")
+        weights = fit_view(recipe, candidate.view, training, [], folder, init=init, device=device)
+        dice = validate_view(load_view(weights), held, device).dice
+        rows = [
+            {"subject": subject.id, "region_id": region.id, "dice": float(value)}
+            for subject, values in zip(held, dice, strict=True)
+            for region, value in zip(REGIONS, values, strict=True)
+        ]
+        table = pd.DataFrame(rows).assign(
+            method=candidate.name,
+            seed=recipe.seed,
+            filters=recipe.filters,
+            steps=recipe.steps,
+            parameters=parameters_of(recipe),
+        )
+        table.to_csv(work := done.with_suffix(".tmp"), index=False)
+        work.replace(done)
+        print(f"{folder.name}: Dice {table['dice'].mean():.4f}", flush=True)
+    return pd.read_csv(done)
+
+
+def summarise(scores: pd.DataFrame) -> str:
+    """Two Markdown tables: what each network reaches, and the differences that answer the questions."""
+    lines = [
+        "| network | filters | parameters | steps | mean Dice ± SD over subjects | cortex | deep grey |",
+        "| " + "--- | " * 7,
+    ]
+    lines[1] = lines[1].strip()
+    for name in scores["method"].unique():
+        rows = scores[scores["method"] == name]
+        each = rows.groupby("subject")["dice"].mean()
+        groups = [rows.loc[rows["group"] == group, "dice"].mean() for group in ("cortex", "deep grey")]
+        head = rows.iloc[0]
+        lines.append(
+            f"| {name} | {head['filters']} | {head['parameters']:,} | {head['steps']} | {each.mean():.3f} ± {each.std():.3f} | "
+            + " | ".join(f"{value:.3f}" for value in groups)
+            + " |"
+        )
+    lines += ["", "| a | b | n subjects | a - b [95 % BCa] | t p | Wilcoxon p | regions with a higher, lower (p FDR < 0.05) |"]
+    lines.append(("| " + "--- | " * 7).strip())
+    for one, two in QUESTIONS:
+        if not {one, two} <= set(scores["method"]):
+            continue
+        overall = compare_overall(scores, "dice", region="region_id", methods=[one, two]).iloc[0]
+        each = compare_methods(scores, "dice", region="region_id", methods=[one, two])
+        sure = each[each["t_p_fdr_regions"] < 0.05]
+        lines.append(
+            f"| {one} | {two} | {overall['n']} | {overall['mean_difference']:+.3f} [{overall['mean_low']:+.3f}, "
+            f"{overall['mean_high']:+.3f}] | {overall['t_p']:.3g} | {overall['wilcoxon_p']:.3g} | "
+            f"{(sure['mean_difference'] > 0).sum()}, {(sure['mean_difference'] < 0).sum()} |"
+        )
+    return "\n".join(lines)
+
+
+def draw(scores: pd.DataFrame, out: Path) -> None:
+    """The published kind of box plot, of the networks that see one view: the two architectures, the two steps."""
+    names = {"architectures": ("unet", "dense-unet"), "fine_tuning": ("pre-trained", "fine-tuned")}
+    with figure_style():
+        for stem, methods in names.items():
+            rows = scores[scores["method"].isin(methods)]
+            if rows["method"].nunique() < 2:
+                continue
+            for part in parts_of(region_rows(rows), rows):
+                save_figure(draw_published_box_plot(rows, part, list(methods)), out / f"{stem}_{part.key}")
+
+
+def main() -> None:
+    """Train what is not trained yet, and write tables and figures of all there is."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("subjects_dir", type=Path)
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--subjects", default=SUBJECTS)
+    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--filters", type=int, default=16)
+    parser.add_argument("--seeds", default="1,2")
+    parser.add_argument("--only", default="", help="candidates, comma-separated; what they start from comes along")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int, default=1)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    wanted = [word.strip() for word in given.only.split(",") if word.strip()]
+    unknown = set(wanted) - {one.name for one in CANDIDATES}
+    if unknown:
+        parser.error(f"--only {', '.join(unknown)}; expected some of {', '.join(one.name for one in CANDIDATES)}")
+    wanted += [one.start for one in CANDIDATES if one.name in wanted and one.start]
+    chosen = [one for one in CANDIDATES if not wanted or one.name in wanted]
+    device = choose_device(given.device)
+    names = given.subjects.split(",")
+    # Another length or size is another comparison, never mixed with this one.
+    settings = {"subjects": names, "steps": given.steps, "filters": given.filters}
+    told = given.out / "settings.json"
+    if told.is_file() and json.loads(told.read_text()) != settings:
+        parser.error(f"{told} holds other settings than {settings}; expected the same, or a new folder")
+    given.out.mkdir(parents=True, exist_ok=True)
+    told.write_text(json.dumps(settings))
+    cached: dict[str, dict[str, CachedSubject]] = {}
+    for labels in (MANUAL, AUTOMATIC):
+        found = choose_subjects(find_labelled(given.subjects_dir, labels_name=labels), names)
+        cached[labels] = {one.id: one for one in cache_subjects(found, given.out / "cache")}
+    tables = []
+    for seed in map(int, given.seeds.split(",")):
+        for number, (training, held) in enumerate(folds_of(names)):
+            folders: dict[str, Path] = {}
+            for candidate in chosen:
+                recipe = recipe_of(candidate, given.filters, given.steps, seed)
+                folder = folders[candidate.name] = given.out / f"{candidate.name} fold {number} seed {seed}"
+                subjects = [cached[candidate.labels][name] for name in training[: FEWER if candidate.fewer else None]]
+                start = folders[candidate.start] if candidate.start else None
+                scored = [cached[MANUAL][name] for name in held]
+                tables.append(train_and_score(candidate, recipe, folder, start, subjects, scored, device))
+    keys = ["method", "filters", "parameters", "steps", "subject", "region_id"]
+    scores = pd.concat(tables).groupby(keys, sort=False, as_index=False)["dice"].mean()
+    about = pd.DataFrame(
+        {"region_id": one.id, "region_name": one.name, "hemisphere": one.hemisphere, "group": one.group} for one in REGIONS
+    )
+    scores = scores.merge(about, on="region_id").assign(seen_in_training=False)
+    scores.to_csv(given.out / "scores.csv", index=False)
+    text = summarise(scores)
+    (given.out / "table.md").write_text(text + "\n", encoding="utf-8")
+    draw(scores, given.out)
+    print(f"\n{text}")
+
+
+if __name__ == "__main__":
+    main()
