@@ -35,7 +35,7 @@ _OUTPUT = torch.tensor(
     [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]], dtype=torch.float64
 )  # fmt: skip
 #: Tiles transformed at a time: enough for a matrix product, few enough for the cache.
-_TILES_AT_ONCE = 512
+_TILES_AT_ONCE = 256
 
 
 class WinogradConv2d(nn.Module):

@@ -17,6 +17,7 @@ from evaluation.box_plots import FEWEST_FOR_BOXES, PUBLISHED_WHISKERS, WHISKERS,
 from evaluation.captions import forget_pictures, write_captions
 from evaluation.difference_plot import draw_differences
 from evaluation.figure_style import save_figure
+from evaluation.finished import file_name
 from evaluation.gain_plot import VIEWS, draw_gain
 from evaluation.heat_map import draw_heat_map
 from evaluation.metric_text import describe_metric
@@ -229,8 +230,7 @@ def _volumes(content: _Content) -> Iterator[DrawnFigure]:
             "broken: 95 % limits of agreement, mean ± 1.96 SD (Bland and Altman 1986); numbers in mL. Neither stands on fewer "
             f"than {FEWEST_FOR_LIMITS} subjects."
         )
-        name = re.sub(r"[^A-Za-z0-9.-]+", "_", method)
-        yield DrawnFigure(f"bland_altman_{name}", draw_bland_altman(mine, method), caption)
+        yield DrawnFigure(f"bland_altman_{file_name(method)}", draw_bland_altman(mine, method), caption)
 
 
 def _structures(table: pd.DataFrame) -> pd.DataFrame:

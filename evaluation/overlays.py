@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -20,6 +19,7 @@ from darts_ensemble.scan import Scan, read_label_map, read_scan
 from evaluation.anatomical_planes import EDGES, VIEW_AXES, to_canonical
 from evaluation.captions import read_captions, write_captions
 from evaluation.figure_style import save_figure
+from evaluation.finished import file_name
 from evaluation.grids import holds_class_indices, on_grid_of, same_grid
 from evaluation.overlay_choice import (
     Chosen,
@@ -97,7 +97,7 @@ def save_overlays(
     saved, target = SavedOverlays(), out or folder / "overlays"
     captions = read_captions(target)  # of pictures drawn earlier, which stay
     pictures = [
-        (chosen, structures, "_".join(["overlay", chosen.rank or re.sub(r"[^A-Za-z0-9.-]+", "_", chosen.subject), view]))
+        (chosen, structures, "_".join(["overlay", chosen.rank or file_name(chosen.subject), view]))
         for chosen in ranked_subjects(results, ranked, subjects, methods=methods or known)
     ]
     if lowest and pictures:

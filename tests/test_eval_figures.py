@@ -259,6 +259,12 @@ def test_a_folder_gets_its_figures_and_captions_that_name_the_tests(tmp_path: Pa
     assert left == {"box_plot_published_1", "heat_map", "bland_altman_axial", "captions", "mine"}
 
 
+def test_methods_that_differ_in_a_sign_alone_each_keep_their_picture(tmp_path: Path) -> None:
+    folder = write_results(tmp_path / "run", random_scores(3, ["mine v1+", "mine v1-"], (12, 51)))
+    drawn = [one for one in draw_figures(read_results(folder)) if one.stem.startswith("bland_altman_")]
+    assert len({one.stem.casefold() for one in drawn}) == 2
+
+
 def test_subjects_seen_in_training_and_infinite_distances_are_not_drawn(tmp_path: Path) -> None:
     scores = random_scores(4, ["a"], (12, 51))
     scores.loc[scores["subject"] == "s000", "seen_in_training"] = True
