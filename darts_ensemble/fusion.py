@@ -108,11 +108,12 @@ def fuse_views(
         for where, given_here in predictions[view]:
             probabilities = given_here.to(device)
             so_far = take_slices(fused, view, where)
-            added = torch.zeros_like(probabilities) if view == order[0] else so_far.float()
+            added = None if view == order[0] else so_far.float()
             if view == "sagittal" and pooling != "none":
                 pooled = pool_homologues(probabilities)
                 winner = most_probable(pooled)
-                probabilities = share_between_sides(pooled, _linear(added, fusion), pooling)
+                others = torch.zeros_like(pooled) if added is None else _linear(added, fusion)
+                probabilities = share_between_sides(pooled, others, pooling)
             else:
                 winner = most_probable(probabilities)
             place_slices(classes, view, where, winner)
@@ -122,7 +123,7 @@ def fuse_views(
                 )
             elif fusion == "geometric":
                 probabilities = probabilities.clamp(min=1e-6).log()
-            added.addcmul_(probabilities, weight)
+            added = probabilities * weight if added is None else added.addcmul_(probabilities, weight)
             if view == order[-1]:
                 if not sums_to_one:
                     added = _linear(added, fusion).clamp_(min=0)

@@ -20,10 +20,11 @@ from darts_ensemble.channels import Box, slice_channels
 from darts_ensemble.checkpoints import ViewNetwork
 from darts_ensemble.device import PRECISIONS, DeviceMemoryWarning
 from darts_ensemble.errors import DeviceError
+from darts_ensemble.folded import FoldedConv2d, fold
 from darts_ensemble.labels import BACKGROUND_CLASS, KEPT_CHANNELS, N_CLASSES
 from darts_ensemble.networks import DenseUNet
 from darts_ensemble.views import SLICE_AXIS, take_slices, volume_scale
-from darts_ensemble.winograd import FEWEST_FILTERS, with_winograd
+from darts_ensemble.winograd import FEWEST_FILTERS, WinogradConv2d
 
 __all__ = ["brain_box", "head_box", "made_ready", "most_probable", "predict_view"]
 
@@ -122,9 +123,9 @@ def made_ready(view_network: ViewNetwork, device: torch.device, precision: str) 
     network = view_network.network
     if isinstance(network, _KeptClasses):
         return view_network
-    slow = device.type == "cpu" and precision == "fp32" and view_network.filters >= FEWEST_FILTERS
-    if slow and isinstance(network, DenseUNet):
-        ready = _KeptClasses(with_winograd(network))
+    # In half precision the sums before a normalisation would be rounded otherwise than in training.
+    if device.type == "cpu" and precision == "fp32" and isinstance(network, DenseUNet):
+        ready = _KeptClasses(fold(network, WinogradConv2d if view_network.filters >= FEWEST_FILTERS else FoldedConv2d))
     else:
         ready = _KeptClasses(copy.deepcopy(network))
     ready = ready.eval().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]

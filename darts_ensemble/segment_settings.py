@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from darts_ensemble.errors import UsageError
+from darts_ensemble.heap import keep_freed_memory
 
 if TYPE_CHECKING:
     from darts_ensemble.checkpoints import Ensemble
@@ -85,6 +86,8 @@ def make_segmenter(settings: Settings) -> Segmenter:
 
     if settings.threads:
         torch.set_num_threads(settings.threads)
+    if not settings.low_memory:
+        keep_freed_memory()
     ensemble = load_ensemble(settings.weights if isinstance(settings.weights, str) else dict(settings.weights))
     segmenter = Segmenter(
         ensemble,

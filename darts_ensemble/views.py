@@ -38,7 +38,7 @@ SagittalPooling = Literal["split", "duplicate", "none"]
 
 _PAIRED = torch.from_numpy(HOMOLOGUE_CLASS) != torch.arange(N_CLASSES)
 _SMALL = torch.where(_PAIRED, 0.5e-4, 1e-4)
-_POOLING = torch.eye(N_CLASSES) + _PAIRED[:, None] * torch.eye(N_CLASSES)[torch.from_numpy(HOMOLOGUE_CLASS)]
+_HOMOLOGUES = torch.from_numpy(HOMOLOGUE_CLASS).long()
 
 
 def take_slices(volume: Any, view: str, indices: Any) -> Any:
@@ -153,8 +153,9 @@ def pool_homologues(probabilities: Tensor) -> Tensor:
 
     The result counts a pair twice: it is the numerator that :func:`share_between_sides` divides.
     """
-    # A product with zeros and ones is exact, and several times as fast as picking 82 of 103 interleaved values.
-    return probabilities @ _POOLING.to(probabilities.device)
+    # Many times as fast as indexing with a list, which torch does value by value.
+    others = probabilities.gather(-1, _HOMOLOGUES.to(probabilities.device).expand(probabilities.shape))
+    return torch.addcmul(probabilities, others, _PAIRED.to(probabilities))
 
 
 def share_between_sides(pooled: Tensor, others: Tensor, pooling: SagittalPooling = "split") -> Tensor:

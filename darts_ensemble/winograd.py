@@ -7,15 +7,13 @@ BLAS will do.
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from darts_ensemble.networks import DenseUNet
+from darts_ensemble.folded import scale_and_shift
 
-__all__ = ["FEWEST_FILTERS", "WinogradConv2d", "with_winograd"]
+__all__ = ["FEWEST_FILTERS", "WinogradConv2d"]
 
 #: With 64 filters the transforms cost about what they save; 256 filters gain. Between the two it was not measured.
 FEWEST_FILTERS = 96
@@ -53,12 +51,7 @@ class WinogradConv2d(nn.Module):
         super().__init__()
         self.relu = norm is not None
         weight = convolution.weight.detach().double()
-        shift = torch.zeros(len(weight)).double() if convolution.bias is None else convolution.bias.detach().double()
-        scale = torch.ones_like(shift)
-        if norm is not None:
-            assert norm.running_var is not None and norm.running_mean is not None
-            scale = norm.weight.detach().double() / torch.sqrt(norm.running_var.double() + norm.eps)
-            shift = norm.bias.detach().double() + scale * (shift - norm.running_mean.double())
+        scale, shift = scale_and_shift(convolution, norm)
         filters = torch.einsum("ai,bj,ocij,o->abco", _FILTER, _FILTER, weight, scale)
         self.filters: Tensor
         self.scale: Tensor
@@ -111,43 +104,3 @@ class WinogradConv2d(nn.Module):
                 if self.relu:
                     place.relu_()
         return whole[:, :rows, :columns].permute(0, 3, 1, 2)
-
-
-class _DenseBlock(nn.Module):
-    """A dense block of :class:`darts_ensemble.networks.DenseUNet`."""
-
-    def __init__(self, block: nn.Module) -> None:
-        super().__init__()
-        pairs = zip(block.get_submodule("conv_list").children(), block.get_submodule("bn_list").children(), strict=True)
-        self.convolutions = nn.ModuleList(WinogradConv2d(conv, norm) for conv, norm in pairs)  # type: ignore[arg-type]
-
-    def forward(self, x: Tensor) -> Tensor:
-        earlier: Tensor | None = None
-        for convolve in self.convolutions:
-            y = convolve(x, earlier)
-            earlier = x if earlier is None else earlier + x
-            x = y
-        return x
-
-
-class _DenseUp(nn.Module):
-    """An up-sampling step of :class:`darts_ensemble.networks.DenseUNet`."""
-
-    def __init__(self, up: nn.Module) -> None:
-        super().__init__()
-        self.upsample_layer = up.get_submodule("upsample_layer")
-        self.conv = WinogradConv2d(up.get_submodule("conv"), up.get_submodule("bn"))  # type: ignore[arg-type]
-
-    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        return self.conv(torch.cat([self.upsample_layer(x), skip], dim=1))
-
-
-def with_winograd(network: DenseUNet) -> DenseUNet:
-    """Return a copy of a network, for prediction, whose 3 x 3 convolutions are :class:`WinogradConv2d`."""
-    network = copy.deepcopy(network).eval()
-    for name, child in list(network.named_children()):
-        if hasattr(child, "conv_list"):
-            setattr(network, name, _DenseBlock(child))
-        elif hasattr(child, "upsample_layer"):
-            setattr(network, name, _DenseUp(child))
-    return network

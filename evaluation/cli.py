@@ -142,7 +142,10 @@ def _evaluate(console: Console, out: Path, given: dict[str, Any]) -> tuple[dict[
     failures: list[Failure] = []
     files: dict[str, str] = {}
     if weights is not None:
+        from darts_ensemble.heap import keep_freed_memory
         from evaluation.segmentations import segment_cohort
+
+        keep_freed_memory()
 
         with progress(console, len(cohort.subjects), "segmenting") as report:
             segmented = segment_cohort(

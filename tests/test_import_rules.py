@@ -15,13 +15,13 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("darts_ensemble", "evaluation", "reader_study")
 #: The files of darts_ensemble from the ground up; each may import those before it.
 LAYERS = [
-    "errors", "stages", "cluster", "labels", "overlap", "volumetry", "scan", "outputs", "checksums", "conform", "native",
-    "views", "channels", "networks", "checkpoints", "device", "winograd", "inference", "fusion", "midsagittal", "cleaning",
-    "inputs", "download", "registry", "orientation", "training.subjects", "fusion_weights", "fusion_sample", "weights_info",
-    "weights_export", "probabilities", "segmentation", "segmenter", "segment_settings", "scan_queue", "fusion_fitting",
-    "overlay", "published", "perform_pred", "training.recipe", "training.augment", "training.losses", "training.dataset",
-    "training.slice_pool", "training.validate", "training.pictures", "training.journal", "training.processes",
-    "training.fit", "training.cli", "demo", "cli", "weights_on_scans", "weights_cli",
+    "errors", "versions", "heap", "command_line", "stages", "cluster", "labels", "overlap", "volumetry", "scan", "outputs",
+    "checksums", "conform", "native", "views", "channels", "networks", "checkpoints", "device", "folded", "winograd",
+    "inference", "fusion", "midsagittal", "cleaning", "inputs", "download", "registry", "orientation", "training.subjects",
+    "fusion_weights", "fusion_sample", "weights_info", "weights_export", "probabilities", "segmentation", "segmenter",
+    "segment_settings", "scan_queue", "fusion_fitting", "overlay", "published", "perform_pred", "training.recipe",
+    "training.augment", "training.losses", "training.dataset", "training.slice_pool", "training.validate", "training.pictures",
+    "training.journal", "training.processes", "training.fit", "training.cli", "demo", "cli", "weights_on_scans", "weights_cli",
 ]  # fmt: skip
 WITHOUT_TORCH = (
     "darts_ensemble", "darts_ensemble.cluster", "darts_ensemble.scan_queue", "darts_ensemble.segment_settings",

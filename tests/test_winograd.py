@@ -1,4 +1,4 @@
-"""Winograd convolutions against PyTorch's own, alone and inside whole networks."""
+"""Winograd convolutions, and convolutions folded with what follows them, against PyTorch's own, alone and in networks."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from darts_ensemble.folded import Fold, FoldedConv2d, fold
 from darts_ensemble.networks import DenseUNet
-from darts_ensemble.winograd import WinogradConv2d, with_winograd
+from darts_ensemble.winograd import WinogradConv2d
 
 
 @given(
@@ -29,8 +30,9 @@ def test_any_size_and_number_of_channels_gives_the_convolution(
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("make", [WinogradConv2d, FoldedConv2d])
 @given(st.integers(0, 1000), st.booleans())
-def test_what_is_added_normalised_and_cut_off_below_zero_follows(seed: int, adds: bool) -> None:
+def test_what_is_added_normalised_and_cut_off_below_zero_follows(make: Fold, seed: int, adds: bool) -> None:
     torch.manual_seed(seed)
     convolution, norm = nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4).eval()
     for value in (norm.weight, norm.bias, norm.running_mean):
@@ -41,12 +43,13 @@ def test_what_is_added_normalised_and_cut_off_below_zero_follows(seed: int, adds
     x, added = torch.randn(2, 3, 10, 7), torch.randn(2, 4, 10, 7)
     with torch.inference_mode():
         expected = torch.relu(norm(convolution(x) + added if adds else convolution(x)))
-        found = WinogradConv2d(convolution, norm)(x, added if adds else None)
+        found = make(convolution, norm)(x, added if adds else None)
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("make", [WinogradConv2d, FoldedConv2d])
 @pytest.mark.parametrize("convolutions", [1, 4])
-def test_a_network_gives_the_same_logits_and_stays_itself(convolutions: int) -> None:
+def test_a_network_gives_the_same_logits_and_stays_itself(convolutions: int, make: Fold) -> None:
     torch.manual_seed(0)
     network = DenseUNet(2, 7, filters=6, convolutions=convolutions).eval()
     for module in network.modules():
@@ -57,7 +60,7 @@ def test_a_network_gives_the_same_logits_and_stays_itself(convolutions: int) -> 
     before = {name: value.clone() for name, value in network.state_dict().items()}
     x = torch.rand(2, 2, 48, 32)
     with torch.inference_mode():
-        expected, found = network(x), with_winograd(network)(x)
+        expected, found = network(x), fold(network, make)(x)
     assert (found - expected).abs().max() < 1e-4 * expected.abs().max()
     assert (found.argmax(dim=1) == expected.argmax(dim=1)).float().mean() > 0.999
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())

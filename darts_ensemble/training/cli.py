@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from darts_ensemble.command_line import one_line_errors, words
 from darts_ensemble.errors import CheckpointError, UsageError
+from darts_ensemble.heap import keep_freed_memory
 from darts_ensemble.outputs import write_json
 from darts_ensemble.versions import package_versions
 
@@ -162,6 +163,7 @@ def _train(
     console = Console(quiet=quiet or not first, soft_wrap=True, markup=False, highlight=False)
     if threads:
         torch.set_num_threads(threads)
+    keep_freed_memory()
     chosen_device = choose_device(device)
     wanted = _views(views)
     given = {name: value for name, value in changes.items() if value is not None}
