@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,9 @@ import pandas as pd
 import torch
 
 from darts_ensemble.checkpoints import load_view
+from darts_ensemble.command_line import words
 from darts_ensemble.device import choose_device
-from darts_ensemble.labels import N_CHANNELS, REGIONS
-from darts_ensemble.networks import UNet
+from darts_ensemble.labels import REGIONS
 from darts_ensemble.training.dataset import CachedSubject, cache_subjects
 from darts_ensemble.training.fit import fit_view, new_network
 from darts_ensemble.training.recipe import Recipe, make_recipe
@@ -34,6 +34,7 @@ from evaluation.figure_style import figure_style, save_figure
 from evaluation.overall import compare_overall
 from evaluation.paired import compare_methods
 from evaluation.region_layout import parts_of, region_rows
+from evaluation.table_formats import Cell, PaperTable, to_markdown
 
 #: Those with a whole head and both label maps.
 SUBJECTS = "sub-01,sub-02,sub-04,sub-05,sub-06,sub-07,mne-ecog"
@@ -101,13 +102,9 @@ def recipe_of(candidate: Candidate, filters: int, steps: int, seed: int) -> Reci
     )
     if recipe.architecture != "unet":
         return recipe
-    wanted = parameters_of(make_recipe("default", filters=filters))
-    counts = {
-        width: sum(value.numel() for value in UNet(recipe.channels.count, N_CHANNELS, width).parameters())
-        for width in range(1, filters + 1)
-    }
-    nearest = min(counts, key=lambda width: abs(counts[width] - wanted))
-    return make_recipe("default", **{**candidate.changes, "filters": nearest, "steps": recipe.steps, "seed": seed})
+    wanted = parameters_of(replace(recipe, architecture="dense-unet"))
+    widths = (replace(recipe, filters=width) for width in range(1, filters + 1))
+    return min(widths, key=lambda one: abs(parameters_of(one) - wanted))
 
 
 def folds_of(names: Sequence[str]) -> Iterator[tuple[list[str], list[str]]]:
@@ -124,8 +121,7 @@ def train_and_score(
     """Train a network, if that was not done, and return its Dice on the subjects held out, a row a subject and region."""
     done = folder / "dice.csv"
     if not done.is_file():
-        said = f"{folder.name}: {recipe.filters} filters, {parameters_of(recipe):,} parameters, {recipe.steps} steps"
-        print(said, flush=True)
+        print(f"{folder.name}: {recipe.filters} filters, {recipe.steps} steps", flush=True)
         init = None if start is None else load_view(start / f"{candidate.view}.safetensors")
         weights = fit_view(recipe, candidate.view, training, [], folder, init=init, device=device)
         dice = validate_view(load_view(weights), held, device).dice
@@ -147,37 +143,44 @@ def train_and_score(
     return pd.read_csv(done)
 
 
+def markdown(caption: str, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """A table in Markdown; its first two columns are text."""
+    cells = tuple(tuple(Cell(text) for text in row) for row in rows)
+    return to_markdown(PaperTable("table", caption, header, cells, "ll" + "r" * (len(header) - 2), pd.DataFrame()))
+
+
 def summarise(scores: pd.DataFrame) -> str:
-    """Two Markdown tables: what each network reaches, and the differences that answer the questions."""
-    lines = [
-        "| network | filters | parameters | steps | mean Dice ± SD over subjects | cortex | deep grey |",
-        "| " + "--- | " * 7,
-    ]
-    lines[1] = lines[1].strip()
+    """Two tables in Markdown: what each network reaches, and the differences that answer the questions."""
+    reached, differences = [], []
     for name in scores["method"].unique():
         rows = scores[scores["method"] == name]
-        each = rows.groupby("subject")["dice"].mean()
-        groups = [rows.loc[rows["group"] == group, "dice"].mean() for group in ("cortex", "deep grey")]
-        head = rows.iloc[0]
-        lines.append(
-            f"| {name} | {head['filters']} | {head['parameters']:,} | {head['steps']} | {each.mean():.3f} ± {each.std():.3f} | "
-            + " | ".join(f"{value:.3f}" for value in groups)
-            + " |"
-        )
-    lines += ["", "| a | b | n subjects | a - b [95 % BCa] | t p | Wilcoxon p | regions with a higher, lower (p FDR < 0.05) |"]
-    lines.append(("| " + "--- | " * 7).strip())
+        each, head = rows.groupby("subject")["dice"].mean(), rows.iloc[0]
+        groups = (f"{rows.loc[rows['group'] == group, 'dice'].mean():.3f}" for group in ("cortex", "deep grey"))
+        made = (str(head["filters"]), f"{head['parameters']:,}", str(head["steps"]))
+        reached.append((name, *made, f"{each.mean():.3f} ± {each.std():.3f}", *groups))
     for one, two in QUESTIONS:
         if not {one, two} <= set(scores["method"]):
             continue
         overall = compare_overall(scores, "dice", region="region_id", methods=[one, two]).iloc[0]
-        each = compare_methods(scores, "dice", region="region_id", methods=[one, two])
-        sure = each[each["t_p_fdr_regions"] < 0.05]
-        lines.append(
-            f"| {one} | {two} | {overall['n']} | {overall['mean_difference']:+.3f} [{overall['mean_low']:+.3f}, "
-            f"{overall['mean_high']:+.3f}] | {overall['t_p']:.3g} | {overall['wilcoxon_p']:.3g} | "
-            f"{(sure['mean_difference'] > 0).sum()}, {(sure['mean_difference'] < 0).sum()} |"
+        regions = compare_methods(scores, "dice", region="region_id", methods=[one, two])
+        sure = regions.loc[regions["t_p_fdr_regions"] < 0.05, "mean_difference"]
+        between = f"{overall['mean_difference']:+.3f} [{overall['mean_low']:+.3f}, {overall['mean_high']:+.3f}]"
+        tests = (f"{overall[test]:.3g}" for test in ("t_p", "wilcoxon_p"))
+        differences.append((one, two, str(overall["n"]), between, *tests, f"{(sure > 0).sum()}, {(sure < 0).sum()}"))
+    return "\n".join(
+        (
+            markdown(
+                "Mean Dice over regions, then mean ± SD over subjects.",
+                ("network", "filters", "parameters", "steps", "Dice", "cortex", "deep grey"),
+                reached,
+            ),
+            markdown(
+                "Differences a - b of subjects' means with 95 % BCa intervals; regions higher, lower with p < 0.05 (t, FDR).",
+                ("a", "b", "n", "a - b", "t p", "Wilcoxon p", "regions"),
+                differences,
+            ),
         )
-    return "\n".join(lines)
+    )
 
 
 def draw(scores: pd.DataFrame, out: Path) -> None:
@@ -206,14 +209,14 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    wanted = [word.strip() for word in given.only.split(",") if word.strip()]
+    wanted = words(given.only)
     unknown = set(wanted) - {one.name for one in CANDIDATES}
     if unknown:
         parser.error(f"--only {', '.join(unknown)}; expected some of {', '.join(one.name for one in CANDIDATES)}")
     wanted += [one.start for one in CANDIDATES if one.name in wanted and one.start]
     chosen = [one for one in CANDIDATES if not wanted or one.name in wanted]
     device = choose_device(given.device)
-    names = given.subjects.split(",")
+    names = words(given.subjects)
     # Another length or size is another comparison, never mixed with this one.
     settings = {"subjects": names, "steps": given.steps, "filters": given.filters}
     told = given.out / "settings.json"
@@ -226,7 +229,7 @@ def main() -> None:
         found = choose_subjects(find_labelled(given.subjects_dir, labels_name=labels), names)
         cached[labels] = {one.id: one for one in cache_subjects(found, given.out / "cache")}
     tables = []
-    for seed in map(int, given.seeds.split(",")):
+    for seed in map(int, words(given.seeds)):
         for number, (training, held) in enumerate(folds_of(names)):
             folders: dict[str, Path] = {}
             for candidate in chosen:
@@ -244,7 +247,7 @@ def main() -> None:
     scores = scores.merge(about, on="region_id").assign(seen_in_training=False)
     scores.to_csv(given.out / "scores.csv", index=False)
     text = summarise(scores)
-    (given.out / "table.md").write_text(text + "\n", encoding="utf-8")
+    (given.out / "table.md").write_text(text, encoding="utf-8")
     draw(scores, given.out)
     print(f"\n{text}")
 

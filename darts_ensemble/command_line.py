@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -37,12 +37,12 @@ def one_line_errors(command: str) -> Iterator[None]:
         raise SystemExit(1) from None
 
 
-def words(texts: Iterable[str]) -> list[str]:
-    """Return the words of options that may be repeated and may each hold several, separated by commas.
+def words(*texts: str) -> list[str]:
+    """Return the words of an option that may be repeated and may each time hold several, separated by commas.
 
     Examples
     --------
-    >>> words(["sub-01, sub-02", "sub-03"])
+    >>> words("sub-01, sub-02", "sub-03")
     ['sub-01', 'sub-02', 'sub-03']
     """
     return [word.strip() for text in texts for word in text.split(",") if word.strip()]

@@ -91,7 +91,7 @@ class _DenseUp(nn.Module):
         return y
 
 
-def fold(network: DenseUNet, make: Fold = FoldedConv2d) -> DenseUNet:
+def fold(network: DenseUNet, make: Fold) -> DenseUNet:
     """Return a copy of a network, for prediction, whose convolutions are folded with what follows them.
 
     Parameters

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from darts_ensemble.command_line import errors, one_line_errors
+from darts_ensemble.command_line import errors, one_line_errors, words
 from darts_ensemble.errors import UsageError
 from darts_ensemble.registry import View, find_entry, folder_of, known_weights
 
@@ -147,7 +147,7 @@ def fit_fusion(
         from darts_ensemble.training.subjects import choose_subjects, find_labelled
 
         where = choose_device(device)
-        names = [word.strip() for word in (subjects or "").split(",") if word.strip()]
+        names = words(subjects or "")
         found = find_labelled(data)
         kept_out = choose_subjects(found, [accept_on])[0] if accept_on else None
         chosen = choose_subjects(found, names) if names else [one for one in found if one.id != accept_on]

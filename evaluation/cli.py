@@ -131,7 +131,7 @@ def _evaluate(console: Console, out: Path, given: dict[str, Any]) -> tuple[dict[
     if weights:
         _refuse_view_names(locations)
     where = parse_location(str(given["gt"]))
-    cohort = choose_subjects(find_cohort(where), words(given["subjects"] or []))
+    cohort = choose_subjects(find_cohort(where), words(*(given["subjects"] or [])))
     found = {name: find_predictions(location, cohort.subjects, name=name) for name, location in locations.items()}
     methods = [Method(name, one.paths) for name, one in found.items()]
     show_found(console, where, cohort, found, verbose=given["verbose"])
@@ -146,7 +146,6 @@ def _evaluate(console: Console, out: Path, given: dict[str, Any]) -> tuple[dict[
         from evaluation.segmentations import segment_cohort
 
         keep_freed_memory()
-
         with progress(console, len(cohort.subjects), "segmenting") as report:
             segmented = segment_cohort(
                 cohort.subjects, weights, out / "segmentations", device=given["device"], overwrite=given["overwrite"],
@@ -221,7 +220,7 @@ def choose_regions(text: str, protocol: Protocol) -> list[ProtocolRegion]:
     """
     chosen: set[int] = set()
     unknown = []
-    for word in words([text]):
+    for word in words(text):
         wanted = word.lower()
         # FreeSurfer 7 dropped the suffix of its thalamus.
         names = {one.id: {one.name.lower(), one.name.lower().removesuffix("-proper"), str(one.id)} for one in protocol.regions}

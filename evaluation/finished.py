@@ -40,7 +40,10 @@ def pair_key(reference: str, prediction: str, scoring: str, *, also_merged: bool
 
 
 def file_name(subject: str) -> str:
-    """Return a name for the files of a subject or method, whose own may hold what file names may not; no two share one."""
+    """Return a name for the files of a subject or method, whose own may hold what file names may not.
+
+    No two share one where file names tell upper case from lower.
+    """
     safe = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in subject)
     if safe != subject:
         safe += "-" + hashlib.sha256(subject.encode()).hexdigest()[:8]

@@ -64,7 +64,7 @@ def overlay(
     console = Console(quiet=quiet, markup=False, highlight=False, soft_wrap=True)
     with one_line_errors("darts-eval overlay"):
         saved = save_overlays(
-            results, regions=words([regions]), methods=words([methods]), subjects=words(subjects or []), rank_by=rank_by,
+            results, regions=words(regions), methods=words(methods), subjects=words(*(subjects or [])), rank_by=rank_by,
             view=view, fill=fill, out=out, report=console.print,
         )  # fmt: skip
         if out is None:

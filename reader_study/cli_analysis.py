@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from darts_ensemble.command_line import errors
+from darts_ensemble.command_line import errors, words
 from darts_ensemble.errors import UsageError
-from reader_study.cli_options import names_of, pairs_of, printed_table_of, scale_of
+from reader_study.cli_options import pairs_of, printed_table_of, scale_of
 
 if TYPE_CHECKING:  # what they import takes longer to load than --help may
     from reader_study.ratings import RatingScale
@@ -137,12 +137,12 @@ def analyse(
     levels = scale_of(scale, half_points)
     names = [*known_regions(), *(region or [])]
     table = read_ratings(ratings, levels, regions=names, least_methods=1)
-    chosen = names_of(methods) or list(dict.fromkeys(table["method"]))
+    chosen = words(methods) or list(dict.fromkeys(table["method"]))
     guessed = read_guesses(guesses, chosen) if guesses is not None else None
     printed = printed_table_of(compare) if compare else None
     with steps(console, "Analysing") as report:
         analysis = analyse_study(
-            table, chosen, scale=levels, random=names_of(random), bootstrap=Bootstrap(resamples=resamples, seed=seed),
+            table, chosen, scale=levels, random=words(random), bootstrap=Bootstrap(resamples=resamples, seed=seed),
             compare=printed, guesses=guessed, report=report,
         )  # fmt: skip
         files = write_study(analysis, out)

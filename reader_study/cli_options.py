@@ -7,26 +7,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from darts_ensemble.command_line import words
 from darts_ensemble.errors import UsageError
 
 if TYPE_CHECKING:  # what it imports takes longer to load than --help may
     from reader_study.ratings import RatingScale
     from reader_study.summary import Summary
 
-__all__ = ["names_of", "numbers_of", "pairs_of", "printed_table_of", "scale_of", "whole_numbers_of"]
+__all__ = ["numbers_of", "pairs_of", "printed_table_of", "scale_of", "whole_numbers_of"]
 
 _LEVEL = re.compile(r"\s*(-?\d+)\s*(?:=|\s)\s*(.+?)\s*")
-
-
-def names_of(text: str) -> list[str]:
-    """Return the names of a comma-separated list."""
-    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def numbers_of(text: str, option: str) -> list[float]:
     """Return the numbers of a comma-separated list; :class:`UsageError` where one is none."""
     try:
-        numbers = [float(word) for word in names_of(text)]
+        numbers = [float(word) for word in words(text)]
     except ValueError:
         numbers = []
     if not numbers:
@@ -36,10 +32,10 @@ def numbers_of(text: str, option: str) -> list[float]:
 
 def whole_numbers_of(text: str, option: str) -> list[int]:
     """Return the whole numbers of a comma-separated list, each above zero; :class:`UsageError` where one is none."""
-    words = names_of(text)
-    if not words or not all(word.isdigit() and int(word) for word in words):
+    given = words(text)
+    if not given or not all(word.isdigit() and int(word) for word in given):
         raise UsageError(f"{option} {text}: expected whole numbers such as 20,40")
-    return [int(word) for word in words]
+    return [int(word) for word in given]
 
 
 def pairs_of(texts: Sequence[str], option: str, example: str) -> dict[str, str]:

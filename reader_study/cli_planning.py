@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from darts_ensemble.command_line import words
 from darts_ensemble.errors import UsageError
-from reader_study.cli_options import names_of, numbers_of, printed_table_of, scale_of, whole_numbers_of
+from reader_study.cli_options import numbers_of, printed_table_of, scale_of, whole_numbers_of
 
 if TYPE_CHECKING:  # what it imports takes longer to load than --help may
     from reader_study.simulate import Shares
@@ -78,7 +79,7 @@ def simulate(
         targets = targets_of_summary(printed_table_of(like), levels)
     else:
         wanted = _means(means) if means else {"FS": 3.4, "NFT": 3.8, "FT": 3.9}
-        places = [(roi, side) for roi in names_of(regions) or _published_regions() for side in names_of(sides) or [""]]
+        places = [(roi, side) for roi in words(regions) or _published_regions() for side in words(sides) or [""]]
         targets = targets_of_shifts(places, wanted, sd)
     shares = _shares(case_share, reader_share, case_method_share, reader_method_share)
     table = simulate_study(
@@ -128,7 +129,7 @@ def power(
     from reader_study.power import ANALYSES, planned_studies, power_table
     from reader_study.screen import counting, show_power
 
-    chosen = list(ANALYSES) if analyses == "all" else names_of(analyses)
+    chosen = list(ANALYSES) if analyses == "all" else words(analyses)
     unknown = [name for name in chosen if name not in ANALYSES]
     if unknown or not chosen:
         raise UsageError(f"--analyses {', '.join(unknown)}: expected all or some of {', '.join(ANALYSES)}")
@@ -154,7 +155,7 @@ def power(
 
 def _means(text: str) -> dict[str, float]:
     means: dict[str, float] = {}
-    for word in names_of(text):
+    for word in words(text):
         name, equals, value = word.partition("=")
         try:
             means[name] = float(value)

@@ -172,9 +172,9 @@ def _train(
     if lacking:
         raise CheckpointError(f"{init}: no {', '.join(lacking)} network to start from; expected one a view of --views")
     recipes = {view: _recipe(recipe_name, step, given, start.get(view)) for view in wanted}
-    found = choose_subjects(find_labelled(data, labels_name=labels), words([names]))
+    found = choose_subjects(find_labelled(data, labels_name=labels), words(names))
     training, validation = split_by_family(
-        found, validation=words([held]), share=share, seed=next(iter(recipes.values())).seed
+        found, validation=words(held), share=share, seed=next(iter(recipes.values())).seed
     )  # fmt: skip
     console.print(f"{len(training)} subjects to train on: {', '.join(one.id for one in training)}")
     console.print(
@@ -218,7 +218,7 @@ def _recipe(name: str, step: Step, given: dict[str, Any], init: ViewNetwork | No
 def _views(text: str) -> list[str]:
     from darts_ensemble.views import VIEWS
 
-    wanted = words([text])
+    wanted = words(text)
     unknown = [view for view in wanted if view not in VIEWS]
     if unknown or not wanted:
         raise UsageError(f"--views {text}: {', '.join(unknown) or 'nothing'} found; expected some of {', '.join(VIEWS)}")
