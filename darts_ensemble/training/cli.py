@@ -18,7 +18,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from darts_ensemble.command_line import one_line_errors, words
 from darts_ensemble.errors import CheckpointError, UsageError
 from darts_ensemble.heap import keep_freed_memory
-from darts_ensemble.outputs import write_json
 from darts_ensemble.versions import package_versions
 
 if TYPE_CHECKING:
@@ -149,11 +148,12 @@ def _train(
     step: Step, data: Path, out: Path, init: str | None, *, names: str, held: str, share: float, labels: str | None,
     views: str, recipe_name: str, changes: dict[str, Any], device: str, threads: int, cache: Path | None, quiet: bool,
 ) -> None:  # fmt: skip
-    # All of these import torch, which --help does without.
+    # All of these import torch or pandas, which --help does without.
     import torch
 
     from darts_ensemble.checkpoints import load_ensemble
     from darts_ensemble.device import choose_device
+    from darts_ensemble.outputs import write_json
     from darts_ensemble.training.dataset import cache_subjects
     from darts_ensemble.training.fit import fit_view
     from darts_ensemble.training.recipe import write_recipe
