@@ -1,11 +1,13 @@
 """Networks side by side, of equal steps: Dense U-Net and U-Net, pre-trained and fine-tuned, channels, pooling of sides.
 
-    python benchmarks/compare_networks.py SUBJECTS_DIR -o networks/ [--steps 400] [--filters 16] [--seeds 1,2] [--only unet,...]
+    python benchmarks/compare_networks.py SUBJECTS_DIR -o networks/ [--steps 750] [--filters 16] [--seeds 1,2] [--only unet,...]
 
-One view each, at most 24 filters: a comparison that a CPU can make, not the best networks. Subjects are held out two at a time
-until each was held out once; every network of a fold sees the others. Labels are aparc.DKTatlas+aseg, but for pre-training
-(aparc+aseg); scores are against aparc.DKTatlas+aseg, the mean over the seeds of a subject and region. Killed, the same command
-goes on; finished networks are not trained again. `scores.csv`, `table.md` and the published kind of box plot come out.
+One view each, few filters, and every second voxel (2 mm) of a box around the brain: a comparison that a CPU can make, not the
+best networks. At 1 mm, four hundred steps from random weights teach four regions of 102; at 2 mm, a few hundred teach half of
+them. Subjects are held out two at a time until each was held out once; every network of a fold sees the others. Some questions
+are put to the subjects held out with sub-07 only. Labels are aparc.DKTatlas+aseg, but for pre-training (aparc+aseg); scores are
+against aparc.DKTatlas+aseg. Killed, the same command goes on; finished networks are not trained again. `scores.csv`, `table.md`
+and the published kind of box plot come out.
 """
 
 from __future__ import annotations
@@ -17,13 +19,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
+from scipy import ndimage
 
 from darts_ensemble.checkpoints import load_view
 from darts_ensemble.command_line import words
 from darts_ensemble.device import choose_device
-from darts_ensemble.labels import REGIONS
+from darts_ensemble.labels import BACKGROUND_CLASS, REGIONS
 from darts_ensemble.training.dataset import CachedSubject, cache_subjects
 from darts_ensemble.training.fit import fit_view, new_network
 from darts_ensemble.training.recipe import Recipe, make_recipe
@@ -41,6 +45,12 @@ SUBJECTS = "sub-01,sub-02,sub-04,sub-05,sub-06,sub-07,mne-ecog"
 MANUAL, AUTOMATIC = "aparc.DKTatlas+aseg.mgz", "aparc+aseg.mgz"
 #: Training subjects of a fold whose DKT labels fine-tuning sees.
 FEWER = 3
+#: Whose fold alone answers the lesser questions.
+ASKED = "sub-07"
+#: Voxels of 2 mm around the brain along each axis (LIA); multiples of 16.
+BOX = (80, 80, 96)
+#: Voxels of 1 mm: the blur before every second voxel is taken.
+SIGMA = 0.85
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,8 @@ class Candidate:
         Of the steps.
     fewer : bool
         Train on the first :data:`FEWER` subjects of a fold only.
+    everywhere : bool
+        In every fold, or only in that of :data:`ASKED`.
     changes : dict
         Of the recipe.
     """
@@ -69,6 +81,7 @@ class Candidate:
     start: str = ""
     share: float = 1.0
     fewer: bool = False
+    everywhere: bool = True
     changes: dict[str, Any] = field(default_factory=dict)
 
 
@@ -76,19 +89,33 @@ CANDIDATES = (
     Candidate("dense-unet"),
     Candidate("unet", changes={"architecture": "unet"}),
     Candidate("pre-trained", labels=AUTOMATIC),
-    Candidate("fine-tuned", start="pre-trained", share=0.5, fewer=True, changes={"rate": 5e-4}),
+    Candidate("fine-tuned", start="pre-trained", share=0.5, fewer=True, changes={"rate": 4e-3}),
     # As long as both steps of fine-tuning together, on the manual labels of as few subjects.
-    Candidate("fewer alone", share=1.5, fewer=True),
-    Candidate("one slice", changes={"thick_slices": 1}),
-    Candidate("positions", changes={"positions": True}),
-    Candidate("sagittal pooled", view="sagittal"),
-    Candidate("sagittal apart", view="sagittal", changes={"pool_sides": False}),
+    Candidate("fewer alone", share=1.5, fewer=True, everywhere=False),
+    Candidate("one slice", everywhere=False, changes={"thick_slices": 1}),
+    Candidate("positions", everywhere=False, changes={"positions": True}),
+    Candidate("sagittal pooled", view="sagittal", everywhere=False),
+    Candidate("sagittal apart", view="sagittal", everywhere=False, changes={"pool_sides": False}),
 )
-#: Pairs that answer a question; the first against the second.
-QUESTIONS = (
-    ("dense-unet", "unet"), ("fine-tuned", "pre-trained"), ("fine-tuned", "fewer alone"), ("dense-unet", "one slice"),
-    ("positions", "dense-unet"), ("sagittal pooled", "sagittal apart"),
+#: Pairs that answer a question; the first against the second. First those of all folds.
+QUESTIONS = (("dense-unet", "unet"), ("fine-tuned", "pre-trained"))
+LESSER_QUESTIONS = (
+    ("fine-tuned", "fewer alone"), ("dense-unet", "one slice"), ("positions", "dense-unet"),
+    ("sagittal pooled", "sagittal apart"),
 )  # fmt: skip
+
+
+def coarser(subject: CachedSubject) -> CachedSubject:
+    """Every second voxel of a box of :data:`BOX` around the labelled brain, of the blurred image and of the labels."""
+    image = ndimage.gaussian_filter(np.asarray(subject.image, dtype=np.float32), SIGMA)[::2, ::2, ::2]
+    labels = np.asarray(subject.labels)[::2, ::2, ::2]
+    box = []
+    for size, length, there in zip(BOX, labels.shape, np.nonzero(labels < BACKGROUND_CLASS), strict=True):
+        first = min(max(0, (int(there.min()) + int(there.max()) + 1 - size) // 2), length - size)
+        box.append(slice(first, first + size))
+    inside = tuple(box)
+    mask = None if subject.mask is None else np.asarray(subject.mask)[::2, ::2, ::2][inside]
+    return replace(subject, image=np.rint(image[inside]).astype(np.uint8), labels=labels[inside].copy(), mask=mask)
 
 
 def parameters_of(recipe: Recipe) -> int:
@@ -97,9 +124,8 @@ def parameters_of(recipe: Recipe) -> int:
 
 def recipe_of(candidate: Candidate, filters: int, steps: int, seed: int) -> Recipe:
     """The recipe; a U-Net gets the filters that bring it nearest to the parameters of the Dense U-Net."""
-    recipe = make_recipe(
-        "default", filters=filters, steps=max(1, round(steps * candidate.share)), seed=seed, **candidate.changes
-    )
+    settings: dict[str, Any] = {"crop": "whole", "rate": 8e-3, "loss": "balanced-cross-entropy+dice"} | candidate.changes
+    recipe = make_recipe("default", filters=filters, steps=max(1, round(steps * candidate.share)), seed=seed, **settings)
     if recipe.architecture != "unet":
         return recipe
     wanted = parameters_of(replace(recipe, architecture="dense-unet"))
@@ -150,28 +176,33 @@ def markdown(caption: str, header: tuple[str, ...], rows: list[tuple[str, ...]])
 
 
 def summarise(scores: pd.DataFrame) -> str:
-    """Two tables in Markdown: what each network reaches, and the differences that answer the questions."""
-    reached, differences = [], []
-    for name in scores["method"].unique():
-        rows = scores[scores["method"] == name]
+    """Tables in Markdown, of a row a network, seed, subject and region: Dice reached, and what answers the questions."""
+    averaged = mean_over_seeds(scores)
+    reached, differences, lesser = [], [], []
+    for name in averaged["method"].unique():
+        rows = averaged[averaged["method"] == name]
         each, head = rows.groupby("subject")["dice"].mean(), rows.iloc[0]
         groups = (f"{rows.loc[rows['group'] == group, 'dice'].mean():.3f}" for group in ("cortex", "deep grey"))
-        made = (str(head["filters"]), f"{head['parameters']:,}", str(head["steps"]))
+        made = (str(head["filters"]), f"{head['parameters']:,}", str(head["steps"]), str(len(each)))
         reached.append((name, *made, f"{each.mean():.3f} ± {each.std():.3f}", *groups))
-    for one, two in QUESTIONS:
-        if not {one, two} <= set(scores["method"]):
-            continue
-        overall = compare_overall(scores, "dice", region="region_id", methods=[one, two]).iloc[0]
-        regions = compare_methods(scores, "dice", region="region_id", methods=[one, two])
+    there = set(averaged["method"])
+    for one, two in (pair for pair in QUESTIONS if there.issuperset(pair)):
+        overall = compare_overall(averaged, "dice", region="region_id", methods=[one, two]).iloc[0]
+        regions = compare_methods(averaged, "dice", region="region_id", methods=[one, two])
         sure = regions.loc[regions["t_p_fdr_regions"] < 0.05, "mean_difference"]
         between = f"{overall['mean_difference']:+.3f} [{overall['mean_low']:+.3f}, {overall['mean_high']:+.3f}]"
         tests = (f"{overall[test]:.3g}" for test in ("t_p", "wilcoxon_p"))
         differences.append((one, two, str(overall["n"]), between, *tests, f"{(sure > 0).sum()}, {(sure < 0).sum()}"))
+    asked = scores[scores["subject"] == ASKED].groupby(["method", "seed"])["dice"].mean()
+    for one, two in (pair for pair in (*QUESTIONS, *LESSER_QUESTIONS) if there.issuperset(pair)):
+        gains = asked[one] - asked[two]
+        levels = (f"{asked[name].mean():.3f}" for name in (one, two))
+        lesser.append((one, two, *levels, f"{gains.mean():+.3f}", ", ".join(f"{gain:+.3f}" for gain in gains)))
     return "\n".join(
         (
             markdown(
                 "Mean Dice over regions, then mean ± SD over subjects.",
-                ("network", "filters", "parameters", "steps", "Dice", "cortex", "deep grey"),
+                ("network", "filters", "parameters", "steps", "subjects", "Dice", "cortex", "deep grey"),
                 reached,
             ),
             markdown(
@@ -179,12 +210,18 @@ def summarise(scores: pd.DataFrame) -> str:
                 ("a", "b", "n", "a - b", "t p", "Wilcoxon p", "regions"),
                 differences,
             ),
+            markdown(f"{ASKED}: mean Dice over regions.", ("a", "b", "Dice a", "Dice b", "a - b", "of each seed"), lesser),
         )
     )
 
 
+def mean_over_seeds(scores: pd.DataFrame) -> pd.DataFrame:
+    keys = [name for name in scores.columns if name not in ("seed", "dice")]
+    return scores.groupby(keys, sort=False, as_index=False, dropna=False)["dice"].mean()
+
+
 def draw(scores: pd.DataFrame, out: Path) -> None:
-    """The published kind of box plot, of the networks that see one view: the two architectures, the two steps."""
+    """The published kind of box plot: the two architectures, the two steps."""
     names = {"architectures": ("unet", "dense-unet"), "fine_tuning": ("pre-trained", "fine-tuned")}
     with figure_style():
         for stem, methods in names.items():
@@ -201,7 +238,7 @@ def main() -> None:
     parser.add_argument("subjects_dir", type=Path)
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--subjects", default=SUBJECTS)
-    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--steps", type=int, default=750)
     parser.add_argument("--filters", type=int, default=16)
     parser.add_argument("--seeds", default="1,2")
     parser.add_argument("--only", default="", help="candidates, comma-separated; what they start from comes along")
@@ -227,28 +264,28 @@ def main() -> None:
     cached: dict[str, dict[str, CachedSubject]] = {}
     for labels in (MANUAL, AUTOMATIC):
         found = choose_subjects(find_labelled(given.subjects_dir, labels_name=labels), names)
-        cached[labels] = {one.id: one for one in cache_subjects(found, given.out / "cache")}
+        cached[labels] = {one.id: coarser(one) for one in cache_subjects(found, given.out / "cache")}
     tables = []
     for seed in map(int, words(given.seeds)):
         for number, (training, held) in enumerate(folds_of(names)):
             folders: dict[str, Path] = {}
             for candidate in chosen:
+                if not candidate.everywhere and ASKED not in held:
+                    continue
                 recipe = recipe_of(candidate, given.filters, given.steps, seed)
                 folder = folders[candidate.name] = given.out / f"{candidate.name} fold {number} seed {seed}"
                 subjects = [cached[candidate.labels][name] for name in training[: FEWER if candidate.fewer else None]]
                 start = folders[candidate.start] if candidate.start else None
                 scored = [cached[MANUAL][name] for name in held]
                 tables.append(train_and_score(candidate, recipe, folder, start, subjects, scored, device))
-    keys = ["method", "filters", "parameters", "steps", "subject", "region_id"]
-    scores = pd.concat(tables).groupby(keys, sort=False, as_index=False)["dice"].mean()
     about = pd.DataFrame(
         {"region_id": one.id, "region_name": one.name, "hemisphere": one.hemisphere, "group": one.group} for one in REGIONS
     )
-    scores = scores.merge(about, on="region_id").assign(seen_in_training=False)
+    scores = pd.concat(tables).merge(about, on="region_id").assign(seen_in_training=False)
     scores.to_csv(given.out / "scores.csv", index=False)
     text = summarise(scores)
     (given.out / "table.md").write_text(text, encoding="utf-8")
-    draw(scores, given.out)
+    draw(mean_over_seeds(scores), given.out)
     print(f"\n{text}")
 
 

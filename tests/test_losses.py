@@ -29,7 +29,7 @@ def test_the_loss_of_one_voxel_is_what_arithmetic_says() -> None:
     logits[0, 5, 0, 0] = math.log(102.0)  # p = 1/2 for class 5, 1/204 for each other
     labels = torch.tensor([[[5, IGNORE_CLASS]]])
     # cross-entropy -log 0.5; Dice of the only class present 2 * 0.5 / (0.5 + 1)
-    assert float(segmentation_loss(logits, labels)) == pytest.approx(math.log(2) + 1 - 2 / 3, abs=1e-6)
+    assert float(segmentation_loss(logits, labels)) == pytest.approx(math.log(2) + 1 - 2 / 3, abs=1e-5)
 
 
 def test_the_dice_part_is_monais_over_the_classes_present() -> None:
@@ -87,3 +87,27 @@ def test_a_sagittal_slice_is_not_punished_for_the_wrong_side() -> None:
     losses = [float(segmentation_loss(x, labels, pool_sides=True)) for x in (right_side, wrong_side)]
     assert losses[0] == pytest.approx(losses[1])
     assert float(segmentation_loss(wrong_side, labels)) > losses[1] + 1
+
+
+@pytest.mark.parametrize("pool_sides", [False, True])
+@pytest.mark.parametrize("kind", ["cross-entropy+dice", "10dice+0.05cross-entropy"])
+def test_the_gradient_is_that_of_the_loss(kind: str, pool_sides: bool) -> None:
+    generator = torch.Generator().manual_seed(1)
+    logits = torch.randn(2, 103, 2, 2, generator=generator, dtype=torch.float64, requires_grad=True)
+    # A left region with its right one, one without a side, background, and a foreign id.
+    labels = torch.tensor([[[12, int(HOMOLOGUE_CLASS[12])], [0, 102]], [[IGNORE_CLASS, 12], [60, 5]]])
+    weights = torch.linspace(0.5, 2.0, 103, dtype=torch.float64)
+
+    def loss(x: torch.Tensor) -> torch.Tensor:
+        return segmentation_loss(x, labels, kind=kind, weights=weights, pool_sides=pool_sides)
+
+    assert torch.autograd.gradcheck(loss, logits)
+
+
+def test_the_balanced_loss_weighs_voxels_by_the_root_of_their_class() -> None:
+    logits, labels = random_batch()
+    weights = torch.linspace(0.5, 2.0, 103)
+    entropy = float(torch.nn.functional.cross_entropy(logits, labels, weight=weights.sqrt()))
+    dice = float(monai_dice(logits, labels)[:4].mean())
+    made = float(segmentation_loss(logits, labels, kind="balanced-cross-entropy+dice", weights=weights))
+    assert made == pytest.approx(entropy + dice, abs=1e-5)

@@ -160,7 +160,9 @@ def fit_view(
         mixed: Any = torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else nullcontext()
         with mixed:
             logits = model(images)
-        loss = segmentation_loss(logits[:, kept_channels], labels, kind=recipe.loss, weights=weights, pool_sides=pooled)
+        loss = segmentation_loss(
+            logits.index_select(1, kept_channels), labels, kind=recipe.loss, weights=weights, pool_sides=pooled
+        )
         optimiser.zero_grad()
         torch.autograd.backward(loss)
         if recipe.clip:

@@ -24,7 +24,7 @@ _CHOICES = {
     "normalisation": NORMALISATIONS,
     "optimiser": ("adam", "adamw"),
     "schedule": ("constant", "tenth", "cosine"),
-    "loss": ("cross-entropy+dice", "weighted-dice", "10dice+0.05cross-entropy"),
+    "loss": ("cross-entropy+dice", "balanced-cross-entropy+dice", "weighted-dice", "10dice+0.05cross-entropy"),
     "augmentation": ("wide", "published", "none"),
     "crop": ("brain", "whole"),
 }
