@@ -29,9 +29,9 @@ test: $(INSTALLED)
 soak: $(INSTALLED)
 	DARTS_SOAK=1 $(BIN)/python -m pytest
 
-# Side by side with the reference and with peers, on a scan: make bench T1=scan.mgz (see benchmarks/README.md).
+# Side by side with the reference and with peers: make bench SUBJECTS_DIR=subjects/ (see benchmarks/README.md).
 bench: $(INSTALLED)
-	$(BIN)/python benchmarks/run_all.py $(if $(T1),"$(T1)")
+	$(BIN)/python benchmarks/run_all.py "$(SUBJECTS_DIR)"
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

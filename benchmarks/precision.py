@@ -1,30 +1,44 @@
-"""Do bf16, fp16 and crops change labels? The bundled ensemble on real scans, against plain fp32 on the whole head.
+"""Do bf16, fp16 and crops change labels? The bundled ensemble on real scans, and a network of full size on a slice.
 
-    python benchmarks/precision.py SUBJECTS_DIR sub-07 [sub-08 ...] [--variants bf16,fp16,brain]
+    python benchmarks/precision.py SUBJECTS_DIR sub-07 [sub-08 ...] [--variants brain,bf16,fp16] [--device auto]
 
-Mean Dice between the label maps (expected: 0.995 or more), and how far the Dice against `aparc.DKTatlas+aseg.mgz` changes: in
-mean over the regions (0.001 or less), and most in a region of over 500 voxels (0.01 or less).
+Plain is fp32 on the box around the head. "brain" is fp32 on the box around the brain, the other two are what their names say
+on that box. Mean Dice between the label maps (expected: 0.995 or more), and how far the Dice against
+`aparc.DKTatlas+aseg.mgz` changes: in mean over the regions (0.001 or less), and most in a region of over 500 voxels (0.01 or
+less). Of the network of full size (random weights, one coronal slice of the first subject): the largest difference of a logit
+from fp32, relative to the largest logit, and the voxels with the same label.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from darts_ensemble import Segmenter
+from darts_ensemble.checkpoints import ViewNetwork
+from darts_ensemble.command_line import words
+from darts_ensemble.conform import conform
+from darts_ensemble.device import PRECISIONS, choose_device
+from darts_ensemble.inference import made_ready
 from darts_ensemble.labels import REGION_IDS
+from darts_ensemble.networks import DenseUNet
 from darts_ensemble.overlap import dice_of_regions, joint_histogram
-from darts_ensemble.scan import read_label_map
+from darts_ensemble.scan import read_label_map, read_scan
+from darts_ensemble.views import normalise_slices, take_slices
 
 VARIANTS: dict[str, dict[str, Any]] = {
-    "bf16": {"precision": "bf16", "crop": "head"},
-    "fp16": {"precision": "fp16", "crop": "head"},
     "brain": {"precision": "fp32", "crop": "brain"},
+    "bf16": {"precision": "bf16", "crop": "brain"},
+    "fp16": {"precision": "fp16", "crop": "brain"},
 }
+#: Rows and columns of the slice that the network of full size sees: a brain's.
+ROWS, COLUMNS = slice(48, 208), slice(56, 200)
 
 
 def dice(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
@@ -32,26 +46,62 @@ def dice(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> npt.NDArray[np.float
     return dice_of_regions(joint_histogram(one, other, labels=REGION_IDS.tolist(), background=0))
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("subjects_dir", type=Path)
-    parser.add_argument("subjects", nargs="+")
-    parser.add_argument("--variants", default="bf16,brain")
-    given = parser.parse_args()
+def compare_maps(subjects_dir: Path, subjects: list[str], variants: list[str], device: str) -> None:
+    """Print a row a subject and variant."""
     print("| subject | variant | mean Dice with plain | change in mean | largest change, regions over 500 voxels |")
     print("| --- | --- | --- | --- | --- |")
-    for subject in given.subjects:
-        folder = given.subjects_dir / subject / "mri"
+    for subject in subjects:
+        folder = subjects_dir / subject / "mri"
         reference = read_label_map(folder / "aparc.DKTatlas+aseg.mgz").data
         large = np.bincount(reference.ravel(), minlength=3000)[REGION_IDS] > 500
-        plain = Segmenter("bundled", device="cpu", precision="fp32", crop="head").segment(folder / "T1.mgz").ids
+        plain = Segmenter("bundled", device=device, precision="fp32", crop="head").segment(folder / "T1.mgz").ids
         before = dice(plain, reference)
-        for name in given.variants.split(","):
-            ids = Segmenter("bundled", device="cpu", **VARIANTS[name]).segment(folder / "T1.mgz").ids
+        for name in variants:
+            ids = Segmenter("bundled", device=device, **VARIANTS[name]).segment(folder / "T1.mgz").ids
             change = dice(ids, reference) - before
             cells = (np.nanmean(dice(ids, plain)), np.nanmean(change), np.nanmax(np.abs(change[large])))
             print(f"| {subject} | {name} | {cells[0]:.5f} | {cells[1]:+.5f} | {cells[2]:.5f} |", flush=True)
+
+
+def compare_logits(scan: Path, precisions: list[str], device: torch.device) -> None:
+    """Print a row a precision, of the network of full size."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "fixtures"))
+    from make_network_parity import random_state
+
+    network = DenseUNet().eval()
+    network.load_state_dict(random_state(network, seed=1), strict=False)
+    view = ViewNetwork("coronal", network, "dense-unet", 256, "slice-minmax")
+    volume = conform(read_scan(scan)).data
+    whole = normalise_slices(take_slices(volume, "coronal", slice(128, 129)), "slice-minmax", 1.0)
+    image = torch.from_numpy(np.ascontiguousarray(whole[:, None, ROWS, COLUMNS])).to(device)
+    logits = {}
+    for precision in ("fp32", *precisions):
+        ready = made_ready(view, device, precision).network
+        x = image.contiguous(memory_format=torch.channels_last)
+        with torch.inference_mode(), torch.autocast(device.type, PRECISIONS[precision], enabled=precision != "fp32"):
+            logits[precision] = ready(x).float()
+    plain = logits["fp32"]
+    print("\n| full size, a slice | largest difference of a logit, of the largest | same label |\n| --- | --- | --- |")
+    for precision in precisions:
+        apart = (logits[precision] - plain).abs().max() / plain.abs().max()
+        same = (logits[precision].argmax(dim=-1) == plain.argmax(dim=-1)).float().mean()
+        print(f"| {precision} | {float(apart):.2g} | {float(same):.3%} |", flush=True)
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("subjects_dir", type=Path)
+    parser.add_argument("subjects", nargs="+")
+    parser.add_argument("--variants", default="brain,bf16,fp16")
+    parser.add_argument("--device", default="auto")
+    given = parser.parse_args()
+    variants = words(given.variants)
+    compare_maps(given.subjects_dir, given.subjects, variants, given.device)
+    precisions = [VARIANTS[name]["precision"] for name in variants if VARIANTS[name]["precision"] != "fp32"]
+    if precisions:
+        first = given.subjects_dir / given.subjects[0] / "mri" / "T1.mgz"
+        compare_logits(first, precisions, choose_device(given.device))
 
 
 if __name__ == "__main__":

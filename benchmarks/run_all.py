@@ -1,6 +1,8 @@
 """Run the benchmarks one after the other and print their tables: what `make bench` does.
 
-python benchmarks/run_all.py SUBJECTS_DIR [--subject sub-07] [--reference-python REFERENCE/bin/python]
+    python benchmarks/run_all.py SUBJECTS_DIR [--subject sub-07] [--reference-python REFERENCE/bin/python]
+
+Without a GPU or a CPU that multiplies in bf16 it takes about an hour, most of it for half precision, which is emulated then.
 """
 
 from __future__ import annotations
@@ -18,13 +20,17 @@ def main() -> None:
     parser.add_argument("--subject", default="sub-07")
     parser.add_argument("--reference-python", help="Python of an environment that holds DARTSeg 1.0.0")
     given = parser.parse_args()
-    scan = str(given.subjects_dir / given.subject / "mri" / "T1.mgz")
+    folder = given.subjects_dir / given.subject / "mri"
+    scan = str(folder / "T1.mgz")
+    maps = [str(folder / name) for name in ("aparc.DKTatlas+aseg.mgz", "aparc+aseg.mgz")]
     reference = ["--reference-python", given.reference_python] if given.reference_python else []
     failed = []
     for name, *arguments in (
         ["segment.py", scan, *reference],
+        ["whole_scans.py", scan, "--scans", "3"],
         ["fusion.py"],
         ["conform.py", scan],
+        ["metrics.py", *maps],
         ["precision.py", str(given.subjects_dir), given.subject],
     ):
         print(f"\n## {name}\n", flush=True)

@@ -1,0 +1,186 @@
+"""Whole scans, one or many, from file to file as darts-segment does them: seconds, scans a minute, memory, share of the peak.
+
+    python benchmarks/whole_scans.py SCAN [--weights full-size] [--scans 20] [--device cuda] [--low-memory] [--json FILE]
+
+`--weights full-size` makes three Dense U-Nets of the released size with random weights; they find no brain, so give a scan
+without skull and `--crop head` for a box of a brain's size. The scan is linked under as many names as `--scans` says and goes
+through the queue of darts-segment; the first one warms up and is told apart. `--every 16` predicts every sixteenth batch of
+slices and hands each on to the fifteen after it: memory is that of a whole run, and the seconds of views have to be taken times
+sixteen, which the table says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from darts_ensemble import inference
+from darts_ensemble.checkpoints import save_view
+from darts_ensemble.inputs import NamedScan
+from darts_ensemble.networks import DenseUNet
+from darts_ensemble.scan_queue import Job, segment_here
+from darts_ensemble.segment_settings import Settings, make_segmenter
+from darts_ensemble.views import VIEWS
+
+FILTERS = 256
+
+
+def write_full_size(folder: Path) -> None:
+    """Write three networks of the released size, with random weights."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "fixtures"))
+    from make_network_parity import random_state
+
+    network = DenseUNet(filters=FILTERS)
+    for seed, view in enumerate(VIEWS):
+        network.load_state_dict(random_state(network, seed), strict=False)
+        save_view(folder / f"{view}.safetensors", network, view=view, normalisation="slice-minmax", training_subjects=[])
+
+
+def thinned(every: int, computed: list[int]) -> Any:
+    """`predict_view` that computes every so many batches, and hands each on in place of those after it.
+
+    Voxels that were computed are added to `computed`.
+    """
+
+    def predict(*given: Any, box: Any, batch_size: int = 4, slices: Any = None, **how: Any) -> Iterator[tuple[slice, Tensor]]:
+        side = box[inference.SLICE_AXIS[given[0].view]]
+        wanted = range(side.start, side.stop) if slices is None else slices
+        for number, start in enumerate(range(0, len(wanted), batch_size)):
+            here = wanted[start : start + batch_size]
+            if number % every == 0:
+                ((_, last),) = inference.predict_view(*given, box=box, batch_size=batch_size, slices=here, **how)
+                computed.append(last[..., 0].numel())
+            yield slice(start, start + len(here)), last[: len(here)]
+
+    return predict
+
+
+def convolution_peak(device: torch.device, precision: str) -> float:
+    """Operations a second of the device's best convolution of 256 channels: the largest rate of five turns."""
+    kind = inference.PRECISIONS[precision]
+    slices, side = (16, 256) if device.type == "cuda" else (1, 128)
+    x = torch.randn(slices, FILTERS, side, side, device=device, dtype=kind).contiguous(memory_format=torch.channels_last)
+    convolve = torch.nn.Conv2d(FILTERS, FILTERS, 3, padding=1, bias=False, device=device, dtype=kind)
+    convolve = convolve.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    rates = []
+    with torch.inference_mode():
+        for _ in range(5):
+            _wait(device)
+            start = time.perf_counter()
+            for _ in range(4):
+                convolve(x)
+            _wait(device)
+            rates.append(4 * 2 * 9 * FILTERS**2 * slices * side**2 / (time.perf_counter() - start))
+    return max(rates)
+
+
+def operations_of_a_voxel() -> float:
+    """Multiplications and additions that a Dense U-Net of the released size spends on a voxel of a slice."""
+    network = DenseUNet(filters=FILTERS).to("meta")
+    with FlopCounterMode(display=False) as counter:
+        network(torch.empty(1, 1, 64, 64, device="meta"))
+    return counter.get_total_flops() / 64**2
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("scan", type=Path)
+    parser.add_argument("--weights", default="bundled", help="full-size, bundled, or a folder")
+    parser.add_argument("--scans", type=int, default=1)
+    parser.add_argument("--views")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--crop", default="brain")
+    parser.add_argument("--low-memory", action="store_true")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--json", type=Path, help="also write the figures here")
+    given = parser.parse_args()
+    rows: list[dict[str, Any]] = []
+    peaks: list[float] = []
+    computed: list[int] = []
+
+    def report(row: dict[str, Any]) -> None:
+        rows.append(row)
+        peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        weights = given.weights
+        if weights == "full-size":
+            weights = str(folder / "weights")
+            Path(weights).mkdir()
+            write_full_size(Path(weights))
+        ending = "".join(given.scan.suffixes)
+        jobs = []
+        for number in range(given.scans):
+            link = folder / f"scan-{number:04}{ending}"
+            link.symlink_to(given.scan.resolve())
+            jobs.append(Job(NamedScan(link, link.name.removesuffix(ending)), folder / "out", "nifti"))
+        settings = Settings(
+            weights=weights, views=given.views, device=given.device, precision=given.precision, crop=given.crop,
+            low_memory=given.low_memory, threads=given.threads,
+        )  # fmt: skip
+        segmenter = make_segmenter(settings)
+        device = segmenter.device
+        start = time.perf_counter()
+        with mock.patch("darts_ensemble.segmenter.predict_view", thinned(given.every, computed)):
+            segment_here(segmenter, jobs, settings, report)
+        _wait(device)
+        wall = time.perf_counter() - start
+    failed = [row["error"] for row in rows if row["status"] != "wrote"]
+    if failed:
+        sys.exit("\n".join(failed))
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    warm = rows[1:] or rows
+    figures: dict[str, Any] = {
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "precision": segmenter.precision,
+        "scans": len(rows),
+        "wall_s": wall,
+        "cpu_s": used.ru_utime + used.ru_stime,
+        "first_s": rows[0]["seconds"],
+        "warm_s": statistics.median(row["seconds"] for row in warm),
+        "scans_a_minute": 60 * len(rows) / wall,
+        "peak_gib_after_first": peaks[0],
+        "peak_gib": peaks[-1],
+        "views_computed": 1 / given.every,
+    }
+    for stage in warm[0]["stages"]:
+        figures[f"stage: {stage}, s"] = statistics.median(row["stages"][stage] for row in warm)
+    if device.type == "cuda":
+        figures["gpu_peak_gib"] = torch.cuda.max_memory_reserved(device) / 2**30
+    if given.weights == "full-size":
+        peak = convolution_peak(device, segmenter.precision)
+        # The device works while the program goes on: only the views and their fusion together have a time of their own.
+        spent = sum(row["stages"][stage] for row in rows for stage in ("fuse", *(f"{view} view" for view in segmenter.views)))
+        figures["convolution_peak_tflops"] = peak / 1e12
+        figures["share_of_the_peak"] = operations_of_a_voxel() * sum(computed) / spent / peak
+    if given.json:
+        given.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    print("| what | |\n| --- | --- |")
+    for what, value in figures.items():
+        print(f"| {what} | {value if isinstance(value, str | int) else format(value, '.3g')} |")
+
+
+if __name__ == "__main__":
+    main()
