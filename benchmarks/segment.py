@@ -1,13 +1,13 @@
 """Time, memory and agreement of segmenting a scan: the published package (full size, random weights) and ours.
 
-    python benchmarks/segment.py SCAN --reference-python REFERENCE/bin/python [--slices 8] [--bundled-only] [--json FILE]
+    python benchmarks/segment.py SCAN --reference-python REFERENCE/bin/python [--slices 8] [--device cuda] [--json FILE]
 
 The reference lives in an environment of its own: `python -m venv REFERENCE`, `REFERENCE/bin/pip install torch nibabel numpy`,
 `REFERENCE/bin/pip install --no-deps DARTSeg==1.0.0`. Each run has a process of its own. Both networks get the same random
 weights and the same coronal slices, spread over the head; the reference is run as its `predict_single` runs a slice (gradients
 on, one-hot volume and all), ours as `darts-segment` does, on whole slices and in a box of a brain's size. A view and three
-views are those seconds times the slices of the scan. CPU seconds tell more than wall-clock ones where other work shares the
-machine.
+views are those seconds times the slices of the scan; whole_scans.py runs all of them. CPU seconds tell more than wall-clock
+ones where other work shares the machine; on a GPU wall-clock seconds tell, and the first slice warms up and is left out.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import numpy as np
 import torch
 
 from darts_ensemble.conform import conform
+from darts_ensemble.device import choose_device
 from darts_ensemble.networks import DenseUNet
 from darts_ensemble.scan import read_scan
 
@@ -32,11 +33,16 @@ _CLOCK = """
 import json, resource, sys, time
 import numpy as np, torch
 torch.set_num_threads(int(sys.argv[3]))
+device = torch.device(sys.argv[4])
 def used():
+    if device.type == "cuda":
+        torch.cuda.synchronize()
     of = resource.getrusage(resource.RUSAGE_SELF)
     return time.perf_counter(), of.ru_utime + of.ru_stime
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+def gpu_peak():
+    return torch.cuda.max_memory_reserved() / 2**30 if device.type == "cuda" else 0
 folder = sys.argv[1]
 """
 _REFERENCE = (
@@ -47,22 +53,22 @@ from DARTS.dense_unet_model import Dense_Unet
 from DARTS.utils import create_one_hot_seg
 network = Dense_Unet(in_chan=1, out_chan=113, filters=256, num_conv=4)
 network.load_state_dict(torch.load(folder + "/weights.pth"))
-network.eval()
+network.eval().to(device)
 dropped = [34, 35, 42, 43, 73, 74, 77, 78, 108, 109]
 kept = [i for i in range(113) if i not in dropped]
-slices = torch.from_numpy(np.load(folder + "/slices.npy"))
+slices = torch.from_numpy(np.load(folder + "/slices.npy")).to(device)
 times, classes, held = [], [], []
 for one in slices:
     start = used()
     low, high = one.min(), one.max()
     out = network(((one - low) / (high - low + 1e-4))[None, None])[:, kept]
     out = nn.Softmax2d()(out)
-    held.append((out.data.numpy(), create_one_hot_seg(out, 103)))
-    classes.append(out.argmax(dim=1).numpy()[0])
+    held.append((out.data.cpu().numpy(), create_one_hot_seg(out.cpu(), 103)))
+    classes.append(out.argmax(dim=1).cpu().numpy()[0])
     end = used()
     times.append([end[0] - start[0], end[1] - start[1]])
 np.save(folder + "/reference.npy", np.stack(classes).astype(np.uint8))
-print(json.dumps({"times": times, "peak_gib": peak()}))
+print(json.dumps({"times": times, "peak_gib": peak(), "gpu_peak_gib": gpu_peak()}))
 """
 )
 _OURS = (
@@ -71,45 +77,49 @@ _OURS = (
 from darts_ensemble.checkpoints import load_view
 from darts_ensemble.inference import made_ready, most_probable, predict_view
 from darts_ensemble.device import choose_precision
-device = torch.device("cpu")
 volume, numbers = np.load(folder + "/volume.npy"), np.load(folder + "/numbers.npy").tolist()
 precision = choose_precision("auto", device)
 network = made_ready(load_view(folder + "/weights.pth", "coronal"), device, precision)
 whole = slice(0, volume.shape[0])
-box = tuple(slice(*side) for side in json.loads(sys.argv[4])) if len(sys.argv) > 4 else (whole, whole, whole)
+box = tuple(slice(*side) for side in json.loads(sys.argv[5])) if len(sys.argv) > 5 else (whole, whole, whole)
 times, classes = [], []
 for number in numbers:
     start = used()
     how = {"box": box, "device": device, "precision": precision, "batch_size": 1}
     ((_, probabilities),) = predict_view(network, volume, slices=[number], **how)
-    classes.append(most_probable(probabilities)[0].numpy())
+    classes.append(most_probable(probabilities)[0].cpu().numpy())
     end = used()
     times.append([end[0] - start[0], end[1] - start[1]])
 np.save(folder + "/ours.npy", np.stack(classes))
-print(json.dumps({"times": times, "peak_gib": peak(), "precision": precision}))
+print(json.dumps({"times": times, "peak_gib": peak(), "gpu_peak_gib": gpu_peak(), "precision": precision}))
 """
 )
 _BUNDLED = (
     _CLOCK
     + """
 from darts_ensemble import Segmenter
-segmenter = Segmenter("bundled", device="cpu", low_memory="low" in sys.argv)
+segmenter = Segmenter("bundled", device=sys.argv[4], low_memory="low" in sys.argv)
 start = used()
 result = segmenter.segment(sys.argv[2])
 result.save(folder + "/out", "scan")
 end = used()
-print(json.dumps({"times": [[end[0] - start[0], end[1] - start[1]]], "peak_gib": peak(), "stages": result.stages.seconds}))
+times = [[end[0] - start[0], end[1] - start[1]]]
+memory = {"peak_gib": peak(), "gpu_peak_gib": gpu_peak()}
+print(json.dumps({"times": times, **memory, "stages": result.stages.seconds}))
 """
 )
 
 
-def _run(python: str, code: str, folder: Path, scan: Path, threads: int, *more: str) -> dict[str, Any]:
+def _run(python: str, code: str, folder: Path, scan: Path, threads: int, device: str, *more: str) -> dict[str, Any]:
     """Run a measurement in a process of its own; waiting threads sleep, so that CPU seconds are those of work."""
-    command = [python, "-c", code, str(folder), str(scan), str(threads), *more]
+    command = [python, "-c", code, str(folder), str(scan), str(threads), device, *more]
     environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    found["wall_s"], found["cpu_s"] = np.median(np.array(found["times"]), axis=0).round(3).tolist()
+    times = np.array(found["times"])
+    times = times[1:] if device == "cuda" and len(times) > 1 else times
+    found["wall_s"], found["cpu_s"] = np.median(times, axis=0).round(3).tolist()
+    found["cpu_range"] = [float(times[:, 1].min().round(2)), float(times[:, 1].max().round(2))]
     return found
 
 
@@ -135,12 +145,13 @@ def main() -> None:
     parser.add_argument("--reference-python", help="Python of the environment that holds DARTSeg")
     parser.add_argument("--slices", type=int, default=8)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="auto")
     parser.add_argument("--bundled-only", action="store_true", help="leave the full-size networks out")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     given = parser.parse_args()
     rows: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as name:
-        folder, here = Path(name), (given.scan, given.threads)
+        folder, here = Path(name), (given.scan, given.threads, choose_device(given.device).type)
         if not given.bundled_only:
             _lay_out(folder, given.scan, given.slices)
             if given.reference_python:
@@ -153,10 +164,13 @@ def main() -> None:
             rows["ours, 160 x 144 of it"] = _run(sys.executable, _OURS, folder, *here, brain)
         rows["bundled, three views, fused and written"] = _run(sys.executable, _BUNDLED, folder, *here)
         rows["the same with --low-memory"] = _run(sys.executable, _BUNDLED, folder, *here, "low")
-    print("| what | wall s | CPU s | peak GiB | labels as the reference's |\n| --- | --- | --- | --- | --- |")
+    print("| what | wall s | CPU s | its range | peak GiB | GPU GiB | labels as the reference's |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
     for what, row in rows.items():
+        spread = "{:.2f} to {:.2f}".format(*row["cpu_range"])
+        gpu = f"{row['gpu_peak_gib']:.2f}" if row["gpu_peak_gib"] else ""
         equal = f"{row['labels_equal']:.4%}" if "labels_equal" in row else ""
-        print(f"| {what} | {row['wall_s']:.2f} | {row['cpu_s']:.2f} | {row['peak_gib']:.2f} | {equal} |")
+        print(f"| {what} | {row['wall_s']:.2f} | {row['cpu_s']:.2f} | {spread} | {row['peak_gib']:.2f} | {gpu} | {equal} |")
     if given.json:
         given.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
