@@ -97,6 +97,7 @@ CANDIDATES = (
     Candidate("wide unet", everywhere=False, wide=True, changes={"architecture": "unet"}),
     # As long as both steps of fine-tuning together, on the manual labels of as few subjects.
     Candidate("fewer alone", share=1.5, fewer=True, everywhere=False),
+    Candidate("plain loss", everywhere=False, changes={"loss": "cross-entropy+dice"}),
     Candidate("one slice", everywhere=False, changes={"thick_slices": 1}),
     Candidate("positions", everywhere=False, changes={"positions": True}),
     Candidate("sagittal pooled", view="sagittal", everywhere=False),
@@ -105,7 +106,7 @@ CANDIDATES = (
 #: Pairs that answer a question; the first against the second. First those of all folds.
 QUESTIONS = (("dense-unet", "unet"), ("fine-tuned", "pre-trained"))
 LESSER_QUESTIONS = (
-    ("dense-unet", "wide unet"), ("fine-tuned", "fewer alone"), ("dense-unet", "one slice"), ("positions", "dense-unet"),
+    ("dense-unet", "wide unet"), ("fine-tuned", "fewer alone"), ("dense-unet", "plain loss"), ("dense-unet", "one slice"), ("positions", "dense-unet"),
     ("sagittal pooled", "sagittal apart"),
 )  # fmt: skip
 
