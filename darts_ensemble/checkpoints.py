@@ -122,7 +122,7 @@ def load_view(path: str | Path, view: str | None = None) -> ViewNetwork:
     Raises
     ------
     CheckpointError
-        If the file is missing, truncated, unsafe, of another architecture, or its view is not known.
+        If the file is missing, truncated, unsafe, of another architecture, its view is not known, or a number in it is none.
     """
     path = Path(path)
     if not path.is_file():
@@ -144,6 +144,9 @@ def load_view(path: str | Path, view: str | None = None) -> ViewNetwork:
         raise CheckpointError(f"{path}: normalisation {normalisation!r}; expected one of {', '.join(NORMALISATIONS)}")
     _check_training_subjects(path, metadata)
     architecture, filters, in_channels, network = _network_for(path, state)
+    broken = _not_finite(state)
+    if broken:
+        raise CheckpointError(f"{path}: {broken} holds infinity or NaN; expected numbers: train or export these weights again")
     channels = _channels(path, metadata, in_channels)
     return ViewNetwork(view, network.eval(), architecture, filters, normalisation, channels, path, metadata)
 
@@ -199,6 +202,18 @@ def _read_manifest(path: Path) -> dict[str, str]:
     return content
 
 
+def _not_finite(state: Mapping[str, Tensor]) -> str | None:
+    """The first tensor that holds infinity or NaN: a network with one says the same of every voxel."""
+    return next((name for name, value in state.items() if not torch.isfinite(value).all()), None)
+
+
+def compact(value: Tensor) -> Tensor:
+    """Return floats as float16, or as float32 where one is too large for that, as a variance of BatchNorm may be."""
+    if not value.is_floating_point():
+        return value
+    return value.float() if value.numel() and value.abs().max() > torch.finfo(torch.float16).max else value.half()
+
+
 def save_view(
     path: Path,
     network: nn.Module,
@@ -209,12 +224,21 @@ def save_view(
     channels: Channels | None = None,
     extra: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a network as float16 safetensors with what is needed to use it; the name appears when it is whole."""
+    """Write a network as float16 safetensors with what is needed to use it; the name appears when it is whole.
+
+    Raises
+    ------
+    CheckpointError
+        If the network holds a number that is none, or the file can't be written.
+    """
     state = {
-        name: (value.half() if value.is_floating_point() else value).contiguous()
+        name: compact(value).contiguous()
         for name, value in network.state_dict().items()
         if not name.endswith("num_batches_tracked")
     }
+    broken = _not_finite(state)
+    if broken:
+        raise CheckpointError(f"{path}: {broken} holds infinity or NaN; expected numbers: its training has diverged")
     architecture, filters, in_channels, _ = _network_for(path, state)
     channels = channels or Channels()
     if channels.count != in_channels:

@@ -12,13 +12,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from darts_ensemble.checkpoints import NETWORK_METADATA, ViewNetwork, load_view, save_view
+from darts_ensemble.checkpoints import NETWORK_METADATA, ViewNetwork, compact, load_view, save_view
 from darts_ensemble.errors import CheckpointError
 
 __all__ = ["Exported", "export_weights"]
-
-#: The largest finite number of float16.
-_LARGEST_HALF = 65504.0
 
 
 @dataclass(frozen=True)
@@ -30,7 +27,7 @@ class Exported:
     path : Path
     view : str
     rounding : float
-        Largest difference between a number and its float16, relative to the largest of its tensor.
+        Largest difference between a number and what is stored of it, relative to the largest of its tensor.
     """
 
     path: Path
@@ -55,10 +52,10 @@ def export_weights(source: Path, out: Path, *, view: str | None = None, overwrit
     Raises
     ------
     CheckpointError
-        If the source can't be read or float16 can't hold it, or the target is there.
+        If the source can't be read or holds a number that is none, or the target is there.
     """
     network = _load_checkpoint(source, view) if source.name.endswith(".checkpoint.pt") else load_view(source, view)
-    rounding = _rounding(source, network.network.state_dict())
+    rounding = _rounding(network.network.state_dict())
     target = out / f"{network.view}.safetensors"
     if target.exists() and not overwrite:
         raise CheckpointError(f"{target}: is there already; expected another folder, or --overwrite")
@@ -109,14 +106,11 @@ def _load_checkpoint(path: Path, view: str | None) -> ViewNetwork:
             raise CheckpointError(str(error).replace(str(passed), str(path))) from None
 
 
-def _rounding(source: Path, state: dict[str, Tensor]) -> float:
-    """Return the largest relative change that float16 makes to a tensor; refuse numbers that it can't hold."""
+def _rounding(state: dict[str, Tensor]) -> float:
+    """Return the largest relative change that storing makes to a tensor."""
     largest = 0.0
-    for name, value in state.items():
-        if not value.is_floating_point() or value.numel() == 0:
-            continue
-        top = float(value.abs().max())
-        if not top <= _LARGEST_HALF:
-            raise CheckpointError(f"{source}: {name} holds {top:.3g}; expected numbers up to 65504, which float16 can store")
-        largest = max(largest, float((value - value.half().float()).abs().max()) / max(top, 1e-30))
+    for value in state.values():
+        if value.is_floating_point() and value.numel():
+            top = max(float(value.abs().max()), 1e-30)
+            largest = max(largest, float((value - compact(value).float()).abs().max()) / top)
     return largest

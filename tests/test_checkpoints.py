@@ -272,6 +272,34 @@ def test_what_is_saved_comes_back_to_the_precision_of_float16(tmp_path: Path, ar
             assert loaded.network.state_dict()[name].dtype == torch.float32
 
 
+def test_numbers_too_large_for_float16_are_kept(tmp_path: Path) -> None:
+    network = small_network("unet")
+    variance = network.get_submodule("up4").get_submodule("bn1").running_var
+    assert isinstance(variance, torch.Tensor)
+    variance[0] = 312_259.0  # met in a U-Net of sixteen filters, whose weights then said background everywhere
+    save_view(tmp_path / "one.safetensors", network, view="axial", normalisation="volume-otsu", training_subjects=SUBJECTS)
+    loaded = load_view(tmp_path / "one.safetensors").network
+    slices = torch.rand(1, 1, 32, 32)
+    with torch.inference_mode():
+        torch.testing.assert_close(loaded(slices), network.eval()(slices), rtol=0.02, atol=0.02)
+    torch.testing.assert_close(loaded.state_dict()["up4.bn1.running_var"], variance)
+
+
+def test_weights_with_infinity_are_refused(tmp_path: Path, state: dict[str, torch.Tensor]) -> None:
+    name = next(name for name in state if name.endswith("running_var"))
+    state[name][0] = float("inf")
+    save_file(state, tmp_path / "coronal.safetensors")
+    assert f"{name} holds infinity or NaN" in refusal(tmp_path / "coronal.safetensors")
+
+
+def test_weights_that_have_diverged_are_not_saved(tmp_path: Path) -> None:
+    network = small_network("dense-unet")
+    network.get_submodule("outconv").weight.data[0] = float("nan")  # type: ignore[operator, union-attr, index]
+    with pytest.raises(CheckpointError, match=r"outconv\.weight holds infinity or NaN"):
+        save_view(tmp_path / "one.safetensors", network, view="axial", normalisation="volume-otsu", training_subjects=SUBJECTS)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_normalisation_that_nobody_knows_is_refused(tmp_path: Path, state: dict[str, torch.Tensor]) -> None:
     path = tmp_path / "coronal.safetensors"
     save_file(state, path, metadata={"normalisation": "z-score"})
