@@ -1,9 +1,9 @@
 """Do bf16, fp16 and crops change labels? The bundled ensemble on real scans, and a network of full size on a slice.
 
-    python benchmarks/precision.py SUBJECTS_DIR sub-07 [sub-08 ...] [--variants brain,bf16,fp16] [--device auto]
+    python benchmarks/precision.py SUBJECTS_DIR sub-07 [...] [--variants brain,bf16,fp16] [--views coronal] [--device cuda]
 
-Plain is fp32 on the box around the head. "brain" is fp32 on the box around the brain, the other two are what their names say
-on that box. Mean Dice between the label maps (expected: 0.995 or more), and how far the Dice against
+"brain" is fp32 on the box around the brain against fp32 on the box around the head; "bf16" and "fp16" are on the box around the
+brain, against fp32 there. Mean Dice between the label maps (expected: 0.995 or more), and how far the Dice against
 `aparc.DKTatlas+aseg.mgz` changes: in mean over the regions (0.001 or less), and most in a region of over 500 voxels (0.01 or
 less). Of the network of full size (random weights, one coronal slice of the first subject): the largest difference of a logit
 from fp32, relative to the largest logit, and the voxels with the same label.
@@ -32,10 +32,11 @@ from darts_ensemble.overlap import dice_of_regions, joint_histogram
 from darts_ensemble.scan import read_label_map, read_scan
 from darts_ensemble.views import normalise_slices, take_slices
 
-VARIANTS: dict[str, dict[str, Any]] = {
-    "brain": {"precision": "fp32", "crop": "brain"},
-    "bf16": {"precision": "bf16", "crop": "brain"},
-    "fp16": {"precision": "fp16", "crop": "brain"},
+#: Precision and crop of each variant, and of what it is compared with.
+VARIANTS = {
+    "brain": (("fp32", "brain"), ("fp32", "head")),
+    "bf16": (("bf16", "brain"), ("fp32", "brain")),
+    "fp16": (("fp16", "brain"), ("fp32", "brain")),
 }
 #: Rows and columns of the slice that the network of full size sees: a brain's.
 ROWS, COLUMNS = slice(48, 208), slice(56, 200)
@@ -46,7 +47,7 @@ def dice(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> npt.NDArray[np.float
     return dice_of_regions(joint_histogram(one, other, labels=REGION_IDS.tolist(), background=0))
 
 
-def compare_maps(subjects_dir: Path, subjects: list[str], variants: list[str], device: str) -> None:
+def compare_maps(subjects_dir: Path, subjects: list[str], variants: list[str], **how: Any) -> None:
     """Print a row a subject and variant."""
     print("| subject | variant | mean Dice with plain | change in mean | largest change, regions over 500 voxels |")
     print("| --- | --- | --- | --- | --- |")
@@ -54,11 +55,14 @@ def compare_maps(subjects_dir: Path, subjects: list[str], variants: list[str], d
         folder = subjects_dir / subject / "mri"
         reference = read_label_map(folder / "aparc.DKTatlas+aseg.mgz").data
         large = np.bincount(reference.ravel(), minlength=3000)[REGION_IDS] > 500
-        plain = Segmenter("bundled", device=device, precision="fp32", crop="head").segment(folder / "T1.mgz").ids
-        before = dice(plain, reference)
+        maps: dict[tuple[str, str], npt.NDArray[Any]] = {}
         for name in variants:
-            ids = Segmenter("bundled", device=device, **VARIANTS[name]).segment(folder / "T1.mgz").ids
-            change = dice(ids, reference) - before
+            for precision, crop in VARIANTS[name]:
+                if (precision, crop) not in maps:
+                    segmenter = Segmenter("bundled", precision=precision, crop=crop, **how)
+                    maps[precision, crop] = segmenter.segment(folder / "T1.mgz").ids
+            ids, plain = (maps[one] for one in VARIANTS[name])
+            change = dice(ids, reference) - dice(plain, reference)
             cells = (np.nanmean(dice(ids, plain)), np.nanmean(change), np.nanmax(np.abs(change[large])))
             print(f"| {subject} | {name} | {cells[0]:.5f} | {cells[1]:+.5f} | {cells[2]:.5f} |", flush=True)
 
@@ -94,11 +98,12 @@ def main() -> None:
     parser.add_argument("subjects_dir", type=Path)
     parser.add_argument("subjects", nargs="+")
     parser.add_argument("--variants", default="brain,bf16,fp16")
+    parser.add_argument("--views", default="", help="some of the three; all by default")
     parser.add_argument("--device", default="auto")
     given = parser.parse_args()
     variants = words(given.variants)
-    compare_maps(given.subjects_dir, given.subjects, variants, given.device)
-    precisions = [VARIANTS[name]["precision"] for name in variants if VARIANTS[name]["precision"] != "fp32"]
+    compare_maps(given.subjects_dir, given.subjects, variants, device=given.device, views=tuple(words(given.views)) or None)
+    precisions = [VARIANTS[name][0][0] for name in variants if name != "brain"]
     if precisions:
         first = given.subjects_dir / given.subjects[0] / "mri" / "T1.mgz"
         compare_logits(first, precisions, choose_device(given.device))
