@@ -14,7 +14,7 @@ from training_phantom import FIRST, phantom_subject
 from darts_ensemble.errors import CohortError, ScanError
 from darts_ensemble.labels import IGNORE_CLASS
 from darts_ensemble.training.dataset import cache_subjects
-from darts_ensemble.training.recipe import make_recipe
+from darts_ensemble.training.recipe import CROPS, make_recipe
 from darts_ensemble.training.slice_pool import SlicePool
 from darts_ensemble.training.subjects import LabelledSubject, choose_subjects, find_labelled, split_by_family
 from darts_ensemble.views import VIEWS, take_slices
@@ -131,13 +131,36 @@ def test_an_unaltered_draw_is_a_piece_of_the_subject_with_its_neighbours(view: s
     recipe = make_recipe("default", augmentation="none", thick_slices=3, normalisation="slice-minmax", rare=0.5)
     pool = SlicePool([subject], view, recipe)
     for seed in range(5):
-        image, labels = pool.draw(np.random.default_rng(seed))
-        assert image.shape == (3, *pool.crop)
-        assert labels.shape == pool.crop
+        image, labels = pool.draw(np.random.default_rng(seed), CROPS[view])
+        assert image.shape == (3, *CROPS[view])
+        assert labels.shape == CROPS[view]
         assert set(np.unique(labels)) <= set(np.unique(subject.labels))
         # Where a region is brighter than all around it, in the middle slice too.
         if FIRST in labels:
             assert np.median(image[1][labels == FIRST]) > np.median(image[1][labels == 102])
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_varied_crops_are_of_a_brain_in_most_steps_and_up_to_whole_slices_in_the_others(view: str) -> None:
+    subject = phantom_subject()
+    whole = take_slices(subject.labels, view, slice(80, 81))[0].shape
+    pool = SlicePool([subject], view, make_recipe("default", augmentation="none", crop="varied"))
+    rng = np.random.default_rng(0)
+    sizes = [pool.draw_size(rng) for _ in range(600)]
+    assert sizes.count(CROPS[view]) / len(sizes) == pytest.approx(2 / 3, abs=0.06)
+    for axis in range(2):
+        extents = [size[axis] for size in sizes]
+        assert set(extents) == set(range(CROPS[view][axis], whole[axis] + 1, 16))
+    image, labels = pool.draw(rng, whole)
+    assert labels.shape == image.shape[1:] == whole
+
+
+@pytest.mark.parametrize(("crop", "size"), [("brain", CROPS["axial"]), ("whole", (176, 176))])
+def test_crops_of_one_size_draw_no_chance(crop: str, size: tuple[int, int]) -> None:
+    pool = SlicePool([phantom_subject()], "axial", make_recipe("default", crop=crop))
+    rng = np.random.default_rng(0)
+    assert pool.draw_size(rng) == size
+    assert rng.random() == np.random.default_rng(0).random()
 
 
 def test_a_rare_region_is_drawn_more_often_when_asked_for() -> None:
@@ -148,7 +171,7 @@ def test_a_rare_region_is_drawn_more_often_when_asked_for() -> None:
     shares = []
     for share in (0.0, 1.0):
         pool = SlicePool([rare], "sagittal", make_recipe("default", augmentation="none", rare=share))
-        drawn = [85 in pool.draw(np.random.default_rng(seed))[1] for seed in range(60)]
+        drawn = [85 in pool.draw(np.random.default_rng(seed), CROPS["sagittal"])[1] for seed in range(60)]
         shares.append(np.mean(drawn))
     assert shares[1] > shares[0] + 0.15
 

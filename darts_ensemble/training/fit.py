@@ -211,7 +211,8 @@ def _optimiser(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
 def _batch(pool: SlicePool, recipe: Recipe, step: int, rank: int, device: torch.device) -> tuple[Tensor, Tensor]:
     # Each step has a generator of its own: a resumed run draws what an uninterrupted one would have drawn.
     rng = np.random.default_rng([recipe.seed, step, rank])
-    drawn = [pool.draw(rng) for _ in range(recipe.batch)]
+    size = pool.draw_size(rng)
+    drawn = [pool.draw(rng, size) for _ in range(recipe.batch)]
     images = torch.from_numpy(np.stack([image for image, _ in drawn]))
     labels = torch.from_numpy(np.stack([label for _, label in drawn]).astype(np.int64))
     return images.to(device, non_blocking=True), labels.to(device, non_blocking=True)

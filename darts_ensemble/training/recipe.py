@@ -26,7 +26,7 @@ _CHOICES = {
     "schedule": ("constant", "tenth", "cosine"),
     "loss": ("cross-entropy+dice", "balanced-cross-entropy+dice", "weighted-dice", "10dice+0.05cross-entropy"),
     "augmentation": ("wide", "published", "none"),
-    "crop": ("brain", "whole"),
+    "crop": ("brain", "varied", "whole"),
 }
 
 
@@ -71,8 +71,9 @@ class Recipe:
         Take homologous regions as one in the loss of the sagittal view.
     augmentation : {"wide", "published", "none"}
         See :mod:`darts_ensemble.training.augment`.
-    crop : {"brain", "whole"}
-        Crops of :data:`CROPS` around the brain, or whole slices.
+    crop : {"brain", "varied", "whole"}
+        Crops of :data:`CROPS` around the brain; those, but up to whole slices in a third of the steps, so that labels depend
+        less on how much of the head is shown; or whole slices.
     rare : float
         Share of slices drawn for a region chosen at random instead of at random among all slices.
     validate_every : int

@@ -24,6 +24,8 @@ FEWEST_LABELLED_VOXELS = 50
 ELSEWHERE = 0.2
 #: Share of slices of a whole head shown without skull, where the subject has a brain mask.
 STRIPPED = 0.35
+#: Share of steps with larger crops, where the recipe varies them.
+ENLARGED = 1 / 3
 #: Voxels between the brain and the edge of a crop that may still be moved.
 MARGIN = 12
 
@@ -66,16 +68,24 @@ class SlicePool:
     def __len__(self) -> int:
         return len(self.index)
 
-    @property
-    def crop(self) -> tuple[int, int]:
-        """Rows and columns of what is drawn, multiples of 16."""
-        if self.recipe.crop == "brain":
-            return CROPS[self.view]
-        rows, columns = (n for axis, n in enumerate(self.subjects[0].image.shape) if axis != SLICE_AXIS[self.view])
+    def draw_size(self, rng: np.random.Generator) -> tuple[int, int]:
+        """Rows and columns of the crops of a step, multiples of 16; nothing is drawn where the recipe fixes them."""
+        whole = [n for axis, n in enumerate(self.subjects[0].image.shape) if axis != SLICE_AXIS[self.view]]
+        if self.recipe.crop == "whole":
+            return whole[0], whole[1]
+        least = CROPS[self.view]
+        if self.recipe.crop == "brain" or rng.random() >= ENLARGED:
+            return least
+        rows, columns = (16 * int(rng.integers(least[axis] // 16, whole[axis] // 16 + 1)) for axis in range(2))
         return rows, columns
 
-    def draw(self, rng: np.random.Generator) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+    def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
         """Draw one augmented crop.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+        size : (rows, columns)
 
         Returns
         -------
@@ -98,8 +108,8 @@ class SlicePool:
             image, labels = mirror(image, labels, self.view, recipe.thick_slices)
             if self.view != "sagittal":
                 box = np.stack([labels.shape[0] - box[0][::-1], box[1]])
-        row, column = (self._corner(box[axis], labels.shape[axis], self.crop[axis], rng) for axis in range(2))
-        return augment_slice(image, labels, row, column, self.crop, recipe.thick_slices, recipe.augmentation, rng)
+        row, column = (self._corner(box[axis], labels.shape[axis], size[axis], rng) for axis in range(2))
+        return augment_slice(image, labels, row, column, size, recipe.thick_slices, recipe.augmentation, rng)
 
     def _image(self, number: int, k: int, stripped: bool, rng: np.random.Generator) -> npt.NDArray[np.float32]:
         """A slice with its channels, (channels, R, C)."""
