@@ -21,7 +21,6 @@ import numpy.typing as npt
 import torch
 
 from darts_ensemble import Segmenter
-from darts_ensemble.checkpoints import ViewNetwork
 from darts_ensemble.command_line import words
 from darts_ensemble.conform import conform
 from darts_ensemble.device import PRECISIONS, choose_device
@@ -30,6 +29,7 @@ from darts_ensemble.labels import REGION_IDS
 from darts_ensemble.networks import DenseUNet
 from darts_ensemble.overlap import dice_of_regions, joint_histogram
 from darts_ensemble.scan import read_label_map, read_scan
+from darts_ensemble.view_network import ViewNetwork
 from darts_ensemble.views import normalise_slices, take_slices
 
 #: Precision and crop of each variant, and of what it is compared with.

@@ -28,12 +28,12 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from darts_ensemble import inference
-from darts_ensemble.checkpoints import save_view
 from darts_ensemble.inputs import NamedScan
 from darts_ensemble.networks import DenseUNet
 from darts_ensemble.scan_queue import Job, segment_here
 from darts_ensemble.segment_settings import Settings, make_segmenter
 from darts_ensemble.views import VIEWS
+from darts_ensemble.weights_file import save_view
 
 FILTERS = 256
 

@@ -1,35 +1,24 @@
-"""Weights files: the authors' .pth and our own .safetensors, read safely; an ensemble is one network a view."""
+"""Read weights files safely, the authors' .pth and our own .safetensors, and the networks of an ensemble."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import pickle
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from darts_ensemble.channels import Channels
 from darts_ensemble.checksums import network_files_in
 from darts_ensemble.errors import CheckpointError
-from darts_ensemble.labels import N_CHANNELS
-from darts_ensemble.networks import DenseUNet, UNet
+from darts_ensemble.view_network import Ensemble, ViewNetwork, network_for, not_finite
 from darts_ensemble.views import NORMALISATIONS, VIEWS
 
-__all__ = [
-    "BUNDLED", "NETWORK_METADATA", "Ensemble", "ViewNetwork", "load_ensemble", "load_view", "save_view", "view_of_name",
-    "voxel_checksum",
-]  # fmt: skip
+__all__ = ["BUNDLED", "load_ensemble", "load_view", "view_of_name"]
 
 #: The compact ensemble inside the package.
 BUNDLED = Path(__file__).parent / "weights"
@@ -38,69 +27,8 @@ _VIEW_PATTERNS = {
     "axial": r"axial|top2bottom|top2down|top_to_bottom",
     "sagittal": r"sagg?itt?al|left2right|left_to_right",
 }
-#: Metadata of a safetensors file that :func:`save_view` writes of the network itself; the others tell of the run that made it.
-NETWORK_METADATA = (
-    "format_version", "architecture", "view", "classes", "in_channels", "thick_slices", "positions", "filters", "normalisation",
-    "training_subjects",
-)  # fmt: skip
 #: Present in released U-Net files and used by nothing.
 _UNUSED_KEYS = re.compile(r"outconv[pm]1\.(weight|bias)")
-
-
-@dataclass(frozen=True)
-class ViewNetwork:
-    """The network of one view, ready to predict.
-
-    Attributes
-    ----------
-    view : {"coronal", "axial", "sagittal"}
-    network : torch.nn.Module
-        In evaluation mode, float32, on the CPU.
-    architecture : {"dense-unet", "unet"}
-    filters : int
-    normalisation : str
-        See :func:`darts_ensemble.views.normalise_slices`.
-    channels : Channels
-        What its input is made of.
-    path : Path or None
-    metadata : dict of str to str
-        Of a safetensors file; `training_subjects` is a JSON list of {"id", "sha256"}.
-    """
-
-    view: str
-    network: nn.Module
-    architecture: str
-    filters: int
-    normalisation: str
-    channels: Channels = field(default_factory=Channels)
-    path: Path | None = None
-    metadata: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def in_channels(self) -> int:
-        """Channels of the network's input."""
-        return self.channels.count
-
-    @property
-    def training_subjects(self) -> list[dict[str, str]]:
-        """The scans this network was trained on; empty where its file doesn't say."""
-        subjects: list[dict[str, str]] = json.loads(self.metadata.get("training_subjects", "[]"))
-        return subjects
-
-
-@dataclass(frozen=True)
-class Ensemble:
-    """One network a view, in the order coronal, axial, sagittal."""
-
-    networks: dict[str, ViewNetwork]
-    name: str
-
-
-def voxel_checksum(data: npt.NDArray[Any]) -> str:
-    """Return the sha256 of a scan's voxels as stored: shape, then values rounded to little-endian int16, C order."""
-    digest = hashlib.sha256(json.dumps(list(data.shape)).encode())
-    digest.update(np.ascontiguousarray(np.rint(np.clip(data, -32768, 32767)).astype("<i2")).tobytes())
-    return digest.hexdigest()
 
 
 def view_of_name(path: Path) -> str | None:
@@ -143,8 +71,8 @@ def load_view(path: str | Path, view: str | None = None) -> ViewNetwork:
     if normalisation not in NORMALISATIONS:
         raise CheckpointError(f"{path}: normalisation {normalisation!r}; expected one of {', '.join(NORMALISATIONS)}")
     _check_training_subjects(path, metadata)
-    architecture, filters, in_channels, network = _network_for(path, state)
-    broken = _not_finite(state)
+    architecture, filters, in_channels, network = network_for(path, state)
+    broken = not_finite(state)
     if broken:
         raise CheckpointError(f"{path}: {broken} holds infinity or NaN; expected numbers: train or export these weights again")
     channels = _channels(path, metadata, in_channels)
@@ -202,74 +130,6 @@ def _read_manifest(path: Path) -> dict[str, str]:
     return content
 
 
-def _not_finite(state: Mapping[str, Tensor]) -> str | None:
-    """The first tensor that holds infinity or NaN: a network with one says the same of every voxel."""
-    return next((name for name, value in state.items() if not torch.isfinite(value).all()), None)
-
-
-def compact(value: Tensor) -> Tensor:
-    """Return floats as float16, or as float32 where one is too large for that, as a variance of BatchNorm may be."""
-    if not value.is_floating_point():
-        return value
-    return value.float() if value.numel() and value.abs().max() > torch.finfo(torch.float16).max else value.half()
-
-
-def save_view(
-    path: Path,
-    network: nn.Module,
-    *,
-    view: str,
-    normalisation: str,
-    training_subjects: list[dict[str, str]],
-    channels: Channels | None = None,
-    extra: Mapping[str, str] | None = None,
-) -> None:
-    """Write a network as float16 safetensors with what is needed to use it; the name appears when it is whole.
-
-    Raises
-    ------
-    CheckpointError
-        If the network holds a number that is none, or the file can't be written.
-    """
-    state = {
-        name: compact(value).contiguous()
-        for name, value in network.state_dict().items()
-        if not name.endswith("num_batches_tracked")
-    }
-    broken = _not_finite(state)
-    if broken:
-        raise CheckpointError(f"{path}: {broken} holds infinity or NaN; expected numbers: its training has diverged")
-    architecture, filters, in_channels, _ = _network_for(path, state)
-    channels = channels or Channels()
-    if channels.count != in_channels:
-        raise ValueError(f"a network of {in_channels} channels; expected {channels.count} for {channels}")
-    metadata = {
-        "format_version": "1",
-        "architecture": architecture,
-        "view": view,
-        "classes": str(N_CHANNELS),
-        "in_channels": str(in_channels),
-        "thick_slices": str(channels.thick_slices),
-        "positions": str(channels.positions).lower(),
-        "filters": str(filters),
-        "normalisation": normalisation,
-        "training_subjects": json.dumps(training_subjects),
-        **(extra or {}),
-    }
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        save_file(state, temporary, metadata=metadata)
-        # safetensors writes for the owner alone; weights are there to be shared: readable as any new file.
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        os.replace(temporary, path)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path}: {error}; expected a folder with room to write") from None
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def _read_safetensors(path: Path, metadata: dict[str, str]) -> dict[str, Tensor]:
     try:
         with safe_open(path, framework="pt") as file:
@@ -321,34 +181,3 @@ def _check_training_subjects(path: Path, metadata: Mapping[str, str]) -> None:
         fits = False
     if not fits:
         raise CheckpointError(f"{path}: metadata training_subjects is not a JSON list of id and sha256; save the weights again")
-
-
-def _network_for(path: Path, state: Mapping[str, Tensor]) -> tuple[str, int, int, nn.Module]:
-    """Build the network whose shapes a state dict has, and fill it."""
-    make: Callable[[], nn.Module]
-    if "d1.conv_list.0.weight" in state and "conv1.weight" in state:
-        architecture, first = "dense-unet", "conv1.weight"
-        convolutions = sum(bool(re.fullmatch(r"d1\.conv_list\.\d+\.weight", name)) for name in state)
-        make = lambda: DenseUNet(in_channels, N_CHANNELS, filters, convolutions)  # noqa: E731
-    elif "down1.conv1.weight" in state:
-        architecture, first = "unet", "down1.conv1.weight"
-        make = lambda: UNet(in_channels, N_CHANNELS, filters)  # noqa: E731
-    else:
-        shown = ", ".join(sorted(state)[:3])
-        raise CheckpointError(f"{path}: keys such as {shown}; expected those of a DARTS Dense U-Net or U-Net")
-    if state[first].ndim != 4 or 0 in state[first].shape:
-        raise CheckpointError(
-            f"{path}: {first} of shape {tuple(state[first].shape)}; expected (filters, channels, rows, columns)"
-        )
-    filters, in_channels = state[first].shape[:2]
-    with torch.device("meta"):  # shapes alone: a damaged file may claim more filters than there is memory for
-        expected = {name: value for name, value in make().state_dict().items() if not name.endswith("num_batches_tracked")}
-    found = {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
-    wrong = sorted(set(expected) ^ set(found)) or [n for n in expected if expected[n].shape != found[n].shape]
-    if wrong:
-        raise CheckpointError(
-            f"{path}: keys that don't fit a {architecture} of {filters} filters: {', '.join(wrong[:4])} ({len(wrong)} in all)"
-        )
-    network = make()
-    network.load_state_dict({name: value.float() for name, value in found.items()}, strict=False)
-    return architecture, int(filters), int(in_channels), network

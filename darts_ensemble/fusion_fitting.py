@@ -16,7 +16,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from darts_ensemble.checkpoints import Ensemble
 from darts_ensemble.errors import ScanError
 from darts_ensemble.fusion import DEFAULT_WEIGHTS
 from darts_ensemble.fusion_sample import Sample
@@ -26,6 +25,7 @@ from darts_ensemble.overlap import dice_of_regions, joint_histogram
 from darts_ensemble.scan import read_label_map
 from darts_ensemble.segmenter import Segmenter
 from darts_ensemble.training.subjects import LabelledSubject
+from darts_ensemble.view_network import Ensemble
 
 __all__ = ["PENALTIES", "Fit", "choose_penalty", "dice_of_sample", "fit_weights", "judge", "segmented_dice"]
 

@@ -9,7 +9,6 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from darts_ensemble.checkpoints import Ensemble
 from darts_ensemble.conform import conform, conform_labels
 from darts_ensemble.errors import ScanError, UsageError
 from darts_ensemble.fusion import DEFAULT_WEIGHTS
@@ -17,6 +16,7 @@ from darts_ensemble.inference import head_box, predict_view
 from darts_ensemble.labels import BACKGROUND_CLASS, IGNORE_CLASS, N_CLASSES, ids_to_classes
 from darts_ensemble.scan import read_label_map, read_scan
 from darts_ensemble.training.subjects import LabelledSubject
+from darts_ensemble.view_network import Ensemble
 from darts_ensemble.views import SLICE_AXIS, VIEWS, place_slices, pool_homologues, share_between_sides
 
 __all__ = ["Sample", "sample_views"]

@@ -17,7 +17,7 @@ from darts_ensemble.labels import REGION_BY_ID, REGIONS
 from darts_ensemble.outputs import write_json
 
 if TYPE_CHECKING:
-    from darts_ensemble.checkpoints import Ensemble
+    from darts_ensemble.view_network import Ensemble
 
 __all__ = ["FusionWeights", "networks_of", "read_fusion_weights", "write_fusion_weights"]
 

@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from darts_ensemble.channels import Box, slice_channels
-from darts_ensemble.checkpoints import ViewNetwork
 from darts_ensemble.device import PRECISIONS, DeviceMemoryWarning
 from darts_ensemble.errors import DeviceError
 from darts_ensemble.folded import FoldedConv2d, fold
 from darts_ensemble.labels import BACKGROUND_CLASS, KEPT_CHANNELS, N_CLASSES
 from darts_ensemble.networks import DenseUNet
+from darts_ensemble.view_network import ViewNetwork
 from darts_ensemble.views import SLICE_AXIS, take_slices, volume_scale
 from darts_ensemble.winograd import FEWEST_FILTERS, WinogradConv2d
 

@@ -10,11 +10,11 @@ import numpy.typing as npt
 import torch
 
 from darts_ensemble.channels import Box
-from darts_ensemble.checkpoints import ViewNetwork
 from darts_ensemble.errors import ScanError
 from darts_ensemble.inference import head_box, predict_view
 from darts_ensemble.labels import BACKGROUND_CLASS, IGNORE_CLASS, LEFT_CLASS
 from darts_ensemble.overlap import dice_of_regions, joint_histogram, merge_labels
+from darts_ensemble.view_network import ViewNetwork
 from darts_ensemble.views import SLICE_AXIS, pool_homologues, take_slices
 
 __all__ = ["DECLARED", "LAYOUTS", "Layout", "LayoutDice", "turn_volume", "verify_orientation"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
+import json
 import os
 import secrets
 from collections.abc import Iterable
@@ -27,6 +29,7 @@ __all__ = [
     "read_label_map",
     "read_scan",
     "temporary_beside",
+    "voxel_checksum",
     "without_extension",
     "write_label_map",
     "write_series",
@@ -248,3 +251,10 @@ def _write(data: npt.NDArray[Any], scan: Scan, path: Path) -> None:
     finally:
         with suppress(OSError):  # there is nothing to remove where the folder itself could not be made
             temporary.unlink()
+
+
+def voxel_checksum(data: npt.NDArray[Any]) -> str:
+    """Return the sha256 of a scan's voxels as stored: shape, then values rounded to little-endian int16, C order."""
+    digest = hashlib.sha256(json.dumps(list(data.shape)).encode())
+    digest.update(np.ascontiguousarray(np.rint(np.clip(data, -32768, 32767)).astype("<i2")).tobytes())
+    return digest.hexdigest()

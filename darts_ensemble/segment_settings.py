@@ -12,9 +12,9 @@ from darts_ensemble.errors import UsageError
 from darts_ensemble.heap import keep_freed_memory
 
 if TYPE_CHECKING:
-    from darts_ensemble.checkpoints import Ensemble
     from darts_ensemble.fusion import ViewWeights
     from darts_ensemble.segmenter import Segmenter
+    from darts_ensemble.view_network import Ensemble
     from darts_ensemble.views import SagittalPooling
 
 __all__ = ["Settings", "make_segmenter"]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from darts_ensemble.channels import Box
-from darts_ensemble.checkpoints import Ensemble, ViewNetwork, load_ensemble, voxel_checksum
+from darts_ensemble.checkpoints import load_ensemble
 from darts_ensemble.conform import Conformed, conform
 from darts_ensemble.device import DeviceMemoryWarning, choose_device, choose_precision, slices_at_once
 from darts_ensemble.errors import CheckpointError, UsageError
@@ -24,9 +24,10 @@ from darts_ensemble.inference import brain_box, head_box, made_ready, predict_vi
 from darts_ensemble.labels import BACKGROUND_CLASS, classes_to_ids
 from darts_ensemble.midsagittal import midsagittal_plane, move_to_sides, sides_from_plane
 from darts_ensemble.native import classes_to_native, labels_to_native, needs_probabilities, volume_to_native
-from darts_ensemble.scan import Scan, read_scan
+from darts_ensemble.scan import Scan, read_scan, voxel_checksum
 from darts_ensemble.segmentation import SIDES_ESTIMATED, Segmentation, all_flags
 from darts_ensemble.stages import Stages
+from darts_ensemble.view_network import Ensemble, ViewNetwork
 from darts_ensemble.views import SLICE_AXIS, VIEWS, SagittalPooling
 from darts_ensemble.volumetry import region_volumes
 from darts_ensemble.winograd import FEWEST_FILTERS

@@ -12,8 +12,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from darts_ensemble.checkpoints import NETWORK_METADATA, ViewNetwork, compact, load_view, save_view
+from darts_ensemble.checkpoints import load_view
 from darts_ensemble.errors import CheckpointError
+from darts_ensemble.view_network import ViewNetwork
+from darts_ensemble.weights_file import NETWORK_METADATA, compact, save_view
 
 __all__ = ["Exported", "export_weights"]
 

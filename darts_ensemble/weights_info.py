@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from darts_ensemble.checkpoints import NETWORK_METADATA, ViewNetwork
 from darts_ensemble.checksums import sha256_of
+from darts_ensemble.view_network import ViewNetwork
+from darts_ensemble.weights_file import NETWORK_METADATA
 
 __all__ = ["describe_network"]
 

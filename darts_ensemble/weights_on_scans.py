@@ -16,7 +16,7 @@ from darts_ensemble.errors import UsageError
 from darts_ensemble.registry import View, find_entry, folder_of, known_weights
 
 if TYPE_CHECKING:
-    from darts_ensemble.checkpoints import Ensemble
+    from darts_ensemble.view_network import Ensemble
 
 __all__ = [
     "AsJson",

@@ -17,10 +17,10 @@ import pytest
 import torch
 from typer.testing import CliRunner, Result
 
-from darts_ensemble.checkpoints import save_view
 from darts_ensemble.cli import app
 from darts_ensemble.labels import REGION_IDS
 from darts_ensemble.networks import DenseUNet
+from darts_ensemble.weights_file import save_view
 
 AFFINE = np.array([[-1.0, 0, 0, 12], [0, 1, 0, -13], [0, 0, 1, -11], [0, 0, 0, 1]])
 SHAPE = (24, 26, 22)

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darts_ensemble.channels import Channels, slice_channels
-from darts_ensemble.checkpoints import ViewNetwork
 from darts_ensemble.inference import predict_view
 from darts_ensemble.networks import DenseUNet
+from darts_ensemble.view_network import ViewNetwork
 from darts_ensemble.views import VIEWS, take_slices, volume_scale
 
 SIZE = 32

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from darts_ensemble import device as device_module
-from darts_ensemble.checkpoints import ViewNetwork
 from darts_ensemble.device import DeviceMemoryWarning, choose_precision, slices_at_once
 from darts_ensemble.errors import DeviceError
 from darts_ensemble.inference import made_ready, most_probable, predict_view
 from darts_ensemble.labels import BACKGROUND_CLASS, KEPT_CHANNELS, N_CHANNELS
 from darts_ensemble.networks import DenseUNet
+from darts_ensemble.view_network import ViewNetwork
 from darts_ensemble.winograd import FEWEST_FILTERS
 
 CPU = torch.device("cpu")

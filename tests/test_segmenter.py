@@ -15,10 +15,10 @@ from scipy import ndimage
 from torch import Tensor, nn
 
 from darts_ensemble import Segmenter, load_ensemble
-from darts_ensemble.checkpoints import Ensemble, ViewNetwork, voxel_checksum
 from darts_ensemble.errors import CheckpointError, UsageError
 from darts_ensemble.labels import HOMOLOGUE_CLASS, KEPT_CHANNELS, N_CHANNELS, REGION_BY_ID, REGION_IDS, REGIONS
-from darts_ensemble.scan import Scan, read_scan
+from darts_ensemble.scan import Scan, read_scan, voxel_checksum
+from darts_ensemble.view_network import Ensemble, ViewNetwork
 from darts_ensemble.views import VIEWS
 from tests.conftest import SOAK
 

@@ -21,9 +21,9 @@ from darts_ensemble.heap import keep_freed_memory
 from darts_ensemble.versions import package_versions
 
 if TYPE_CHECKING:
-    from darts_ensemble.checkpoints import ViewNetwork
     from darts_ensemble.training.recipe import Recipe
     from darts_ensemble.training.subjects import LabelledSubject
+    from darts_ensemble.view_network import ViewNetwork
 
 __all__ = ["main"]
 

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from darts_ensemble.checkpoints import ViewNetwork, save_view
 from darts_ensemble.checksums import sha256_of
 from darts_ensemble.errors import CheckpointError
 from darts_ensemble.labels import BACKGROUND_CLASS, IGNORE_CLASS, KEPT_CHANNELS, N_CHANNELS
@@ -27,6 +26,8 @@ from darts_ensemble.training.processes import Processes
 from darts_ensemble.training.recipe import Recipe
 from darts_ensemble.training.slice_pool import SlicePool
 from darts_ensemble.training.validate import validate_view
+from darts_ensemble.view_network import ViewNetwork
+from darts_ensemble.weights_file import save_view
 
 __all__ = ["checkpoint_path", "fit_view", "new_network", "rate_at", "start_from"]
 
