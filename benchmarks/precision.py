@@ -12,25 +12,24 @@ from fp32, relative to the largest logit, and the voxels with the same label.
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from full_size_network import FILTERS, full_size_network
 
 from darts_ensemble import Segmenter
+from darts_ensemble.channels import slice_channels
 from darts_ensemble.command_line import words
 from darts_ensemble.conform import conform
 from darts_ensemble.device import PRECISIONS, choose_device
 from darts_ensemble.inference import made_ready
 from darts_ensemble.labels import REGION_IDS
-from darts_ensemble.networks import DenseUNet
 from darts_ensemble.overlap import dice_of_regions, joint_histogram
 from darts_ensemble.scan import read_label_map, read_scan
 from darts_ensemble.view_network import ViewNetwork
-from darts_ensemble.views import normalise_slices, take_slices
 
 #: Precision and crop of each variant, and of what it is compared with.
 VARIANTS = {
@@ -69,15 +68,14 @@ def compare_maps(subjects_dir: Path, subjects: list[str], variants: list[str], *
 
 def compare_logits(scan: Path, precisions: list[str], device: torch.device) -> None:
     """Print a row a precision, of the network of full size."""
-    sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "fixtures"))
-    from make_network_parity import random_state
-
-    network = DenseUNet().eval()
-    network.load_state_dict(random_state(network, seed=1), strict=False)
-    view = ViewNetwork("coronal", network, "dense-unet", 256, "slice-minmax")
+    view = ViewNetwork("coronal", full_size_network(seed=1), "dense-unet", FILTERS, "slice-minmax")
     volume = conform(read_scan(scan)).data
-    whole = normalise_slices(take_slices(volume, "coronal", slice(128, 129)), "slice-minmax", 1.0)
-    image = torch.from_numpy(np.ascontiguousarray(whole[:, None, ROWS, COLUMNS])).to(device)
+    whole = slice(0, volume.shape[0])
+    channels = slice_channels(
+        volume, "coronal", np.array([128]), view.channels,
+        normalisation="slice-minmax", scale=1.0, head=(whole, whole, whole), inside=(ROWS, COLUMNS),
+    )  # fmt: skip
+    image = torch.from_numpy(np.ascontiguousarray(channels)).to(device)
     logits = {}
     for precision in ("fp32", *precisions):
         ready = made_ready(view, device, precision).network

@@ -23,10 +23,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from full_size_network import random_weights
 
 from darts_ensemble.conform import conform
 from darts_ensemble.device import choose_device
-from darts_ensemble.networks import DenseUNet
 from darts_ensemble.scan import read_scan
 
 _CLOCK = """
@@ -125,10 +125,7 @@ def _run(python: str, code: str, folder: Path, scan: Path, threads: int, device:
 
 def _lay_out(folder: Path, scan: Path, count: int) -> list[int]:
     """Write the same weights, volume and slices for both; return the slices' numbers, spread over the head."""
-    sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "fixtures"))
-    from make_network_parity import random_state
-
-    torch.save(random_state(DenseUNet(), seed=1), folder / "weights.pth")
+    torch.save(random_weights(seed=1), folder / "weights.pth")
     volume = conform(read_scan(scan)).data
     tissue = np.flatnonzero((volume > 0.1 * volume.max()).sum(axis=(0, 1)) > 2000)
     numbers = np.linspace(tissue[0], tissue[-1], count + 2).astype(int)[1:-1].tolist()

@@ -1,6 +1,7 @@
 """Whole scans, one or many, from file to file as darts-segment does them: seconds, scans a minute, memory, share of the peak.
 
-    python benchmarks/whole_scans.py SCAN [--weights full-size] [--scans 20] [--device cuda] [--low-memory] [--json FILE]
+    python benchmarks/whole_scans.py SCAN [--weights full-size] [--scans 20] [--views coronal] [--crop head] [--every 16]
+        [--device cuda] [--precision bf16] [--low-memory] [--json FILE]
 
 `--weights full-size` makes three Dense U-Nets of the released size with random weights; they find no brain, so give a scan
 without skull and `--crop head` for a box of a brain's size. The scan is linked under as many names as `--scans` says and goes
@@ -24,6 +25,7 @@ from typing import Any
 from unittest import mock
 
 import torch
+from full_size_network import FILTERS, full_size_network
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -35,17 +37,11 @@ from darts_ensemble.segment_settings import Settings, make_segmenter
 from darts_ensemble.views import VIEWS
 from darts_ensemble.weights_file import save_view
 
-FILTERS = 256
-
 
 def write_full_size(folder: Path) -> None:
     """Write three networks of the released size, with random weights."""
-    sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "fixtures"))
-    from make_network_parity import random_state
-
-    network = DenseUNet(filters=FILTERS)
     for seed, view in enumerate(VIEWS):
-        network.load_state_dict(random_state(network, seed), strict=False)
+        network = full_size_network(seed)
         save_view(folder / f"{view}.safetensors", network, view=view, normalisation="slice-minmax", training_subjects=[])
 
 
@@ -100,21 +96,19 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("scan", type=Path)
-    parser.add_argument("--weights", default="bundled", help="full-size, bundled, or a folder")
-    parser.add_argument("--scans", type=int, default=1)
-    parser.add_argument("--views")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--precision", default="auto")
-    parser.add_argument("--crop", default="brain")
-    parser.add_argument("--low-memory", action="store_true")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--every", type=int, default=1)
-    parser.add_argument("--json", type=Path, help="also write the figures here")
-    given = parser.parse_args()
+def link_jobs(scan: Path, count: int, folder: Path) -> list[Job]:
+    """Link a scan under so many names, each to be segmented into `folder`/out."""
+    ending = "".join(scan.suffixes)
+    jobs = []
+    for number in range(count):
+        link = folder / f"scan-{number:04}{ending}"
+        link.symlink_to(scan.resolve())
+        jobs.append(Job(NamedScan(link, link.name.removesuffix(ending)), folder / "out", "nifti"))
+    return jobs
+
+
+def measure(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Segment the scans in a temporary folder and return what that took."""
     rows: list[dict[str, Any]] = []
     peaks: list[float] = []
     computed: list[int] = []
@@ -123,30 +117,23 @@ def main() -> None:
         rows.append(row)
         peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
 
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        weights = given.weights
-        if weights == "full-size":
-            weights = str(folder / "weights")
-            Path(weights).mkdir()
-            write_full_size(Path(weights))
-        ending = "".join(given.scan.suffixes)
-        jobs = []
-        for number in range(given.scans):
-            link = folder / f"scan-{number:04}{ending}"
-            link.symlink_to(given.scan.resolve())
-            jobs.append(Job(NamedScan(link, link.name.removesuffix(ending)), folder / "out", "nifti"))
-        settings = Settings(
-            weights=weights, views=given.views, device=given.device, precision=given.precision, crop=given.crop,
-            low_memory=given.low_memory, threads=given.threads,
-        )  # fmt: skip
-        segmenter = make_segmenter(settings)
-        device = segmenter.device
-        start = time.perf_counter()
-        with mock.patch("darts_ensemble.segmenter.predict_view", thinned(given.every, computed)):
-            segment_here(segmenter, jobs, settings, report)
-        _wait(device)
-        wall = time.perf_counter() - start
+    weights = given.weights
+    if weights == "full-size":
+        weights = str(folder / "weights")
+        Path(weights).mkdir()
+        write_full_size(Path(weights))
+    settings = Settings(
+        weights=weights, views=given.views, device=given.device, precision=given.precision, crop=given.crop,
+        low_memory=given.low_memory, threads=given.threads,
+    )  # fmt: skip
+    jobs = link_jobs(given.scan, given.scans, folder)
+    segmenter = make_segmenter(settings)
+    device = segmenter.device
+    start = time.perf_counter()
+    with mock.patch("darts_ensemble.segmenter.predict_view", thinned(given.every, computed)):
+        segment_here(segmenter, jobs, settings, report)
+    _wait(device)
+    wall = time.perf_counter() - start
     failed = [row["error"] for row in rows if row["status"] != "wrote"]
     if failed:
         sys.exit("\n".join(failed))
@@ -175,6 +162,26 @@ def main() -> None:
         spent = sum(row["stages"][stage] for row in rows for stage in ("fuse", *(f"{view} view" for view in segmenter.views)))
         figures["convolution_peak_tflops"] = peak / 1e12
         figures["share_of_the_peak"] = operations_of_a_voxel() * sum(computed) / spent / peak
+    return figures
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("scan", type=Path)
+    parser.add_argument("--weights", default="bundled", help="full-size, bundled, or a folder")
+    parser.add_argument("--scans", type=int, default=1)
+    parser.add_argument("--views")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--crop", default="brain")
+    parser.add_argument("--low-memory", action="store_true")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--json", type=Path, help="also write the figures here")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        figures = measure(given, Path(name))
     if given.json:
         given.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     print("| what | |\n| --- | --- |")
