@@ -1,11 +1,14 @@
-"""Freed memory kept for the next batch: on Linux the C library otherwise gives large blocks back and asks for them again."""
+"""What becomes of freed memory under glibc: kept for the next batch, or given back to the system.
+
+By itself the C library gives large blocks back and asks for them again, and keeps what lies between blocks in use.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import platform
 
-__all__ = ["keep_freed_memory"]
+__all__ = ["give_back_freed_memory", "keep_freed_memory"]
 
 # Numbers of glibc's malloc.h, and the largest value that mallopt takes.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MOST = -1, -3, 2**31 - 1
@@ -21,3 +24,8 @@ def keep_freed_memory() -> bool:
         return False
     mallopt = ctypes.CDLL(None).mallopt
     return bool(mallopt(_MMAP_THRESHOLD, _MOST) and mallopt(_TRIM_THRESHOLD, _MOST))
+
+
+def give_back_freed_memory() -> bool:
+    """Give the pages of all freed memory back to the system; return whether there were any, with glibc alone."""
+    return platform.libc_ver()[0] == "glibc" and bool(ctypes.CDLL(None).malloc_trim(0))

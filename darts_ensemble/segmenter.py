@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,13 @@ import torch
 from torch import Tensor
 
 from darts_ensemble.channels import Box
-from darts_ensemble.checkpoints import load_ensemble
+from darts_ensemble.checkpoints import load_ensemble, load_view
 from darts_ensemble.conform import Conformed, conform
 from darts_ensemble.device import DeviceMemoryWarning, choose_device, choose_precision, slices_at_once
 from darts_ensemble.errors import CheckpointError, UsageError
 from darts_ensemble.fusion import FUSIONS, Fused, ViewWeights, fuse_views
-from darts_ensemble.inference import brain_box, head_box, made_ready, predict_view
+from darts_ensemble.heap import give_back_freed_memory
+from darts_ensemble.inference import brain_box, head_box, made_ready, predict_view, reaches_inner_face
 from darts_ensemble.labels import BACKGROUND_CLASS, classes_to_ids
 from darts_ensemble.midsagittal import midsagittal_plane, move_to_sides, sides_from_plane
 from darts_ensemble.native import classes_to_native, labels_to_native, needs_probabilities, volume_to_native
@@ -35,8 +36,6 @@ from darts_ensemble.winograd import FEWEST_FILTERS
 __all__ = ["CROPS", "Labelled", "Loaded", "Segmentation", "Segmenter"]
 
 CROPS = ("none", "head", "brain")
-#: Labelled voxels on a face of the brain's box that are still taken for a speck and not for brain cut off.
-LARGEST_SPECK = 20
 #: With more filters than these, a network is too slow to look for the brain itself: the bundled one does it.
 MOST_SCOUT_FILTERS = 64
 
@@ -81,7 +80,8 @@ class Segmenter:
         Where the networks look: in a box around the brain that a quick look at every eighth slice finds (around the head, where
         labels reach the box's faces), around the head, or everywhere. Intensities are normalised on whole slices all the same.
     low_memory : bool
-        Small batches, one network ready at a time, and the fused volume in the host's memory.
+        Small batches, one network in memory at a time (a large one is read again for its view), and the fused volume in the
+        host's memory.
 
     Raises
     ------
@@ -106,6 +106,8 @@ class Segmenter:
         low_memory: bool = False,
     ) -> None:
         self.ensemble = ensemble if isinstance(ensemble, Ensemble) else load_ensemble(ensemble)
+        if low_memory:
+            self.ensemble = replace(self.ensemble, networks={view: _aside(one) for view, one in self.ensemble.networks.items()})
         self.device = choose_device(device)
         self.precision = choose_precision(precision, self.device)
         if fusion not in FUSIONS:
@@ -184,7 +186,7 @@ class Segmenter:
                 box = brain_box(scout, volume, head=outer, device=self.device, precision=self.precision)
         while True:
             fused = self._fuse(volume, box, stages)
-            if box == outer or not _reaches_inner_face(fused.classes, box, outer):
+            if box == outer or not reaches_inner_face(fused.classes, box, outer):
                 return Labelled(loaded.conformed, fused, box, stages)
             box = outer
 
@@ -253,9 +255,16 @@ class Segmenter:
         """A view's network made ready; kept for the next scan where it is small or lives on a GPU."""
         if view in self._ready:
             return self._ready[view]
-        ready = made_ready(self.ensemble.networks[view], self.device, self.precision)
+        held = self.ensemble.networks[view]
+        if held.set_aside and held.path is not None:
+            held = load_view(held.path, view)
+        if self.low_memory:  # what the last view's network took
+            give_back_freed_memory()
+        ready = made_ready(held, self.device, self.precision)
         if ready.filters < FEWEST_FILTERS or (self.device.type != "cpu" and not self.low_memory):
             self._ready[view] = ready
+        if self.low_memory:  # half of what making this one ready took
+            give_back_freed_memory()
         return ready
 
     def _fuse(self, volume: npt.NDArray[np.float32], box: Box, stages: Stages) -> Fused:
@@ -298,10 +307,8 @@ class Segmenter:
         )
 
 
-def _reaches_inner_face(classes: npt.NDArray[np.uint8], box: Box, head: Box) -> bool:
-    """Whether labels (more than a speck) lie on a face of the box that is not one of the head's box."""
-    for axis, (inner, outer) in enumerate(zip(box, head, strict=True)):
-        for end, cut in ((0, inner.start > outer.start), (-1, inner.stop < outer.stop)):
-            if cut and np.count_nonzero(np.take(classes, end, axis=axis) != BACKGROUND_CLASS) > LARGEST_SPECK:
-                return True
-    return False
+def _aside(view_network: ViewNetwork) -> ViewNetwork:
+    """A large network that can be read again, without its weights; any other as it is."""
+    if view_network.filters < FEWEST_FILTERS or view_network.path is None:
+        return view_network
+    return view_network.without_weights()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -47,6 +48,15 @@ class ViewNetwork:
     channels: Channels = field(default_factory=Channels)
     path: Path | None = None
     metadata: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def set_aside(self) -> bool:
+        """Whether the weights are not in memory; reading `path` again brings them back."""
+        return any(value.is_meta for value in self.network.parameters())
+
+    def without_weights(self) -> ViewNetwork:
+        """Return the same with a network of shapes only."""
+        return replace(self, network=copy.deepcopy(self.network).to("meta"))
 
     @property
     def in_channels(self) -> int:

@@ -17,9 +17,12 @@ from torch import Tensor, nn
 from darts_ensemble import Segmenter, load_ensemble
 from darts_ensemble.errors import CheckpointError, UsageError
 from darts_ensemble.labels import HOMOLOGUE_CLASS, KEPT_CHANNELS, N_CHANNELS, REGION_BY_ID, REGION_IDS, REGIONS
+from darts_ensemble.networks import DenseUNet
 from darts_ensemble.scan import Scan, read_scan, voxel_checksum
 from darts_ensemble.view_network import Ensemble, ViewNetwork
 from darts_ensemble.views import VIEWS
+from darts_ensemble.weights_file import save_view
+from darts_ensemble.winograd import FEWEST_FILTERS
 from tests.conftest import SOAK
 
 ORIENTATIONS = [
@@ -200,6 +203,24 @@ def test_batch_size_changes_no_label(tiny_weights: Path) -> None:
     scan = scan_from(textured((24, 20, 22)), affine_of((24, 20, 22), LIA))
     one, seven = (Segmenter(tiny_weights, batch_size=size).segment(scan) for size in (1, 7))
     assert np.mean(one.ids != seven.ids) < 1e-3
+
+
+def test_with_little_memory_large_networks_wait_in_their_files_and_say_the_same(tmp_path: Path) -> None:
+    for number, view in enumerate(("coronal", "axial")):
+        torch.manual_seed(number)
+        network = DenseUNet(filters=FEWEST_FILTERS, convolutions=1).eval()
+        save_view(tmp_path / f"{view}.safetensors", network, view=view, normalisation="volume-median", training_subjects=[])
+    ensemble = load_ensemble(tmp_path)
+    sparing = Segmenter(ensemble, low_memory=True)
+    assert all(one.set_aside for one in sparing.ensemble.networks.values())
+    scan = scan_from(textured((24, 20, 22)), affine_of((24, 20, 22), LIA))
+    expected = Segmenter(ensemble).segment(scan).ids
+    for _ in range(2):
+        np.testing.assert_array_equal(sparing.segment(scan).ids, expected)
+    assert not any(one.set_aside for one in ensemble.networks.values())  # whoever gave them may go on with them
+    (tmp_path / "axial.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"axial\.safetensors"):
+        sparing.segment(scan)
 
 
 def test_a_scan_that_was_trained_on_is_recognised_by_its_voxels_in_any_type() -> None:
