@@ -21,8 +21,10 @@ def main() -> None:
     parser.add_argument("--reference-python", help="Python of an environment that holds DARTSeg 1.0.0")
     given = parser.parse_args()
     folder = given.subjects_dir / given.subject / "mri"
-    scan = str(folder / "T1.mgz")
-    maps = [str(folder / name) for name in ("aparc.DKTatlas+aseg.mgz", "aparc+aseg.mgz")]
+    scan, *maps = (str(folder / name) for name in ("T1.mgz", "aparc.DKTatlas+aseg.mgz", "aparc+aseg.mgz"))
+    lacking = [path for path in (scan, *maps) if not Path(path).is_file()]
+    if lacking:
+        parser.error(f"{lacking[0]}: no such file; expected a FreeSurfer SUBJECTS_DIR with {given.subject} in it")
     reference = ["--reference-python", given.reference_python] if given.reference_python else []
     failed = []
     for name, *arguments in (
