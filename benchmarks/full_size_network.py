@@ -19,7 +19,9 @@ FILTERS = 256
 
 def random_weights(seed: int) -> dict[str, torch.Tensor]:
     """Return the state dict that our network and the published one of this size are both filled with."""
-    return random_state(DenseUNet(filters=FILTERS).to("meta"), seed)
+    with torch.device("meta"):
+        shapes = DenseUNet(filters=FILTERS)
+    return random_state(shapes, seed)
 
 
 def full_size_network(seed: int) -> DenseUNet:

@@ -28,7 +28,7 @@ class ViewNetwork:
     ----------
     view : {"coronal", "axial", "sagittal"}
     network : torch.nn.Module
-        In evaluation mode, float32, on the CPU.
+        In evaluation mode, float32, on the CPU; or of shapes alone (:attr:`set_aside`).
     architecture : {"dense-unet", "unet"}
     filters : int
     normalisation : str
