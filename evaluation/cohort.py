@@ -253,11 +253,7 @@ def _matched(layout: Layout, found: dict[str, Path], subjects: Sequence[Subject]
 
 def _flat(root: Path, subjects: Sequence[Subject]) -> Predictions:
     files = label_maps_in(root)
-    paths = {}
-    for subject in subjects:
-        path = named_by_subject(subject.id, files)
-        if path is not None:
-            paths[subject.id] = path
+    paths = named_by_subject([subject.id for subject in subjects], files)
     left = set(files) - set(paths.values())
     return Predictions("flat", paths, tuple(sorted((without_extension(path) for path in left), key=_natural)))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from darts_ensemble.errors import CohortError
@@ -39,27 +41,38 @@ def scan_beside(label_map: Path) -> Path | None:
     return next((label_map.parent / name for name in names if (label_map.parent / name).is_file()), None)
 
 
-def named_by_subject(subject: str, files: list[Path]) -> Path | None:
-    """Return the file named as the subject, else with `_dseg` at its end, else the only one that begins with its name.
+def named_by_subject(subjects: Iterable[str], files: Sequence[Path]) -> dict[str, Path]:
+    """Return the file of each subject that has one: of its name, else with `_dseg` after it, else the only one that begins so.
 
     Raises
     ------
     CohortError
-        If several may be the subject's.
+        If several may be a subject's.
     """
-    named = {path: without_extension(path) for path in files}
-    for wanted in (subject, f"{subject}_dseg"):
-        exact = [path for path, name in named.items() if name == wanted]
-        if len(exact) > 1:
-            raise _several(exact, subject)
-        if exact:
-            return exact[0]
-    begins = [path for path, name in named.items() if name.startswith((f"{subject}_", f"{subject}."))]
-    segmentations = [path for path in begins if named[path].endswith("_dseg")]
-    candidates = segmentations or begins
-    if len(candidates) > 1:
-        raise _several(candidates, subject)
-    return candidates[0] if candidates else None
+    # Sorted, so that what begins with a name stands together: thousands of subjects in one folder are found without going
+    # through all of its files for each.
+    files = sorted(files, key=without_extension)
+    names = [without_extension(path) for path in files]
+    found = {}
+    for subject in subjects:
+        for wanted in (subject, f"{subject}_dseg"):
+            candidates = files[bisect_left(names, wanted) : bisect_right(names, wanted)]
+            if candidates:
+                break
+        else:
+            begins = [place for mark in "_." for place in _beginning_with(f"{subject}{mark}", names)]
+            segmentations = [place for place in begins if names[place].endswith("_dseg")]
+            candidates = [files[place] for place in segmentations or begins]
+        if len(candidates) > 1:
+            raise _several(candidates, subject)
+        if candidates:
+            found[subject] = candidates[0]
+    return found
+
+
+def _beginning_with(start: str, names: list[str]) -> range:
+    """Places of the names, sorted, that begin with `start`."""
+    return range(bisect_left(names, start), bisect_left(names, start[:-1] + chr(ord(start[-1]) + 1)))
 
 
 def _several(candidates: list[Path], subject: str) -> CohortError:

@@ -8,6 +8,7 @@ import pytest
 
 from darts_ensemble.errors import CohortError
 from evaluation.cohort import Location, choose_subjects, find_cohort, find_predictions, parse_location
+from evaluation.flat_folder import named_by_subject
 from evaluation.layouts import WRONG_HEADERS
 
 
@@ -106,6 +107,14 @@ def test_predictions_named_by_subject_are_not_mixed_up(subjects_dir: Path, tmp_p
     found = find_predictions(flat, find_cohort(subjects_dir).subjects)
     assert {name: path.name for name, path in found.paths.items()} == {"sub-01": "sub-01_dseg.nii.gz", "sub-10": "sub-10.mgz"}
     assert found.unmatched == ("sub-1", "sub-010")
+
+
+def test_a_name_is_the_beginning_of_a_file_up_to_a_mark_and_not_of_another_name(tmp_path: Path) -> None:
+    names = ["s1.v2.nii.gz", "s10_a.nii.gz", "s1x.nii.gz", "s1-2.nii.gz", "s2_ses-1_dseg.nii.gz", "s2_other.nii.gz", "s3_a.mgz"]
+    found = named_by_subject(["s1", "s2", "s3", "s4"], [tmp_path / name for name in names])
+    assert {subject: path.name for subject, path in found.items()} == {
+        "s1": "s1.v2.nii.gz", "s2": "s2_ses-1_dseg.nii.gz", "s3": "s3_a.mgz",
+    }  # fmt: skip
 
 
 def test_two_files_that_may_be_one_subjects_are_refused(subjects_dir: Path, tmp_path: Path) -> None:
