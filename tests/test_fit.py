@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import signal
 import subprocess
@@ -22,9 +23,11 @@ from darts_ensemble.checkpoints import load_view
 from darts_ensemble.errors import CheckpointError
 from darts_ensemble.labels import BACKGROUND_CLASS, KEPT_CHANNELS, N_CHANNELS, REGION_BY_ID
 from darts_ensemble.networks import DenseUNet, UNet
+from darts_ensemble.training.batch_statistics import measure_batch_statistics
 from darts_ensemble.training.dataset import CachedSubject
 from darts_ensemble.training.fit import fit_view, new_network, start_from
 from darts_ensemble.training.recipe import Recipe, make_recipe
+from darts_ensemble.training.slice_pool import SlicePool
 from darts_ensemble.training.validate import validate_view
 from darts_ensemble.view_network import ViewNetwork
 from tests.conftest import SOAK
@@ -137,6 +140,47 @@ def test_the_best_validation_is_kept_and_patience_ends_a_run(tmp_path: Path, mon
     log = pd.read_csv(tmp_path / "coronal.csv")
     assert log["validation_dice"].dropna().tolist() == [0.2, 0.6, 0.5, 0.4]
     assert len(pd.read_csv(tmp_path / "coronal_regions.csv")) == 102
+
+
+def test_batch_statistics_are_those_of_slices_as_they_are() -> None:
+    recipe = tiny()
+    torch.manual_seed(0)
+    network = new_network(recipe)
+    pool = SlicePool([phantom_subject()], "coronal", recipe)
+    before = {name: value.clone() for name, value in network.named_parameters()}
+    measure_batch_statistics(network, pool, torch.device("cpu"))
+    for name, value in network.named_parameters():
+        assert torch.equal(value, before[name])
+    normalised: dict[str, torch.Tensor] = {}
+    for name, module in network.named_modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.register_forward_hook(lambda _, __, out, name=name: normalised.update({name: out}))
+    rng = np.random.default_rng(5)
+    plain = pool.unaltered()
+    network.eval()
+    with torch.inference_mode():
+        network(torch.from_numpy(np.stack([plain.draw(rng, (144, 128))[0] for _ in range(48)])))
+    # Normalised (weights 1, biases 0) by the statistics of its own kind, what comes out has mean 0 and variance 1.
+    assert len(normalised) == 13
+    for values in normalised.values():
+        np.testing.assert_allclose(values.mean(dim=(0, 2, 3)), 0, atol=0.15)
+        np.testing.assert_allclose(values.var(dim=(0, 2, 3)), 1, atol=0.3)
+
+
+def test_averaged_weights_are_written_with_statistics_of_plain_slices_and_others_with_those_of_their_training(
+    tmp_path: Path,
+) -> None:
+    for average in (0.0, 0.9):
+        recipe, out = tiny(average=average), tmp_path / str(average)
+        written = load_view(fit_view(recipe, "coronal", [phantom_subject()], [], out)).network
+        trained = torch.load(out / "coronal.checkpoint.pt", weights_only=True)["network"]
+        measured = copy.deepcopy(written)
+        measure_batch_statistics(measured, SlicePool([phantom_subject()], "coronal", recipe), torch.device("cpu"))
+        name = "d1.bn_list.0.running_var"
+        expected = measured.state_dict()[name] if average else trained[name]
+        other = trained[name] if average else measured.state_dict()[name]
+        torch.testing.assert_close(written.state_dict()[name], expected, rtol=0.01, atol=0.0)
+        assert not torch.allclose(written.state_dict()[name], other, rtol=0.05, atol=0.0)
 
 
 def test_the_file_tells_what_it_was_trained_on_and_how(tmp_path: Path) -> None:

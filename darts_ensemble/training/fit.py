@@ -19,6 +19,7 @@ from darts_ensemble.checksums import sha256_of
 from darts_ensemble.errors import CheckpointError
 from darts_ensemble.labels import BACKGROUND_CLASS, IGNORE_CLASS, KEPT_CHANNELS, N_CHANNELS
 from darts_ensemble.networks import DenseUNet, UNet
+from darts_ensemble.training.batch_statistics import measure_batch_statistics
 from darts_ensemble.training.dataset import CachedSubject
 from darts_ensemble.training.journal import Journal
 from darts_ensemble.training.losses import class_weights, segmentation_loss
@@ -178,6 +179,8 @@ def fit_view(
                 journal.loss(step, optimiser.param_groups[0]["lr"], float(np.mean(losses)))
             losses.clear()
         looked = bool(validation) and (step % recipe.validate_every == 0 or step == steps)
+        if recipe.average and (looked or step == steps):
+            measure_batch_statistics(average, pool, device)
         if looked:
             _look(state, view, recipe, average, validation, device, journal, step)
         if journal and (looked or step % CHECKPOINT_EVERY == 0 or step == steps):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -67,6 +69,12 @@ class SlicePool:
 
     def __len__(self) -> int:
         return len(self.index)
+
+    def unaltered(self) -> SlicePool:
+        """The same slices as they are: not augmented, around the brain, none drawn more often than others."""
+        plain = copy.copy(self)
+        plain.recipe = replace(self.recipe, augmentation="none", crop="brain", rare=0.0)
+        return plain
 
     def draw_size(self, rng: np.random.Generator) -> tuple[int, int]:
         """Rows and columns of the crops of a step, multiples of 16; nothing is drawn where the recipe fixes them."""
