@@ -248,8 +248,9 @@ def _named(texts: Sequence[str]) -> dict[str, str]:
         name, equals, path = text.partition("=")
         if not (name and equals and path) or "/" in name:
             raise UsageError(f"--pred {text}; expected NAME=PATH, such as freesurfer=SUBJECTS_DIR")
-        if name in paths:
-            raise UsageError(f"--pred {name}: given twice; expected one path a name")
+        # Files are named by methods, and some file systems don't tell capitals.
+        if name.casefold() in map(str.casefold, paths):
+            raise UsageError(f"--pred {name}: given twice, capitals aside; expected one path a name")
         paths[name] = path
     return paths
 

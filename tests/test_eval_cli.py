@@ -214,7 +214,7 @@ def test_nothing_that_matches_stops_with_1_and_writes_nothing(data: Path) -> Non
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("--pred", "no-equals"), ("--pred", "a=x", "--pred", "a=y"), ("--pred", "a=x", "--regions", "Hypocampus"),
+        ("--pred", "no-equals"), ("--pred", "a=x", "--pred", "A=y"), ("--pred", "a=x", "--regions", "Hypocampus"),
         ("--pred", "a=x", "--protocol", "dkt"), ("--pred", "a=x", "--tolerance", "-1"), ("--pred", "a=x", "--metrics", "some"),
     ],
 )  # fmt: skip
