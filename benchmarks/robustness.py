@@ -255,7 +255,9 @@ def main() -> None:
                 failed = True
                 continue
         if variant.kind == "plain":
-            np.savez_compressed(kept, ids=found)
+            part = kept.with_name(f"part.{kept.name}")
+            np.savez_compressed(part, ids=found)
+            part.replace(kept)
         plain = np.load(kept)["ids"]
         with_plain = mean_of(dice_of_regions(joint_histogram(ids_to_classes(plain), ids_to_classes(found))))
         append(given.out, key | row | {"with_plain": with_plain})
