@@ -258,7 +258,7 @@ def _named(texts: Sequence[str]) -> dict[str, str]:
 def _refuse_view_names(names: Iterable[str]) -> None:
     from darts_ensemble.views import VIEWS  # imports torch, which scoring alone does without
 
-    clash = [name for name in names if name in (*VIEWS, "ensemble")]
+    clash = [name for name in names if name.casefold() in (*VIEWS, "ensemble")]
     if clash:
         raise UsageError(f"--pred {', '.join(clash)}: a name that --weights takes; expected another")
 

@@ -273,10 +273,11 @@ def test_weights_beside_predictions_score_both_and_announce_what_was_seen(data: 
     assert (data / "out/segmentations/sagittal/sub-3.nii.gz").is_file()
 
 
-def test_a_method_may_not_take_the_name_of_a_view(data: Path) -> None:
-    result = run("--gt", data / "gt", "--pred", f"axial={data / 'half'}", "--weights", "bundled", "-o", data / "out")
+@pytest.mark.parametrize("name", ["axial", "Ensemble"])
+def test_a_method_may_not_take_the_name_of_a_view(data: Path, name: str) -> None:
+    result = run("--gt", data / "gt", "--pred", f"{name}={data / 'half'}", "--weights", "bundled", "-o", data / "out")
     assert result.exit_code == 2
-    assert "axial" in result.stderr
+    assert name in result.stderr
 
 
 def test_scoring_label_maps_never_imports_torch(data: Path) -> None:

@@ -64,7 +64,8 @@ class Recipe:
     clip : float
         Largest norm of the gradient; 0 for no limit.
     average : float
-        Decay of the moving average of weights, which is what is kept; 0 keeps the weights themselves.
+        Decay of the moving average of weights, which is what is kept, with batch statistics of slices as they are; 0 keeps the
+        weights themselves with the statistics of training.
     loss : str
         See :mod:`darts_ensemble.training.losses`.
     pool_sides : bool
