@@ -25,9 +25,10 @@ from darts_ensemble.labels import BACKGROUND_CLASS, KEPT_CHANNELS, N_CHANNELS, R
 from darts_ensemble.networks import DenseUNet, UNet
 from darts_ensemble.training.batch_statistics import measure_batch_statistics
 from darts_ensemble.training.dataset import CachedSubject
-from darts_ensemble.training.fit import fit_view, new_network, start_from
+from darts_ensemble.training.fit import fit_view, new_network
 from darts_ensemble.training.recipe import Recipe, make_recipe
 from darts_ensemble.training.slice_pool import SlicePool
+from darts_ensemble.training.starting import start_from
 from darts_ensemble.training.validate import validate_view
 from darts_ensemble.view_network import ViewNetwork
 from tests.conftest import SOAK
@@ -207,9 +208,40 @@ def test_a_network_with_more_channels_starts_where_the_other_stood(architecture:
         torch.testing.assert_close(network(images), small(images[:, 2:3]))
 
 
+@pytest.mark.parametrize("architecture", ["dense-unet", "unet"])
+def test_a_network_with_more_filters_starts_where_the_other_stood_and_its_new_filters_learn(architecture: str) -> None:
+    torch.manual_seed(0)
+    small = DenseUNet(3, filters=4, convolutions=2) if architecture == "dense-unet" else UNet(3, filters=4)
+    for module in small.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):  # as training leaves it, not as it begins
+            for values in (module.weight, module.bias, module.running_mean, module.running_var):
+                torch.nn.init.uniform_(values, 0.5, 1.5)
+    init = ViewNetwork("coronal", small.eval(), architecture, 4, "volume-otsu", Channels(3))
+    recipe = tiny(architecture=architecture, filters=7, convolutions=2)
+    network = new_network(recipe).eval()
+    start_from(network, recipe, init)
+    images = torch.rand(1, 3, 32, 32)
+    with torch.inference_mode():
+        torch.testing.assert_close(network(images), small(images), rtol=1e-4, atol=1e-4)
+    # After a step the old ones hear the new ones, and with the second step each of the new ones learns.
+    optimiser = torch.optim.SGD(network.parameters(), lr=0.1)
+    for _ in range(2):
+        optimiser.zero_grad()
+        network(images)[:, :4].square().mean().backward()
+        optimiser.step()
+    for name, weight in network.named_parameters():
+        if weight.ndim == 4 and "outconv" not in name:
+            outputs_last = name.endswith(("upsample_layer.weight", "transconv.weight"))
+            learnt = weight.grad.abs().sum(dim=(0, 2, 3) if outputs_last else (1, 2, 3))
+            new = learnt[4 * len(learnt) // 7 :]
+            assert (new > 0).float().mean() > 0.5, f"{name}: a few may be silenced by their ReLU, not most"
+
+
 def test_weights_that_do_not_fit_are_not_started_from() -> None:
     init = ViewNetwork("coronal", DenseUNet(filters=6, convolutions=1), "dense-unet", 6, "volume-otsu")
-    with pytest.raises(CheckpointError, match="dense-unet of 6 filters and 1 channels; expected a dense-unet of 4 filters"):
+    with pytest.raises(
+        CheckpointError, match="dense-unet of 6 filters and 1 channels; expected a dense-unet of at most 4 filters"
+    ):
         start_from(new_network(tiny()), tiny(), init)
 
 

@@ -21,7 +21,7 @@ LAYERS = [
     "orientation", "training.subjects", "fusion_weights", "fusion_sample", "weights_info", "weights_export", "probabilities",
     "segmentation", "segmenter", "segment_settings", "scan_queue", "fusion_fitting", "overlay", "published", "perform_pred",
     "training.recipe", "training.augment", "training.losses", "training.dataset", "training.slice_pool",
-    "training.batch_statistics", "training.validate", "training.pictures",
+    "training.batch_statistics", "training.validate", "training.pictures", "training.starting",
     "training.journal", "training.processes", "training.fit", "training.cli", "demo", "cli",
     "weights_on_scans", "weights_cli",
 ]  # fmt: skip

@@ -59,6 +59,7 @@ Patience = Annotated[
     int | None, typer.Option(min=0, help="Validations without a better Dice that end a run; 0: none do.", show_default=False)
 ]
 Every = Annotated[int | None, typer.Option(min=1, help="Steps between validations.", show_default=False)]
+Precision = Annotated[str | None, typer.Option(help="fp32, bf16 or auto: bf16 where hardware has it.", show_default=False)]
 Seed = Annotated[int | None, typer.Option(help="Of weights, slices and augmentation.", show_default=False)]
 Device = Annotated[Literal["auto", "cuda", "mps", "cpu"], typer.Option(help="auto: CUDA, else Apple's GPU, else the CPU.")]
 Threads = Annotated[int, typer.Option(min=0, help="CPU threads; 0: all.")]
@@ -90,14 +91,14 @@ def pretrain(
     views: Views = "coronal,axial,sagittal", recipe: RecipeName = "default", arch: Architecture = None, filters: Filters = None,
     convolutions: Convolutions = None, thick_slices: Thick = None, positions: Positions = None,
     normalisation: Normalisation = None, steps: Steps = None, epochs: Epochs = None, batch: Batch = None, rate: Rate = None,
-    patience: Patience = None, validate_every: Every = None, seed: Seed = None, device: Device = "auto", threads: Threads = 0,
-    cache: Cache = None, quiet: Quiet = False,
+    patience: Patience = None, validate_every: Every = None, precision: Precision = None, seed: Seed = None,
+    device: Device = "auto", threads: Threads = 0, cache: Cache = None, quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Train from random weights, on labels in FreeSurfer ids."""
     changes = {
         "architecture": arch, "filters": filters, "convolutions": convolutions, "thick_slices": thick_slices,
         "positions": positions, "normalisation": normalisation, "steps": steps, "epochs": epochs, "batch": batch, "rate": rate,
-        "patience": patience, "validate_every": validate_every, "seed": seed,
+        "patience": patience, "validate_every": validate_every, "precision": precision, "seed": seed,
     }  # fmt: skip
     with one_line_errors("darts-train"):
         _train(
@@ -110,19 +111,21 @@ def pretrain(
 def finetune(
     init: Annotated[str, typer.Option(help="Weights to start from: bundled, a folder or a file.", show_default=False)],
     data: Data, out: Out, subjects: Names = "", validation: Held = "", validation_share: Share = 0.0, labels: Labels = None,
-    views: Views = "coronal,axial,sagittal", recipe: RecipeName = "default", thick_slices: Thick = None,
-    positions: Positions = None, normalisation: Normalisation = None, steps: Steps = None, epochs: Epochs = None,
-    batch: Batch = None, rate: Rate = None, patience: Patience = None, validate_every: Every = None, seed: Seed = None,
-    device: Device = "auto", threads: Threads = 0, cache: Cache = None, quiet: Quiet = False,
+    views: Views = "coronal,axial,sagittal", recipe: RecipeName = "default", filters: Filters = None,
+    thick_slices: Thick = None, positions: Positions = None, normalisation: Normalisation = None, steps: Steps = None,
+    epochs: Epochs = None, batch: Batch = None, rate: Rate = None, patience: Patience = None, validate_every: Every = None,
+    precision: Precision = None, seed: Seed = None, device: Device = "auto", threads: Threads = 0,
+    cache: Cache = None, quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Go on from trained weights, on manual labels such as Mindboggle's or on other scans.
 
     Architecture and size are those of the weights; so are normalisation and channels, where nothing else is asked for. More
-    neighbouring slices or positions may be added: their channels start at zero.
+    filters, neighbouring slices or positions may be added: training begins where the weights stood.
     """
     changes = {
-        "thick_slices": thick_slices, "positions": positions, "normalisation": normalisation, "steps": steps, "epochs": epochs,
-        "batch": batch, "rate": rate, "patience": patience, "validate_every": validate_every, "seed": seed,
+        "filters": filters, "thick_slices": thick_slices, "positions": positions, "normalisation": normalisation,
+        "steps": steps, "epochs": epochs, "batch": batch, "rate": rate, "patience": patience,
+        "validate_every": validate_every, "precision": precision, "seed": seed,
     }  # fmt: skip
     with one_line_errors("darts-train"):
         _train(
@@ -155,7 +158,7 @@ def _train(
     from darts_ensemble.device import choose_device
     from darts_ensemble.outputs import write_json
     from darts_ensemble.training.dataset import cache_subjects
-    from darts_ensemble.training.fit import fit_view
+    from darts_ensemble.training.fit import fit_view, resolve_precision
     from darts_ensemble.training.recipe import write_recipe
     from darts_ensemble.training.subjects import choose_subjects, find_labelled, split_by_family
 
@@ -171,7 +174,9 @@ def _train(
     lacking = [view for view in wanted if init and view not in start]
     if lacking:
         raise CheckpointError(f"{init}: no {', '.join(lacking)} network to start from; expected one a view of --views")
-    recipes = {view: _recipe(recipe_name, step, given, start.get(view)) for view in wanted}
+    recipes = {
+        view: resolve_precision(_recipe(recipe_name, step, given, start.get(view)), chosen_device) for view in wanted
+    }  # fmt: skip
     found = choose_subjects(find_labelled(data, labels_name=labels), words(names))
     training, validation = split_by_family(
         found, validation=words(held), share=share, seed=next(iter(recipes.values())).seed

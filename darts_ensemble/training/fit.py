@@ -6,8 +6,7 @@ import copy
 import math
 import os
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from darts_ensemble.checksums import sha256_of
+from darts_ensemble.device import choose_precision
 from darts_ensemble.errors import CheckpointError
 from darts_ensemble.labels import BACKGROUND_CLASS, IGNORE_CLASS, KEPT_CHANNELS, N_CHANNELS
 from darts_ensemble.networks import DenseUNet, UNet
@@ -26,11 +26,12 @@ from darts_ensemble.training.losses import class_weights, segmentation_loss
 from darts_ensemble.training.processes import Processes
 from darts_ensemble.training.recipe import Recipe
 from darts_ensemble.training.slice_pool import SlicePool
+from darts_ensemble.training.starting import start_from
 from darts_ensemble.training.validate import validate_view
 from darts_ensemble.view_network import ViewNetwork
 from darts_ensemble.weights_file import save_view
 
-__all__ = ["checkpoint_path", "fit_view", "new_network", "rate_at", "start_from"]
+__all__ = ["checkpoint_path", "fit_view", "new_network", "rate_at", "resolve_precision"]
 
 CHECKPOINT_EVERY = 100
 LOG_EVERY = 20
@@ -56,35 +57,11 @@ def new_network(recipe: Recipe) -> nn.Module:
     return DenseUNet(recipe.channels.count, N_CHANNELS, recipe.filters, recipe.convolutions)
 
 
-def start_from(network: nn.Module, recipe: Recipe, init: ViewNetwork) -> None:
-    """Fill a network with the weights of another one of the same architecture and size.
-
-    The first convolution may have fewer channels in `init`: those of the slices take their places about the middle, those of
-    positions the last ones, and new ones start at 0, so that training goes on where `init` stood.
-
-    Raises
-    ------
-    CheckpointError
-        If the weights don't fit.
-    """
-    state = dict(init.network.state_dict())
-    own = network.state_dict()
-    first = "conv1.weight" if recipe.architecture == "dense-unet" else "down1.conv1.weight"
-    if init.architecture == recipe.architecture and state[first].shape[0] == own[first].shape[0]:
-        widened = torch.zeros_like(own[first])
-        before = (recipe.thick_slices - init.channels.thick_slices) // 2
-        if before >= 0 and recipe.positions >= init.channels.positions:
-            widened[:, before : before + init.channels.thick_slices] = state[first][:, : init.channels.thick_slices]
-            if init.channels.positions:
-                widened[:, -3:] = state[first][:, -3:]
-            state[first] = widened
-    wrong = [name for name, value in own.items() if name not in state or state[name].shape != value.shape]
-    if wrong or len(state) > len(own):
-        raise CheckpointError(
-            f"{init.path}: a {init.architecture} of {init.filters} filters and {init.channels.count} channels; expected a "
-            f"{recipe.architecture} of {recipe.filters} filters and at most {recipe.channels.count} channels to start from"
-        )
-    network.load_state_dict(state)
+def resolve_precision(recipe: Recipe, device: torch.device) -> Recipe:
+    """Return the recipe with "auto" replaced by what a device trains in: bf16 where it multiplies in it, else fp32."""
+    if recipe.precision != "auto":
+        return recipe
+    return replace(recipe, precision="bf16" if choose_precision("auto", device) == "bf16" else "fp32")
 
 
 def checkpoint_path(out: Path, view: str) -> Path:
@@ -134,12 +111,14 @@ def fit_view(
     """
     processes = Processes.here()
     device = processes.device(torch.device(device))
+    recipe = resolve_precision(recipe, device)
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
     network = new_network(recipe)
     if init is not None:
         start_from(network, recipe, init)
-    network.to(device).train()
+    # Convolutions in bf16 are a quarter faster with channels last; those in fp32 don't mind.
+    network.to(device=device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     average = copy.deepcopy(network)
     optimiser = _optimiser(recipe, network)
     subjects = [{"id": subject.id, "sha256": subject.checksum} for subject in training]
@@ -159,8 +138,7 @@ def fit_view(
         for group in optimiser.param_groups:
             group["lr"] = rate_at(recipe, step / steps)
         images, labels = _batch(pool, recipe, step, processes.rank, device)
-        mixed: Any = torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else nullcontext()
-        with mixed:
+        with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
             logits = model(images)
         loss = segmentation_loss(
             logits.index_select(1, kept_channels), labels, kind=recipe.loss, weights=weights, pool_sides=pooled
@@ -219,7 +197,7 @@ def _batch(pool: SlicePool, recipe: Recipe, step: int, rank: int, device: torch.
     drawn = [pool.draw(rng, size) for _ in range(recipe.batch)]
     images = torch.from_numpy(np.stack([image for image, _ in drawn]))
     labels = torch.from_numpy(np.stack([label for _, label in drawn]).astype(np.int64))
-    return images.to(device, non_blocking=True), labels.to(device, non_blocking=True)
+    return images.to(device, non_blocking=True, memory_format=torch.channels_last), labels.to(device, non_blocking=True)
 
 
 def _class_counts(subjects: Sequence[CachedSubject]) -> Any:
@@ -240,8 +218,7 @@ def _look(
     """Validate the averaged weights; keep them if they are the best so far."""
     average.eval()
     seen = ViewNetwork(view, average, recipe.architecture, recipe.filters, recipe.normalisation, recipe.channels)
-    precision = "bf16" if device.type == "cuda" else "fp32"
-    result = validate_view(seen, validation, device, precision=precision)
+    result = validate_view(seen, validation, device, precision=recipe.precision)
     average.train()
     if journal:
         journal.validation(step, result)

@@ -27,6 +27,7 @@ _CHOICES = {
     "loss": ("cross-entropy+dice", "balanced-cross-entropy+dice", "weighted-dice", "10dice+0.05cross-entropy"),
     "augmentation": ("wide", "published", "none"),
     "crop": ("brain", "varied", "whole"),
+    "precision": ("auto", "fp32", "bf16"),
 }
 
 
@@ -81,6 +82,9 @@ class Recipe:
         Steps between two looks at the validation subjects, where there are any.
     patience : int
         Looks without a better Dice after which a run ends; 0 for never.
+    precision : {"auto", "fp32", "bf16"}
+        Of the convolutions; weights, losses and averages are fp32 in any case. Auto: bf16 where the device multiplies in it. A
+        run writes which it was.
     seed : int
     """
 
@@ -106,6 +110,7 @@ class Recipe:
     rare: float = 0.25
     validate_every: int = 1000
     patience: int = 0
+    precision: str = "auto"
     seed: int = 1
 
     def __post_init__(self) -> None:
