@@ -1,6 +1,7 @@
 """Time, memory and agreement of segmenting a scan: the published package (full size, random weights) and ours.
 
-    python benchmarks/segment.py SCAN --reference-python REFERENCE/bin/python [--slices 8] [--device cuda] [--json FILE]
+    python benchmarks/segment.py SCAN --reference-python REFERENCE/bin/python [--slices 8] [--device cuda] [--precision fp32]
+        [--json FILE]
 
 The reference lives in an environment of its own: `python -m venv REFERENCE`, `REFERENCE/bin/pip install torch nibabel numpy`,
 `REFERENCE/bin/pip install --no-deps DARTSeg==1.0.0`. Each run has a process of its own. Both networks get the same random
@@ -78,10 +79,10 @@ from darts_ensemble.checkpoints import load_view
 from darts_ensemble.inference import made_ready, most_probable, predict_view
 from darts_ensemble.device import choose_precision
 volume, numbers = np.load(folder + "/volume.npy"), np.load(folder + "/numbers.npy").tolist()
-precision = choose_precision("auto", device)
+precision = choose_precision(sys.argv[5], device)
 network = made_ready(load_view(folder + "/weights.pth", "coronal"), device, precision)
 whole = slice(0, volume.shape[0])
-box = tuple(slice(*side) for side in json.loads(sys.argv[5])) if len(sys.argv) > 5 else (whole, whole, whole)
+box = tuple(slice(*side) for side in json.loads(sys.argv[6])) if len(sys.argv) > 6 else (whole, whole, whole)
 times, classes = [], []
 for number in numbers:
     start = used()
@@ -98,7 +99,7 @@ _BUNDLED = (
     _CLOCK
     + """
 from darts_ensemble import Segmenter
-segmenter = Segmenter("bundled", device=sys.argv[4], low_memory="low" in sys.argv)
+segmenter = Segmenter("bundled", device=sys.argv[4], precision=sys.argv[5], low_memory="low" in sys.argv)
 start = used()
 result = segmenter.segment(sys.argv[2])
 result.save(folder + "/out", "scan")
@@ -143,6 +144,7 @@ def main() -> None:
     parser.add_argument("--slices", type=int, default=8)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--precision", default="auto", help="of ours")
     parser.add_argument("--bundled-only", action="store_true", help="leave the full-size networks out")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     given = parser.parse_args()
@@ -153,14 +155,14 @@ def main() -> None:
             _lay_out(folder, given.scan, given.slices)
             if given.reference_python:
                 rows["reference, whole slice"] = _run(given.reference_python, _REFERENCE, folder, *here)
-            rows["ours, whole slice"] = _run(sys.executable, _OURS, folder, *here)
+            rows["ours, whole slice"] = _run(sys.executable, _OURS, folder, *here, given.precision)
             if given.reference_python:
                 same = np.load(folder / "reference.npy") == np.load(folder / "ours.npy")
                 rows["ours, whole slice"]["labels_equal"] = round(float(same.mean()), 6)
             brain = json.dumps([[48, 208], [48, 192], [0, 256]])
-            rows["ours, 160 x 144 of it"] = _run(sys.executable, _OURS, folder, *here, brain)
-        rows["bundled, three views, fused and written"] = _run(sys.executable, _BUNDLED, folder, *here)
-        rows["the same with --low-memory"] = _run(sys.executable, _BUNDLED, folder, *here, "low")
+            rows["ours, 160 x 144 of it"] = _run(sys.executable, _OURS, folder, *here, given.precision, brain)
+        rows["bundled, three views, fused and written"] = _run(sys.executable, _BUNDLED, folder, *here, given.precision)
+        rows["the same with --low-memory"] = _run(sys.executable, _BUNDLED, folder, *here, given.precision, "low")
     print("| what | wall s | CPU s | its range | peak GiB | GPU GiB | labels as the reference's |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for what, row in rows.items():

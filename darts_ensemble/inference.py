@@ -123,7 +123,10 @@ class _KeptClasses(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if isinstance(self.network, DenseUNet):
-            return functional.linear(self.network.features(x).permute(0, 2, 3, 1), self.weight, self.bias)
+            features = self.network.features(x).permute(0, 2, 3, 1)
+            # In fp32 always: rounded to bf16, which of two near classes is ahead would often be chance.
+            with torch.autocast(x.device.type, enabled=False):
+                return functional.linear(features.to(self.weight.dtype), self.weight, self.bias)
         return self.network(x)[:, self.kept].movedim(1, -1)
 
 

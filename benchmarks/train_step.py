@@ -1,0 +1,61 @@
+"""Time of a training step: Dense U-Nets and U-Nets of several sizes, in float32 and in bfloat16.
+
+    python benchmarks/train_step.py [--filters 32,48,64] [--threads 1]
+
+Four random crops of 144 x 128 with seven neighbouring slices, the default loss and AdamW; forward, backward and update, without
+drawing the slices. The least of six steps, the first of which warms up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import torch
+
+from darts_ensemble.command_line import words
+from darts_ensemble.labels import KEPT_CHANNELS, N_CLASSES
+from darts_ensemble.training.fit import new_network
+from darts_ensemble.training.losses import segmentation_loss
+from darts_ensemble.training.recipe import CROPS, Recipe
+
+STEPS = 6
+
+
+def step_seconds(recipe: Recipe) -> tuple[float, int]:
+    """Seconds of the fastest step, and the number of parameters."""
+    torch.manual_seed(recipe.seed)
+    size = CROPS["coronal"]
+    images = torch.rand(recipe.batch, recipe.channels.count, *size).contiguous(memory_format=torch.channels_last)
+    labels = torch.randint(0, N_CLASSES, (recipe.batch, *size))
+    network = new_network(recipe).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.rate)
+    kept = torch.from_numpy(KEPT_CHANNELS)
+    seconds = []
+    for _ in range(STEPS):
+        start = time.perf_counter()
+        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.precision == "bf16"):
+            logits = network(images)
+        optimiser.zero_grad()
+        torch.autograd.backward(segmentation_loss(logits.index_select(1, kept), labels, kind=recipe.loss))
+        optimiser.step()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds), sum(weight.numel() for weight in network.parameters())
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--filters", default="32,48,64", help="of the Dense U-Nets")
+    parser.add_argument("--threads", type=int, default=1)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    print("| network | filters | parameters | fp32, s a step | bf16, s a step |\n| --- | --- | ---: | --- | --- |")
+    for architecture, filters in [*(("dense-unet", int(number)) for number in words(given.filters)), ("unet", 16)]:
+        recipes = (Recipe(architecture=architecture, filters=filters, precision=name) for name in ("fp32", "bf16"))
+        (plain, parameters), (half, _) = (step_seconds(recipe) for recipe in recipes)
+        print(f"| {architecture} | {filters} | {parameters:,} | {plain:.2f} | {half:.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
