@@ -57,6 +57,16 @@ def test_a_small_network_learns_a_phantom_but_not_shuffled_labels(tmp_path: Path
     assert reached[True] < 0.3
 
 
+def test_it_learns_in_bfloat16_too_and_its_weights_are_others(tmp_path: Path) -> None:
+    weights = {}
+    for precision in ("fp32", "bf16"):
+        recipe = tiny(filters=8, steps=80, rate=1e-2, average=0.9, augmentation="none", precision=precision)
+        path = fit_view(recipe, "coronal", [phantom_subject()], [], tmp_path / precision)
+        assert validate_view(load_view(path), [phantom_subject()], torch.device("cpu")).mean > 0.95
+        weights[precision] = path
+    assert not same_tensors(weights["fp32"], weights["bf16"])
+
+
 def test_an_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

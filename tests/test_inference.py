@@ -116,6 +116,19 @@ def test_bf16_agrees_with_fp32_in_nearly_every_label() -> None:
     assert np.mean(exact.argmax(axis=-1) == rough.argmax(axis=-1)) > 0.9
 
 
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_tells_apart_two_classes_whose_scores_are_near(precision: str) -> None:
+    one = view_network()
+    with torch.no_grad():
+        one.network.outconv.weight.zero_()  # type: ignore[union-attr, operator]
+        one.network.outconv.bias.zero_()  # type: ignore[union-attr, operator]
+        for class_index, score in ((3, 10.0), (7, 10.001)):  # equal in bf16 and in fp16
+            one.network.outconv.bias[KEPT_CHANNELS[class_index]] = score  # type: ignore[union-attr, index, operator]
+    probabilities = whole(made_ready(one, CPU, precision), precision=precision)
+    varied = np.ptp(volume(), axis=(0, 2)) > 0
+    assert (probabilities[varied].argmax(axis=-1) == 7).all()
+
+
 @pytest.mark.parametrize(("supported", "expected"), [(lambda: True, "bf16"), (lambda: False, "fp32")])
 def test_auto_is_bf16_only_where_the_cpu_multiplies_in_it(
     monkeypatch: pytest.MonkeyPatch, supported: Callable[[], bool], expected: str

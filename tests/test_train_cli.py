@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 import yaml
 from test_training_data import write_subject
 from typer.testing import CliRunner
 
 from darts_ensemble.checkpoints import load_view
+from darts_ensemble.device import choose_precision
 from darts_ensemble.training.cli import app
 
 SMALL = ["--filters", "2", "--convolutions", "1", "--steps", "2", "--batch", "1", "--views", "axial", "--device", "cpu"]
@@ -46,7 +48,9 @@ def test_pretraining_leaves_weights_recipe_account_log_and_figures(pretrained: P
     made = load_view(pretrained / "axial.safetensors")
     assert (made.filters, made.channels.thick_slices) == (2, 7)
     assert [one["id"] for one in made.training_subjects] == ["a"]
-    assert yaml.safe_load((pretrained / "recipe.yaml").read_text())["filters"] == 2
+    recipe = yaml.safe_load((pretrained / "recipe.yaml").read_text())
+    assert recipe["filters"] == 2
+    assert recipe["precision"] == choose_precision("auto", torch.device("cpu")), "what it was, not auto"
     account = json.loads((pretrained / "run.json").read_text())
     assert [(one["id"], one["use"]) for one in account["subjects"]] == [("a", "training"), ("b", "validation")]
     assert pd.read_csv(pretrained / "axial.csv")["step"].tolist() == [2, 2]
@@ -76,6 +80,27 @@ def test_finetuning_goes_on_from_weights_with_their_size_and_channels(pretrained
     assert (made.filters, made.channels.thick_slices, made.normalisation) == (2, 7, "volume-otsu")
     assert made.metadata["initial"].startswith("axial.safetensors sha256 ")
     assert float(made.metadata["setting_rate"]) == 5e-4
+
+
+def test_finetuning_widens_the_networks_that_it_starts_from(pretrained: Path, subjects: Path, tmp_path: Path) -> None:
+    start = ("finetune", "--init", pretrained, "--data", subjects, "--views", "axial", "--batch", "1", "--device", "cpu")
+    code, said = darts_train(*start, "--filters", "3", "--steps", "1", "--subjects", "b", "-o", tmp_path / "wider")
+    assert code == 0, said
+    assert load_view(tmp_path / "wider" / "axial.safetensors").filters == 3
+    code, said = darts_train(*start, "--filters", "1", "--steps", "1", "-o", tmp_path / "narrower")
+    assert code == 1
+    assert "a dense-unet of 2 filters and 7 channels; expected a dense-unet of at most 1 filters" in " ".join(said.split())
+
+
+def test_a_run_goes_on_in_the_precision_in_which_it_began(subjects: Path, tmp_path: Path) -> None:
+    begun = ("pretrain", "--data", subjects, *SMALL, "-o", tmp_path)
+    assert darts_train(*begun, "--precision", "fp32")[0] == 0
+    code, said = darts_train(*begun, "--precision", "bf16")
+    assert code == 1
+    assert "made with other settings: precision" in " ".join(said.split())
+    code, said = darts_train(*begun, "--precision", "int8")
+    assert code == 2
+    assert "precision int8; expected one of auto, fp32, bf16" in " ".join(said.split())
 
 
 def test_a_checkpoint_is_exported(pretrained: Path, tmp_path: Path) -> None:
