@@ -144,12 +144,19 @@ def _handed_out(
             yield from ((index, lost) for index in [*index_of.values(), *waiting])
             return
         outcome = _outcome(future)
+        if isinstance(outcome, _LostError):
+            running.add(future)
+            continue
         future.release()
         yield index_of.pop(future.key), outcome
 
 
 class _BlamedError(Exception):
     """Workers died that had the item in hand."""
+
+
+class _LostError(Exception):
+    """The worker that held a result died before it was fetched, so that it is computed again."""
 
 
 def _outcome(future: Any) -> Any:
@@ -162,6 +169,9 @@ def _outcome(future: Any) -> Any:
         return _BlamedError(f"{error.allowed_failures + 1} workers died while they had it in hand")
     except distributed.CancelledError as error:
         return ClusterError(f"the cluster gave it up ({_line(error)}); expected a scheduler that stays: run again")
+    except TimeoutError as error:
+        # The function's own, or that of waiting for a result that was there and is not there any more.
+        return error if future.status == "error" else _LostError()
     except Exception as error:  # whatever the function raised is the item's own affair
         return error
 

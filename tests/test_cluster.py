@@ -69,6 +69,34 @@ def test_a_worker_killed_in_the_middle_costs_no_item_and_doubles_none(cluster: A
     assert dict(ended)[4][1] != int((tmp_path / "died").read_text()), "another worker takes what the dead one had"
 
 
+def out_of_time(number: int) -> int:
+    if number == 1:
+        raise TimeoutError("the function's own")
+    return number * number
+
+
+def test_a_result_lost_with_its_worker_is_waited_for_again(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched: list[str] = []
+
+    def lost_the_first_time(future: Any, timeout: float) -> Any:
+        fetched.append(future.key)
+        if fetched.count(future.key) == 1:
+            # What a client sees whose result is being computed again, a worker having died with it.
+            monkeypatch.setattr(type(future), "status", "pending")
+            raise TimeoutError
+        monkeypatch.setattr(type(future), "status", status)
+        return result(future, timeout)
+
+    result, status = distributed.Future.result, distributed.Future.status
+    monkeypatch.setattr(distributed.Future, "result", lost_the_first_time)
+    ended = list(spread(out_of_time, range(4), address=cluster.scheduler_address))
+    assert Counter(index for index, _ in ended) == Counter(range(4))
+    outcome = dict(ended)
+    assert [outcome[n] for n in (0, 2, 3)] == [0, 4, 9]
+    assert str(outcome[1]) == "the function's own"
+    assert len(fetched) == 8, "each was fetched twice"
+
+
 def test_an_item_that_kills_every_worker_ends_in_an_error_and_the_others_are_done() -> None:
     # At the first death Dask gives up all that the worker had in hand: the innocent get another chance.
     with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
