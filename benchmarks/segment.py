@@ -76,11 +76,14 @@ _OURS = (
     _CLOCK
     + """
 from darts_ensemble.checkpoints import load_view
-from darts_ensemble.inference import made_ready, most_probable, predict_view
+from darts_ensemble.heap import keep_freed_memory
+from darts_ensemble.inference import made_ready, most_probable, predict_view, uses_winograd
 from darts_ensemble.device import choose_precision
 volume, numbers = np.load(folder + "/volume.npy"), np.load(folder + "/numbers.npy").tolist()
-precision = choose_precision(sys.argv[5], device)
-network = made_ready(load_view(folder + "/weights.pth", "coronal"), device, precision)
+keep_freed_memory()
+network = load_view(folder + "/weights.pth", "coronal")
+precision = choose_precision(sys.argv[5], device, winograd=uses_winograd(network))
+network = made_ready(network, device, precision)
 whole = slice(0, volume.shape[0])
 box = tuple(slice(*side) for side in json.loads(sys.argv[6])) if len(sys.argv) > 6 else (whole, whole, whole)
 times, classes = [], []
@@ -99,6 +102,9 @@ _BUNDLED = (
     _CLOCK
     + """
 from darts_ensemble import Segmenter
+from darts_ensemble.heap import keep_freed_memory
+if "low" not in sys.argv:
+    keep_freed_memory()
 segmenter = Segmenter("bundled", device=sys.argv[4], precision=sys.argv[5], low_memory="low" in sys.argv)
 start = used()
 result = segmenter.segment(sys.argv[2])

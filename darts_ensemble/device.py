@@ -13,7 +13,7 @@ __all__ = ["PRECISIONS", "DeviceMemoryWarning", "choose_device", "choose_precisi
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 #: AMX multiplies bf16 sixteen times, AVX512_BF16 twice as fast as fp32; without either it is emulated.
-_BF16_CHECKS = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+_BF16_CHECKS = {"AMX": "_is_amx_tile_supported", "AVX512_BF16": "_is_avx512_bf16_supported"}
 #: Memory that the activations of a batch may take on a CPU, in bytes: beyond a few slices nothing is gained there.
 _CPU_BUDGET = 600_000_000
 _CPU_LOW_BUDGET = 150_000_000
@@ -45,13 +45,18 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def choose_precision(name: str, device: torch.device) -> str:
-    """Return the precision asked for; "auto" is bf16 where hardware multiplies in it, else fp16 on CUDA, fp32 elsewhere."""
+def choose_precision(name: str, device: torch.device, *, winograd: bool = False) -> str:
+    """Return the precision asked for; "auto" is bf16 where hardware multiplies in it, else fp16 on CUDA, fp32 elsewhere.
+
+    Networks that :mod:`darts_ensemble.winograd` does in fp32 on a CPU are as fast so as in bf16 by AVX512_BF16, and round less:
+    with `winograd`, only AMX makes "auto" bf16 there.
+    """
     if name != "auto":
         return name
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    if device.type == "cpu" and any(getattr(torch.cpu, check, bool)() for check in _BF16_CHECKS):
+    pays = ["AMX"] if winograd else list(_BF16_CHECKS)
+    if device.type == "cpu" and any(getattr(torch.cpu, _BF16_CHECKS[found], bool)() for found in pays):
         return "bf16"
     return "fp32"
 

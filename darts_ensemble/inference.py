@@ -26,7 +26,7 @@ from darts_ensemble.view_network import ViewNetwork
 from darts_ensemble.views import SLICE_AXIS, take_slices, volume_scale
 from darts_ensemble.winograd import FEWEST_FILTERS, WinogradConv2d
 
-__all__ = ["brain_box", "head_box", "made_ready", "most_probable", "predict_view", "reaches_inner_face"]
+__all__ = ["brain_box", "head_box", "made_ready", "most_probable", "predict_view", "reaches_inner_face", "uses_winograd"]
 
 #: Labelled voxels on a face of the brain's box that are still taken for a speck and not for brain cut off.
 LARGEST_SPECK = 20
@@ -130,6 +130,11 @@ class _KeptClasses(nn.Module):
         return self.network(x)[:, self.kept].movedim(1, -1)
 
 
+def uses_winograd(view_network: ViewNetwork) -> bool:
+    """Whether a network has filters enough for Winograd's convolutions to pay, in fp32 on a CPU."""
+    return view_network.architecture == "dense-unet" and view_network.filters >= FEWEST_FILTERS
+
+
 def made_ready(view_network: ViewNetwork, device: torch.device, precision: str) -> ViewNetwork:
     """Return a view's network on its device, in the memory layout and with the convolutions that are fastest there.
 
@@ -140,7 +145,7 @@ def made_ready(view_network: ViewNetwork, device: torch.device, precision: str) 
         return view_network
     # In half precision the sums before a normalisation would be rounded otherwise than in training.
     if device.type == "cpu" and precision == "fp32" and isinstance(network, DenseUNet):
-        ready = _KeptClasses(fold(network, WinogradConv2d if view_network.filters >= FEWEST_FILTERS else FoldedConv2d))
+        ready = _KeptClasses(fold(network, WinogradConv2d if uses_winograd(view_network) else FoldedConv2d))
     else:
         ready = _KeptClasses(copy.deepcopy(network))
     ready = ready.eval().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]

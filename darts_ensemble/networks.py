@@ -9,6 +9,20 @@ from torch.nn import functional
 __all__ = ["DenseUNet", "UNet"]
 
 
+class _Pointwise(nn.Conv2d):
+    """A 1 x 1 convolution as a product of matrices: its result lies channels-last, of slices of one channel too.
+
+    The strides of one channel don't tell channels-last from channels-first; a convolution then takes it for the latter, and
+    every layer after it turns it round.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 1)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return functional.linear(input.permute(0, 2, 3, 1), self.weight[:, :, 0, 0], self.bias).permute(0, 3, 1, 2)
+
+
 class _DenseBlock(nn.Module):
     """Convolutions whose inputs are summed: convolution i also receives the outputs of all but the last before it."""
 
@@ -59,7 +73,7 @@ class DenseUNet(nn.Module):
 
     def __init__(self, in_channels: int = 1, out_channels: int = 113, filters: int = 256, convolutions: int = 4) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, filters, 1)
+        self.conv1 = _Pointwise(in_channels, filters)
         for name in ("d1", "d2", "d3", "d4", "bottom", "u4", "u3", "u2", "u1"):
             self.add_module(name, _DenseBlock(filters, convolutions))
         for name in ("up4", "up3", "up2", "up1"):

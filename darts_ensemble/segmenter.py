@@ -21,7 +21,7 @@ from darts_ensemble.device import DeviceMemoryWarning, choose_device, choose_pre
 from darts_ensemble.errors import CheckpointError, UsageError
 from darts_ensemble.fusion import FUSIONS, Fused, ViewWeights, fuse_views
 from darts_ensemble.heap import give_back_freed_memory
-from darts_ensemble.inference import brain_box, head_box, made_ready, predict_view, reaches_inner_face
+from darts_ensemble.inference import brain_box, head_box, made_ready, predict_view, reaches_inner_face, uses_winograd
 from darts_ensemble.labels import BACKGROUND_CLASS, classes_to_ids
 from darts_ensemble.midsagittal import midsagittal_plane, move_to_sides, sides_from_plane
 from darts_ensemble.native import classes_to_native, labels_to_native, needs_probabilities, volume_to_native
@@ -109,7 +109,8 @@ class Segmenter:
         if low_memory:
             self.ensemble = replace(self.ensemble, networks={view: _aside(one) for view, one in self.ensemble.networks.items()})
         self.device = choose_device(device)
-        self.precision = choose_precision(precision, self.device)
+        winograd = all(uses_winograd(one) for one in self.ensemble.networks.values())
+        self.precision = choose_precision(precision, self.device, winograd=winograd)
         if fusion not in FUSIONS:
             raise UsageError(f"fusion {fusion}; expected one of {', '.join(FUSIONS)}")
         if crop not in CROPS:

@@ -1,11 +1,13 @@
-"""3 x 3 convolutions of many channels with a quarter of the multiplications, for CPUs without bf16.
+"""3 x 3 convolutions of many channels with a quarter of the multiplications, for CPUs without AMX.
 
 Winograd's minimal filtering F(4 x 4, 3 x 3) (Lavin and Gray, arXiv 1509.09308): a tile of 4 x 4 outputs takes 36 products a
-pair of channels in place of 144. oneDNN has it for AVX-512 only; here the transforms are products of matrices too, so that any
-BLAS will do.
+pair of channels in place of 144. PyTorch offers no such convolution on a CPU. The transforms are products of small matrices,
+that of channels a 1 x 1 convolution in 36 groups, the fastest product of matrices that PyTorch has on the CPUs tried.
 """
 
 from __future__ import annotations
+
+import itertools
 
 import torch
 from torch import Tensor, nn
@@ -32,8 +34,10 @@ _FILTER = torch.tensor(
 _OUTPUT = torch.tensor(
     [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]], dtype=torch.float64
 )  # fmt: skip
-#: Tiles transformed at a time: enough for a matrix product, few enough for the cache.
-_TILES_AT_ONCE = 256
+#: Tiles transformed at a time: enough for a product of matrices, few enough for the cache.
+_TILES_AT_ONCE = 512
+#: Outputs computed at a time: so many filters (36 x 256 x 256 values) stay in the cache from some tiles to the next.
+_OUTPUTS_AT_ONCE = 256
 
 
 class WinogradConv2d(nn.Module):
@@ -52,13 +56,14 @@ class WinogradConv2d(nn.Module):
         self.relu = norm is not None
         weight = convolution.weight.detach().double()
         scale, shift = scale_and_shift(convolution, norm)
-        filters = torch.einsum("ai,bj,ocij,o->abco", _FILTER, _FILTER, weight, scale)
+        filters = torch.einsum("ai,bj,ocij,o->aboc", _FILTER, _FILTER, weight, scale).flatten(0, 1)
+        pieces = [piece.flatten(0, 1) for piece in filters.split(_OUTPUTS_AT_ONCE, dim=1)]
         self.filters: Tensor
         self.scale: Tensor
         self.shift: Tensor
         self.to_tiles: Tensor
         self.from_tiles: Tensor
-        self.register_buffer("filters", filters.reshape(36, *filters.shape[2:]).float().contiguous())
+        self.register_buffer("filters", torch.cat(pieces)[:, :, None, None].float().contiguous())
         self.register_buffer("scale", scale.float())
         self.register_buffer("shift", shift.float())
         self.register_buffer("to_tiles", _INPUT.float())
@@ -78,29 +83,61 @@ class WinogradConv2d(nn.Module):
         Tensor, (B, outputs, R, K)
             In channels-last memory.
         """
-        slices, channels, rows, columns = x.shape
+        lines = x.permute(0, 2, 3, 1)
+        slices, rows, columns, channels = lines.shape
         down, across = -(-rows // 4), -(-columns // 4)
-        padded = functional.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 4 * across - columns + 1, 1, 4 * down - rows + 1)).contiguous()
-        outputs = self.filters.shape[2]
-        whole = x.new_empty((slices, 4 * down, 4 * across, outputs))
-        a, b, c, d = padded.stride()
-        step = max(1, _TILES_AT_ONCE // across)
-        for number in range(slices):
-            for first in range(0, down, step):
-                count = min(step, down - first)
-                start = padded.storage_offset() + number * a + 4 * first * b
-                # The six rows and six columns of every tile, each a plane of tiles.
-                windows = padded.as_strided((6, 6, count, across, channels), (b, c, 4 * b, 4 * c, d), start)
-                tiles = self.to_tiles @ (self.to_tiles @ windows.reshape(6, -1)).view(6, 6, -1)
-                products = torch.bmm(tiles.view(36, -1, channels), self.filters)
-                done = (self.from_tiles @ products.view(36, -1)).view(4, 4, count, across, outputs)
-                here = slice(4 * first, 4 * (first + count))
-                place = whole[number, here]
-                torch.add(done.permute(2, 0, 3, 1, 4), self.shift, out=place.view(count, 4, across, 4, outputs))
-                # What follows is done now, while the tiles are in the cache.
-                if added is not None:
-                    more = added.permute(0, 2, 3, 1)[number, here]
-                    place[: len(more), :columns].addcmul_(more, self.scale)
-                if self.relu:
-                    place.relu_()
+        whole = x.new_empty((slices, 4 * down, 4 * across, len(self.shift)))
+        # Part of a slice at a time, or some slices where they are small.
+        step = min(down, max(1, _TILES_AT_ONCE // across))
+        together = min(slices, max(1, _TILES_AT_ONCE // (down * across)))
+        padded = x.new_zeros((together, 4 * step + 2, 4 * across + 2, channels))
+        for start, first in itertools.product(range(0, slices, together), range(0, down, step)):
+            count, end = min(step, down - first), min(start + together, slices)
+            part = padded[: end - start, : 4 * count + 2]
+            _cut(lines[start:end], 4 * first - 1, part)
+            here = slice(4 * first, 4 * (first + count))
+            place = whole[start:end, here].unflatten(2, (across, 4)).unflatten(1, (count, 4))
+            self._convolve(part, place)
+            # What follows is done now, while the tiles are in the cache.
+            done = whole[start:end, here]
+            if added is not None:
+                more = added.permute(0, 2, 3, 1)[start:end, here]
+                done[:, : more.shape[1], :columns].addcmul_(more, self.scale)
+            if self.relu:
+                done.relu_()
         return whole[:, :rows, :columns].permute(0, 3, 1, 2)
+
+    def _convolve(self, padded: Tensor, place: Tensor) -> None:
+        """Convolve lines (B, 4 down + 2, 4 across + 2, C) into `place`, (B, down, 4, across, 4, outputs)."""
+        slices, down, _, across, _, outputs = place.shape
+        channels = padded.shape[3]
+        a, b, c, d = padded.stride()
+        count = slices * down * across
+        windows = padded.as_strided((slices, down, across, 6, 6, channels), (a, 4 * b, 4 * c, b, c, d))
+        tiles = padded.new_empty((slices, down, 6 * across, 6, channels))
+        for one, row in itertools.product(range(slices), range(down)):
+            half = torch.bmm(self.to_tiles.expand(across, 6, 6), windows[one, row].reshape(across, 6, 6 * channels))
+            torch.bmm(self.to_tiles.expand(6 * across, 6, 6), half.view(6 * across, 6, channels), out=tiles[one, row])
+        grouped = tiles.view(1, count, 1, 36 * channels).permute(0, 3, 1, 2)
+        for first in range(0, outputs, _OUTPUTS_AT_ONCE):
+            piece = slice(first, min(first + _OUTPUTS_AT_ONCE, outputs))
+            products = _multiply(grouped, self.filters[36 * piece.start : 36 * piece.stop])
+            done = torch.bmm(self.from_tiles.expand(count, 16, 36), products.permute(0, 2, 3, 1).reshape(count, 36, -1))
+            done = done.view(slices, down, across, 4, 4, -1).transpose(2, 3)
+            torch.add(done, self.shift[piece], out=place[..., piece])
+
+
+def _cut(lines: Tensor, first: int, out: Tensor) -> None:
+    """Copy rows of slices (B, R, K, C), from `first` on, between the edges of `out`; rows outside the slices are zero."""
+    low, high = max(first, 0), min(first + out.shape[1], lines.shape[1])
+    out[:, : low - first].zero_()
+    out[:, low - first : high - first, 1 : lines.shape[2] + 1] = lines[:, low:high]
+    out[:, high - first :].zero_()
+
+
+def _multiply(tiles: Tensor, filters: Tensor) -> Tensor:
+    """The 1 x 1 convolution of tiles (1, 36 C, T, 1) by filters (36 outputs, C, 1, 1), group by group."""
+    if torch.backends.mkldnn.is_available():
+        # With one thread PyTorch would take a slower library's.
+        return torch.mkldnn_convolution(tiles, filters, None, (0, 0), (1, 1), (1, 1), 36)
+    return functional.conv2d(tiles, filters, groups=36)

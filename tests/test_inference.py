@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +16,8 @@ from darts_ensemble.errors import DeviceError
 from darts_ensemble.inference import made_ready, most_probable, predict_view
 from darts_ensemble.labels import BACKGROUND_CLASS, KEPT_CHANNELS, N_CHANNELS
 from darts_ensemble.networks import DenseUNet
-from darts_ensemble.view_network import ViewNetwork
+from darts_ensemble.segmenter import Segmenter
+from darts_ensemble.view_network import Ensemble, ViewNetwork
 from darts_ensemble.winograd import FEWEST_FILTERS
 
 CPU = torch.device("cpu")
@@ -129,14 +129,26 @@ def test_half_precision_tells_apart_two_classes_whose_scores_are_near(precision:
     assert (probabilities[varied].argmax(axis=-1) == 7).all()
 
 
-@pytest.mark.parametrize(("supported", "expected"), [(lambda: True, "bf16"), (lambda: False, "fp32")])
-def test_auto_is_bf16_only_where_the_cpu_multiplies_in_it(
-    monkeypatch: pytest.MonkeyPatch, supported: Callable[[], bool], expected: str
+@pytest.mark.parametrize(
+    ("found", "expected", "of_many_filters"),
+    [((), "fp32", "fp32"), (("AVX512_BF16",), "bf16", "fp32"), (("AMX", "AVX512_BF16"), "bf16", "bf16")],
+)
+def test_auto_is_bf16_only_where_the_cpu_is_faster_in_it(
+    monkeypatch: pytest.MonkeyPatch, found: tuple[str, ...], expected: str, of_many_filters: str
 ) -> None:
-    for check in device_module._BF16_CHECKS:
-        monkeypatch.setattr(torch.cpu, check, supported, raising=False)
+    for name, check in device_module._BF16_CHECKS.items():
+        monkeypatch.setattr(torch.cpu, check, lambda name=name: name in found, raising=False)
     assert choose_precision("auto", CPU) == expected
-    assert choose_precision("fp16", CPU) == "fp16"
+    assert choose_precision("auto", CPU, winograd=True) == of_many_filters
+    assert choose_precision("fp16", CPU, winograd=True) == "fp16"
+
+
+def test_a_network_of_the_published_size_is_predicted_in_the_precision_that_suits_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, check in device_module._BF16_CHECKS.items():
+        monkeypatch.setattr(torch.cpu, check, lambda name=name: name == "AVX512_BF16", raising=False)
+    for filters, expected in ((4, "bf16"), (FEWEST_FILTERS, "fp32")):
+        segmenter = Segmenter(Ensemble({"axial": view_network(filters)}, "stand-in"), device="cpu")
+        assert segmenter.precision == expected
 
 
 def test_batches_shrink_with_size_and_with_low_memory_but_never_to_none() -> None:

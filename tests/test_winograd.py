@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from darts_ensemble import winograd
 from darts_ensemble.folded import Fold, FoldedConv2d, fold
 from darts_ensemble.networks import DenseUNet
 from darts_ensemble.winograd import WinogradConv2d
@@ -16,15 +17,20 @@ from darts_ensemble.winograd import WinogradConv2d
 
 @given(
     st.integers(1, 3), st.integers(1, 5), st.integers(1, 6), st.integers(1, 19), st.integers(1, 19), st.booleans(),
-    st.integers(0, 1000),
+    st.integers(0, 1000), st.sampled_from([1, 7, 20, 512]), st.sampled_from([2, 256]), st.booleans(),
 )  # fmt: skip
-def test_any_size_and_number_of_channels_gives_the_convolution(
-    slices: int, inputs: int, outputs: int, rows: int, columns: int, bias: bool, seed: int
-) -> None:
+def test_any_size_and_number_of_channels_gives_the_convolution_whatever_is_done_at_a_time_and_by_which_library(
+    slices: int, inputs: int, outputs: int, rows: int, columns: int, bias: bool, seed: int,
+    tiles_at_once: int, outputs_at_once: int, onednn: bool,
+) -> None:  # fmt: skip
     torch.manual_seed(seed)
     convolution = nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)
     x = torch.randn(slices, inputs, rows, columns)
-    with torch.inference_mode():
+    with torch.inference_mode(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(winograd, "_TILES_AT_ONCE", tiles_at_once)
+        patch.setattr(winograd, "_OUTPUTS_AT_ONCE", outputs_at_once)
+        if not onednn:
+            patch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
         expected = convolution.double()(x.double())
         found = WinogradConv2d(convolution)(x)
     np.testing.assert_allclose(found, expected, atol=1e-4)
