@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import ctypes
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-__all__ = ["give_back_freed_memory", "keep_freed_memory"]
+__all__ = ["give_back_freed_memory", "keep_freed_memory", "large_blocks_apart"]
 
 # Numbers of glibc's malloc.h, and the largest value that mallopt takes.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MOST = -1, -3, 2**31 - 1
+#: What the threshold grows to by itself on 64-bit systems, once blocks so large are freed.
+_LARGEST_IN_HEAP = 2**25
 
 
 def keep_freed_memory() -> bool:
@@ -24,6 +28,23 @@ def keep_freed_memory() -> bool:
         return False
     mallopt = ctypes.CDLL(None).mallopt
     return bool(mallopt(_MMAP_THRESHOLD, _MOST) and mallopt(_TRIM_THRESHOLD, _MOST))
+
+
+@contextmanager
+def large_blocks_apart(smallest: int = 4_000_000) -> Iterator[None]:
+    """Put what is taken meanwhile in blocks of so many bytes or more outside the heap, with glibc alone.
+
+    For what stays long beside much that is freed soon: in the heap, the pages between what stays are not given back.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        yield
+        return
+    mallopt = ctypes.CDLL(None).mallopt
+    mallopt(_MMAP_THRESHOLD, smallest)
+    try:
+        yield
+    finally:
+        mallopt(_MMAP_THRESHOLD, _LARGEST_IN_HEAP)
 
 
 def give_back_freed_memory() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +21,7 @@ from darts_ensemble.conform import Conformed, conform
 from darts_ensemble.device import DeviceMemoryWarning, choose_device, choose_precision, slices_at_once
 from darts_ensemble.errors import CheckpointError, UsageError
 from darts_ensemble.fusion import FUSIONS, Fused, ViewWeights, fuse_views
-from darts_ensemble.heap import give_back_freed_memory
+from darts_ensemble.heap import give_back_freed_memory, large_blocks_apart
 from darts_ensemble.inference import brain_box, head_box, made_ready, predict_view, reaches_inner_face, uses_winograd
 from darts_ensemble.labels import BACKGROUND_CLASS, classes_to_ids
 from darts_ensemble.midsagittal import midsagittal_plane, move_to_sides, sides_from_plane
@@ -257,11 +258,12 @@ class Segmenter:
         if view in self._ready:
             return self._ready[view]
         held = self.ensemble.networks[view]
-        if held.set_aside and held.path is not None:
-            held = load_view(held.path, view)
         if self.low_memory:  # what the last view's network took
             give_back_freed_memory()
-        ready = made_ready(held, self.device, self.precision)
+        with large_blocks_apart() if self.low_memory else nullcontext():
+            if held.set_aside and held.path is not None:
+                held = load_view(held.path, view)
+            ready = made_ready(held, self.device, self.precision)
         if ready.filters < FEWEST_FILTERS or (self.device.type != "cpu" and not self.low_memory):
             self._ready[view] = ready
         if self.low_memory:  # half of what making this one ready took

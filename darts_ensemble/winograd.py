@@ -54,16 +54,15 @@ class WinogradConv2d(nn.Module):
     def __init__(self, convolution: nn.Conv2d, norm: nn.BatchNorm2d | None = None) -> None:
         super().__init__()
         self.relu = norm is not None
-        weight = convolution.weight.detach().double()
         scale, shift = scale_and_shift(convolution, norm)
-        filters = torch.einsum("ai,bj,ocij,o->aboc", _FILTER, _FILTER, weight, scale).flatten(0, 1)
-        pieces = [piece.flatten(0, 1) for piece in filters.split(_OUTPUTS_AT_ONCE, dim=1)]
+        weights = convolution.weight.detach().split(_OUTPUTS_AT_ONCE)
+        pieces = [_transformed(*piece) for piece in zip(weights, scale.split(_OUTPUTS_AT_ONCE), strict=True)]
         self.filters: Tensor
         self.scale: Tensor
         self.shift: Tensor
         self.to_tiles: Tensor
         self.from_tiles: Tensor
-        self.register_buffer("filters", torch.cat(pieces)[:, :, None, None].float().contiguous())
+        self.register_buffer("filters", torch.cat(pieces)[:, :, None, None])
         self.register_buffer("scale", scale.float())
         self.register_buffer("shift", shift.float())
         self.register_buffer("to_tiles", _INPUT.float())
@@ -125,6 +124,12 @@ class WinogradConv2d(nn.Module):
             done = torch.bmm(self.from_tiles.expand(count, 16, 36), products.permute(0, 2, 3, 1).reshape(count, 36, -1))
             done = done.view(slices, down, across, 4, 4, -1).transpose(2, 3)
             torch.add(done, self.shift[piece], out=place[..., piece])
+
+
+def _transformed(weight: Tensor, scale: Tensor) -> Tensor:
+    """Weights (outputs, C, 3, 3), scaled, as those of 36 groups of outputs, (36 outputs, C) float32."""
+    scaled = weight.double().mul_(scale[:, None, None, None]).flatten(2)
+    return (torch.kron(_FILTER, _FILTER) @ scaled.reshape(-1, 9).T).float().view(-1, weight.shape[1])
 
 
 def _cut(lines: Tensor, first: int, out: Tensor) -> None:

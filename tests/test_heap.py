@@ -51,3 +51,30 @@ def test_what_is_free_between_pieces_in_use_is_given_back() -> None:
     done = subprocess.run([sys.executable, "-c", HELD], capture_output=True, text=True, check=True).stdout.split()
     assert done[0] == "True"
     assert int(done[1]) - int(done[2]) > 0.9 * 2**18
+
+
+#: Resident memory in kB that twenty blocks of 8 MiB leave, every other one freed.
+LEFT = """
+import sys
+from contextlib import nullcontext
+import numpy as np
+from darts_ensemble.heap import large_blocks_apart
+def resident():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmRSS"))
+np.ones(2**21)
+before = resident()
+with large_blocks_apart() if "apart" in sys.argv else nullcontext():
+    blocks = [np.ones(2**20) for _ in range(20)]
+del blocks[::2]
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
+def test_what_stays_apart_keeps_nothing_else() -> None:
+    def left(*words: str) -> int:
+        return int(subprocess.run([sys.executable, "-c", LEFT, *words], capture_output=True, text=True, check=True).stdout)
+
+    half = 10 * 2**13
+    assert left("apart") < 1.2 * half
+    assert left() > 1.8 * half
