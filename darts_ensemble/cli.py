@@ -76,7 +76,7 @@ def segment(
         Pooling, typer.Option(help="A sagittal slice doesn't tell its side: split a pair's probability, or double it.")
     ] = "split",
     device: Annotated[Device, typer.Option(help="auto: CUDA, else Apple's GPU, else the CPU.")] = "auto",
-    precision: Annotated[Precision, typer.Option(help="auto: bf16 where the hardware has it, else fp32.")] = "auto",
+    precision: Annotated[Precision, typer.Option(help="auto: bf16 where the hardware is faster in it, else fp32.")] = "auto",
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Slices at once. Default: what suits the memory.", show_default=False)
     ] = None,

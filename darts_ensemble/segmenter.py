@@ -67,7 +67,7 @@ class Segmenter:
     ensemble : Ensemble, or what :func:`darts_ensemble.checkpoints.load_ensemble` takes
     device : {"auto", "cuda", "mps", "cpu"}
     precision : {"auto", "fp32", "bf16", "fp16"}
-        "auto" is bf16 where the hardware multiplies in it, fp16 on older GPUs, else fp32.
+        "auto": see :func:`darts_ensemble.device.choose_precision`.
     fusion : {"mean", "geometric", "vote"}
     weights : mapping of view to float, or to (103,) float64, optional
         Of a view, or of each class of it (:func:`darts_ensemble.fusion_weights.read_fusion_weights`). 0.4 coronal, 0.4 axial,
