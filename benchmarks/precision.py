@@ -1,44 +1,49 @@
 """Do bf16, fp16 and crops change labels? The bundled ensemble on real scans, and a network of full size on a slice.
 
-    python benchmarks/precision.py SUBJECTS_DIR sub-07 [...] [--variants brain,bf16,fp16] [--views coronal] [--device cuda]
+    python benchmarks/precision.py SUBJECTS_DIR sub-07 [...] [--variants brain,24,bf16,fp16] [--views coronal] [--device cuda]
 
-"brain" is fp32 on the box around the brain against fp32 on the box around the head; "bf16" and "fp16" are on the box around the
-brain, against fp32 there. Mean Dice between the label maps (expected: 0.995 or more), and how far the Dice against
-`aparc.DKTatlas+aseg.mgz` changes: in mean over the regions (0.001 or less), and most in a region of over 500 voxels (0.01 or
-less). Of the network of full size (random weights, one coronal slice of the first subject): the largest difference of a logit
-from fp32, relative to the largest logit, and the voxels with the same label.
+"brain" is fp32 on the box around the brain against fp32 on the box around the head, and so is a number, the margin in voxels
+around the brain in place of 12; "bf16" and "fp16" are on the box around the brain, against fp32 there. Mean Dice between the
+label maps (expected: 0.995 or more), and how far the Dice against `aparc.DKTatlas+aseg.mgz` changes: in mean over the regions
+(0.001 or less), and most in a region of over 500 voxels (0.01 or less). Of the network of full size (random weights, one
+coronal slice of the first subject): the largest difference of a logit from fp32, relative to the largest logit, and the
+voxels with the same label.
 """
 
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from full_size_network import FILTERS, full_size_network
 
-from darts_ensemble import Segmenter
+from darts_ensemble import Segmenter, segmenter
 from darts_ensemble.channels import slice_channels
 from darts_ensemble.command_line import words
 from darts_ensemble.conform import conform
 from darts_ensemble.device import PRECISIONS, choose_device
-from darts_ensemble.inference import made_ready
+from darts_ensemble.inference import brain_box, made_ready
 from darts_ensemble.labels import REGION_IDS
 from darts_ensemble.overlap import dice_of_regions, joint_histogram
 from darts_ensemble.scan import read_label_map, read_scan
 from darts_ensemble.view_network import ViewNetwork
 
-#: Precision and crop of each variant, and of what it is compared with.
-VARIANTS = {
-    "brain": (("fp32", "brain"), ("fp32", "head")),
-    "bf16": (("bf16", "brain"), ("fp32", "brain")),
-    "fp16": (("fp16", "brain"), ("fp32", "brain")),
-}
+HEAD, BRAIN = ("fp32", "head", 12), ("fp32", "brain", 12)
 #: Rows and columns of the slice that the network of full size sees: a brain's.
 ROWS, COLUMNS = slice(48, 208), slice(56, 200)
+
+
+def compared(variant: str) -> tuple[tuple[str, str, int], tuple[str, str, int]]:
+    """Precision, crop and margin of a variant, and of what it is compared with."""
+    if variant in PRECISIONS:
+        return (variant, "brain", 12), BRAIN
+    return ("fp32", "brain", 12 if variant == "brain" else int(variant)), HEAD
 
 
 def dice(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
@@ -54,13 +59,14 @@ def compare_maps(subjects_dir: Path, subjects: list[str], variants: list[str], *
         folder = subjects_dir / subject / "mri"
         reference = read_label_map(folder / "aparc.DKTatlas+aseg.mgz").data
         large = np.bincount(reference.ravel(), minlength=3000)[REGION_IDS] > 500
-        maps: dict[tuple[str, str], npt.NDArray[Any]] = {}
+        maps: dict[tuple[str, str, int], npt.NDArray[Any]] = {}
         for name in variants:
-            for precision, crop in VARIANTS[name]:
-                if (precision, crop) not in maps:
-                    segmenter = Segmenter("bundled", precision=precision, crop=crop, **how)
-                    maps[precision, crop] = segmenter.segment(folder / "T1.mgz").ids
-            ids, plain = (maps[one] for one in VARIANTS[name])
+            for precision, crop, margin in compared(name):
+                if (precision, crop, margin) not in maps:
+                    with mock.patch.object(segmenter, "brain_box", partial(brain_box, margin=margin)):
+                        made = Segmenter("bundled", precision=precision, crop=crop, **how)
+                        maps[precision, crop, margin] = made.segment(folder / "T1.mgz").ids
+            ids, plain = (maps[one] for one in compared(name))
             change = dice(ids, reference) - dice(plain, reference)
             cells = (np.nanmean(dice(ids, plain)), np.nanmean(change), np.nanmax(np.abs(change[large])))
             print(f"| {subject} | {name} | {cells[0]:.5f} | {cells[1]:+.5f} | {cells[2]:.5f} |", flush=True)
@@ -101,7 +107,7 @@ def main() -> None:
     given = parser.parse_args()
     variants = words(given.variants)
     compare_maps(given.subjects_dir, given.subjects, variants, device=given.device, views=tuple(words(given.views)) or None)
-    precisions = [VARIANTS[name][0][0] for name in variants if name != "brain"]
+    precisions = [name for name in variants if name in PRECISIONS]
     if precisions:
         first = given.subjects_dir / given.subjects[0] / "mri" / "T1.mgz"
         compare_logits(first, precisions, choose_device(given.device))
