@@ -14,6 +14,8 @@ __all__ = ["give_back_freed_memory", "keep_freed_memory", "large_blocks_apart"]
 
 # Numbers of glibc's malloc.h, and the largest value that mallopt takes.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MOST = -1, -3, 2**31 - 1
+#: Above what a layer of a network takes for a batch, below the fused volume of a scan.
+_LARGEST_KEPT = 2**28
 #: What the threshold grows to by itself on 64-bit systems, once blocks so large are freed.
 _LARGEST_IN_HEAP = 2**25
 
@@ -21,13 +23,14 @@ _LARGEST_IN_HEAP = 2**25
 def keep_freed_memory() -> bool:
     """Let this process keep the memory that it frees, so that the pages of each batch are not cleared by the system anew.
 
-    For commands that work on batches of one size until they end: a process does not shrink any more. Returns whether anything
-    was done, which is so with glibc alone.
+    For commands that work on batches of one size until they end. What is larger than any batch still goes back at once: volumes
+    that live as long as a scan would leave holes that the next doesn't fit. Returns whether anything was done, which is so with
+    glibc alone.
     """
     if platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt
-    return bool(mallopt(_MMAP_THRESHOLD, _MOST) and mallopt(_TRIM_THRESHOLD, _MOST))
+    return bool(mallopt(_MMAP_THRESHOLD, _LARGEST_KEPT) and mallopt(_TRIM_THRESHOLD, _MOST))
 
 
 @contextmanager

@@ -128,7 +128,7 @@ class WinogradConv2d(nn.Module):
 
 def _transformed(weight: Tensor, scale: Tensor) -> Tensor:
     """Weights (outputs, C, 3, 3), scaled, as those of 36 groups of outputs, (36 outputs, C) float32."""
-    scaled = weight.double().mul_(scale[:, None, None, None]).flatten(2)
+    scaled = (weight.double() * scale[:, None, None, None]).flatten(2)
     return (torch.kron(_FILTER, _FILTER) @ scaled.reshape(-1, 9).T).float().view(-1, weight.shape[1])
 
 

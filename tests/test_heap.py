@@ -83,3 +83,24 @@ def test_what_stays_apart_keeps_nothing_else() -> None:
     half = 10 * 2**13
     assert left("apart") < 1.2 * half
     assert left() > 1.8 * half
+
+
+#: Resident memory in kB that a volume of 512 MiB leaves, freed after something small was taken behind it.
+VOLUME = """
+import numpy as np
+from darts_ensemble.heap import keep_freed_memory
+def resident():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmRSS"))
+keep_freed_memory()
+before = resident()
+volume = np.ones(2**26)
+behind = [bytearray(2**16) for _ in range(2**8)]
+del volume
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
+def test_a_volume_larger_than_any_batch_goes_back_at_once() -> None:
+    done = subprocess.run([sys.executable, "-c", VOLUME], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 2**16
