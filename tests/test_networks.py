@@ -104,3 +104,10 @@ def test_sizes_are_parameters() -> None:
     assert "d1.conv_list.2.weight" not in network.state_dict()
     with torch.inference_mode():
         assert UNet(in_channels=3, out_channels=7, filters=4).eval()(torch.zeros(2, 3, 16, 32)).shape == (2, 7, 16, 32)
+
+
+def test_slices_of_one_channel_lie_channels_last_from_the_first_layer_on() -> None:
+    # Otherwise each of the layers that follow turns them round.
+    network = DenseUNet(in_channels=1, filters=4).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    first = network.conv1(torch.rand(1, 1, 16, 32))
+    assert first.is_contiguous(memory_format=torch.channels_last)
