@@ -79,6 +79,7 @@ from darts_ensemble.checkpoints import load_view
 from darts_ensemble.heap import keep_freed_memory
 from darts_ensemble.inference import made_ready, most_probable, predict_view, uses_winograd
 from darts_ensemble.device import choose_precision
+from darts_ensemble.device_volume import DeviceVolume
 volume, numbers = np.load(folder + "/volume.npy"), np.load(folder + "/numbers.npy").tolist()
 keep_freed_memory()
 network = load_view(folder + "/weights.pth", "coronal")
@@ -86,6 +87,8 @@ precision = choose_precision(sys.argv[5], device, winograd=uses_winograd(network
 network = made_ready(network, device, precision)
 whole = slice(0, volume.shape[0])
 box = tuple(slice(*side) for side in json.loads(sys.argv[6])) if len(sys.argv) > 6 else (whole, whole, whole)
+volume = DeviceVolume(volume, device)
+volume.varied("coronal")
 times, classes = [], []
 for number in numbers:
     start = used()

@@ -7,7 +7,8 @@
 without skull and `--crop head` for a box of a brain's size. The scan is linked under as many names as `--scans` says and goes
 through the queue of darts-segment; the first one warms up and is told apart. `--every 16` predicts every sixteenth batch of
 slices and hands each on to the fifteen after it: memory is that of a whole run, and the seconds of views have to be taken times
-sixteen, which the table says.
+sixteen, which the table says. The share of the peak counts the operations of the networks as written, in slices that are not
+constant, over the seconds of the views and their fusion.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import numpy as np
 import torch
 from full_size_network import FILTERS, full_size_network
 from torch import Tensor
@@ -48,17 +50,18 @@ def write_full_size(folder: Path) -> None:
 def thinned(every: int, computed: list[int]) -> Any:
     """`predict_view` that computes every so many batches, and hands each on in place of those after it.
 
-    Voxels that were computed are added to `computed`.
+    Voxels that a network was given, those of constant slices not among them, are added to `computed`.
     """
 
     def predict(*given: Any, box: Any, batch_size: int = 4, slices: Any = None, **how: Any) -> Iterator[tuple[slice, Tensor]]:
         side = box[inference.SLICE_AXIS[given[0].view]]
+        varied = given[1].varied(given[0].view)
         wanted = range(side.start, side.stop) if slices is None else slices
         for number, start in enumerate(range(0, len(wanted), batch_size)):
             here = wanted[start : start + batch_size]
             if number % every == 0:
                 ((_, last),) = inference.predict_view(*given, box=box, batch_size=batch_size, slices=here, **how)
-                computed.append(last[..., 0].numel())
+                computed.append(int(varied[np.asarray(here)].sum()) * last[0, ..., 0].numel())
             yield slice(start, start + len(here)), last[: len(here)]
 
     return predict
@@ -160,9 +163,10 @@ def measure(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     if given.weights == "full-size" and device.type == "cuda":
         peak = convolution_peak(device, segmenter.precision)
         # The device works while the program goes on: only the views and their fusion together have a time of their own.
-        spent = sum(row["stages"][stage] for row in rows for stage in ("fuse", *(f"{view} view" for view in segmenter.views)))
+        parts = ("fuse", *(f"{view} view" for view in segmenter.views))
+        spent = statistics.median(sum(row["stages"][stage] for stage in parts) for row in warm)
         figures["convolution_peak_tflops"] = peak / 1e12
-        figures["share_of_the_peak"] = operations_of_a_voxel() * sum(computed) / spent / peak
+        figures["share_of_the_peak"] = operations_of_a_voxel() * sum(computed) / len(rows) / spent / peak
     return figures
 
 

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from darts_ensemble.views import SLICE_AXIS, normalise_slices, take_slices
 
-__all__ = ["MOST_SLICES", "Box", "Channels", "place_in_head", "slice_channels"]
+__all__ = ["MOST_SLICES", "Box", "Channels", "on_device", "place_in_head", "slice_channels"]
 
 #: Neighbours further away than this many slices on each side add reading and little else.
 MOST_SLICES = 15
@@ -45,7 +47,7 @@ class Channels:
 
 
 def slice_channels(
-    volume: npt.NDArray[Any],
+    volume: Tensor,
     view: str,
     indices: npt.NDArray[np.int64],
     channels: Channels,
@@ -54,14 +56,14 @@ def slice_channels(
     scale: float,
     head: Box,
     inside: tuple[slice, slice],
-) -> npt.NDArray[np.float32]:
+) -> Tensor:
     """Return the input of a network for some slices of a view, cropped.
 
     Intensities are normalised on whole slices, before the crop. Beyond the volume there is air, 0.
 
     Parameters
     ----------
-    volume : ndarray, (n, n, n)
+    volume : Tensor, (n, n, n)
         LIA.
     view : {"coronal", "axial", "sagittal"}
     indices : (k,) ndarray of int
@@ -76,17 +78,29 @@ def slice_channels(
 
     Returns
     -------
-    ndarray of float32, (k, channels.count, rows, columns)
+    Tensor of float32, (k, channels.count, rows, columns)
+        Where the volume is.
     """
+    indices = np.asarray(indices)
+    last = volume.shape[SLICE_AXIS[view]] - 1
     reach = channels.thick_slices // 2
-    wanted = np.asarray(indices)[:, None] + np.arange(-reach, reach + 1)
-    there = np.unique(wanted.clip(0, volume.shape[SLICE_AXIS[view]] - 1))
-    images = normalise_slices(take_slices(volume, view, there), normalisation, scale)[:, inside[0], inside[1]]
-    stacked = images[np.searchsorted(there, wanted).clip(max=len(there) - 1)]
-    stacked[(wanted < 0) | (wanted >= volume.shape[SLICE_AXIS[view]])] = 0
+    wanted = indices[:, None] + np.arange(-reach, reach + 1)
+    there = np.unique(wanted.clip(0, last))
+    slices = take_slices(volume, view, on_device(there, volume.device))
+    images = normalise_slices(slices, normalisation, scale)[:, inside[0], inside[1]]
+    stacked = images[on_device(np.searchsorted(there, wanted).clip(max=len(there) - 1), volume.device)]
+    beyond = (wanted < 0) | (wanted > last)
+    if beyond.any():
+        stacked.masked_fill_(on_device(beyond, volume.device)[..., None, None], 0)
     if not channels.positions:
         return stacked
-    return np.concatenate([stacked, place_in_head(view, np.asarray(indices), head, inside)], axis=1)
+    return torch.cat([stacked, on_device(place_in_head(view, indices, head, inside), volume.device)], dim=1)
+
+
+def on_device(values: npt.NDArray[Any], device: torch.device) -> Tensor:
+    """Return an array as a tensor on a device; to a GPU from pinned memory, so that nothing waits for the work before it."""
+    tensor = torch.from_numpy(np.ascontiguousarray(values))
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def place_in_head(view: str, indices: npt.NDArray[np.int64], head: Box, inside: tuple[slice, slice]) -> npt.NDArray[np.float32]:

@@ -8,7 +8,7 @@ import torch
 from darts_ensemble.errors import UsageError
 from darts_ensemble.labels import N_CLASSES
 
-__all__ = ["PRECISIONS", "DeviceMemoryWarning", "choose_device", "choose_precision", "slices_at_once"]
+__all__ = ["PRECISIONS", "DeviceMemoryWarning", "choose_device", "choose_precision", "fits_beside_networks", "slices_at_once"]
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -17,9 +17,12 @@ _BF16_CHECKS = {"AMX": "_is_amx_tile_supported", "AVX512_BF16": "_is_avx512_bf16
 #: Memory that the activations of a batch may take on a CPU, in bytes: beyond a few slices nothing is gained there.
 _CPU_BUDGET = 600_000_000
 _CPU_LOW_BUDGET = 150_000_000
-#: Of a GPU's free memory, the share that activations may take, and their bytes with --low-memory.
+#: Of a GPU's free memory, the share that activations may take; the most bytes of them from which a GPU gains anything; and
+#: their bytes with --low-memory, as those of the fused volume then.
 _GPU_SHARE = 0.4
+_GPU_BUDGET = 12_000_000_000
 _GPU_LOW_BUDGET = 2_000_000_000
+_GPU_LOW_FUSED = 4_000_000_000
 _MOST_SLICES_AT_ONCE = {"cpu": 8, "mps": 8, "cuda": 64}
 #: Feature maps of the first level that a network holds at its peak (counted in a Dense U-Net of four convolutions a block).
 _MAPS_HELD = 16
@@ -69,7 +72,12 @@ def slices_at_once(
     slice_bytes = rows * columns * (_MAPS_HELD * filters * value + 8 * N_CLASSES * 4)
     if device.type == "cuda":
         free = int(torch.cuda.mem_get_info(device)[0] * _GPU_SHARE)
-        budget = min(free, _GPU_LOW_BUDGET) if low_memory else free
+        budget = min(free, _GPU_LOW_BUDGET if low_memory else _GPU_BUDGET)
     else:
         budget = _CPU_LOW_BUDGET if low_memory else _CPU_BUDGET
     return int(np.clip(budget // slice_bytes, 1, _MOST_SLICES_AT_ONCE[device.type]))
+
+
+def fits_beside_networks(shape: tuple[int, int, int]) -> bool:
+    """Whether the fused volume of a box (206 bytes a voxel) may lie in a GPU's memory with --low-memory."""
+    return 2 * N_CLASSES * int(np.prod(shape)) <= _GPU_LOW_FUSED

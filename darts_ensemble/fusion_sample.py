@@ -9,10 +9,11 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
+from darts_ensemble.boxes import head_box
 from darts_ensemble.conform import conform, conform_labels
 from darts_ensemble.errors import ScanError, UsageError
 from darts_ensemble.fusion import DEFAULT_WEIGHTS
-from darts_ensemble.inference import head_box, predict_view
+from darts_ensemble.inference import predict_view
 from darts_ensemble.labels import BACKGROUND_CLASS, IGNORE_CLASS, N_CLASSES, ids_to_classes
 from darts_ensemble.scan import read_label_map, read_scan
 from darts_ensemble.training.subjects import LabelledSubject

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,59 +17,36 @@ from scipy import ndimage
 from torch import Tensor, nn
 from torch.nn import functional
 
-from darts_ensemble.channels import Box, slice_channels
+from darts_ensemble.boxes import side_of_sixteens
+from darts_ensemble.channels import Box, on_device, slice_channels
 from darts_ensemble.device import PRECISIONS, DeviceMemoryWarning
+from darts_ensemble.device_volume import DeviceVolume
 from darts_ensemble.errors import DeviceError
 from darts_ensemble.folded import FoldedConv2d, fold
+from darts_ensemble.half_precision import HalfConv2d
 from darts_ensemble.labels import BACKGROUND_CLASS, KEPT_CHANNELS, N_CLASSES
 from darts_ensemble.networks import DenseUNet
 from darts_ensemble.view_network import ViewNetwork
-from darts_ensemble.views import SLICE_AXIS, take_slices, volume_scale
+from darts_ensemble.views import SLICE_AXIS
 from darts_ensemble.winograd import FEWEST_FILTERS, WinogradConv2d
 
-__all__ = ["brain_box", "head_box", "made_ready", "most_probable", "predict_view", "reaches_inner_face", "uses_winograd"]
-
-#: Labelled voxels on a face of the brain's box that are still taken for a speck and not for brain cut off.
-LARGEST_SPECK = 20
-
-
-def head_box(volume: npt.NDArray[np.float32], margin: int = 8) -> Box:
-    """Return the box around the head, sides multiples of 16, within the volume (n, n, n)."""
-    tissue = volume > 0.1 * volume.max()
-    sides = []
-    for axis, n in enumerate(volume.shape):
-        # A lone bright voxel (noise, a wrap-around) should not widen the box: ask for ten in a plane.
-        planes = np.flatnonzero(tissue.sum(axis=tuple(a for a in range(3) if a != axis)) >= 10)
-        low, high = (int(planes[0]) - margin, int(planes[-1]) + 1 + margin) if planes.size else (0, n)
-        sides.append(_side(low, high, 0, n))
-    return sides[0], sides[1], sides[2]
-
-
-def _side(low: int, high: int, first: int, end: int) -> slice:
-    """Return a slice over low to high, its length a multiple of 16, within first to end (itself a multiple of 16 long).
-
-    What rounding adds goes to both ends alike, so that a mirrored head has a mirrored box.
-    """
-    low, high = max(low, first), min(high, end)
-    length = min(-(-(high - low) // 16) * 16, end - first)
-    start = int(np.clip(low - (length - (high - low)) // 2, first, end - length))
-    return slice(start, start + int(length))
+__all__ = ["brain_box", "made_ready", "most_probable", "predict_view", "uses_winograd"]
 
 
 def brain_box(
     view_network: ViewNetwork,
-    volume: npt.NDArray[np.float32],
+    volume: npt.NDArray[np.float32] | DeviceVolume,
     *,
     head: Box,
     device: torch.device,
     precision: str = "fp32",
     every: int = 8,
-    margin: int = 12,
+    margin: int = 8,
 ) -> Box:
     """Return the box around what a view's network labels on every eighth slice, with a margin; `head` where it labels nothing.
 
     A brain fills about a third of the box around its head, so this look costs a tenth of the time it saves. Whoever uses the
-    box checks it by :func:`reaches_inner_face`.
+    box checks it by :func:`darts_ensemble.boxes.reaches_inner_face`.
     """
     axis = SLICE_AXIS[view_network.view]
     sparse = slice(head[axis].start + every // 2, head[axis].stop, every)
@@ -89,20 +67,11 @@ def brain_box(
     others = [other for other in range(3) if other != axis]
     sides = list(head)
     planes = np.flatnonzero(found.any(axis=(1, 2))) * every + sparse.start
-    sides[axis] = _side(planes[0] - margin, planes[-1] + 1 + margin, head[axis].start, head[axis].stop)
+    sides[axis] = side_of_sixteens(planes[0] - margin, planes[-1] + 1 + margin, head[axis])
     for other, lines in zip(others, (found.any(axis=(0, 2)), found.any(axis=(0, 1))), strict=True):
         ends = np.flatnonzero(lines) + head[other].start
-        sides[other] = _side(ends[0] - margin, ends[-1] + 1 + margin, head[other].start, head[other].stop)
+        sides[other] = side_of_sixteens(ends[0] - margin, ends[-1] + 1 + margin, head[other])
     return sides[0], sides[1], sides[2]
-
-
-def reaches_inner_face(classes: npt.NDArray[np.uint8], box: Box, head: Box) -> bool:
-    """Whether labels (more than a speck) lie on a face of the box that is not one of the head's box."""
-    for axis, (inner, outer) in enumerate(zip(box, head, strict=True)):
-        for end, cut in ((0, inner.start > outer.start), (-1, inner.stop < outer.stop)):
-            if cut and np.count_nonzero(np.take(classes, end, axis=axis) != BACKGROUND_CLASS) > LARGEST_SPECK:
-                return True
-    return False
 
 
 class _KeptClasses(nn.Module):
@@ -143,9 +112,12 @@ def made_ready(view_network: ViewNetwork, device: torch.device, precision: str) 
     network = view_network.network
     if isinstance(network, _KeptClasses):
         return view_network
-    # In half precision the sums before a normalisation would be rounded otherwise than in training.
+    # In half precision on a CPU the sums before a normalisation would be rounded otherwise than in training.
     if device.type == "cpu" and precision == "fp32" and isinstance(network, DenseUNet):
         ready = _KeptClasses(fold(network, WinogradConv2d if uses_winograd(view_network) else FoldedConv2d))
+    elif device.type == "cuda" and precision != "fp32" and isinstance(network, DenseUNet):
+        half = partial(HalfConv2d, kind=PRECISIONS[precision])
+        ready = _KeptClasses(fold(network, half, first=half, woven=False))
     else:
         ready = _KeptClasses(copy.deepcopy(network))
     ready = ready.eval().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -162,7 +134,7 @@ def most_probable(probabilities: Tensor) -> Tensor:
 
 def predict_view(
     view_network: ViewNetwork,
-    volume: npt.NDArray[np.float32],
+    volume: npt.NDArray[np.float32] | DeviceVolume,
     *,
     box: Box,
     device: torch.device,
@@ -180,8 +152,8 @@ def predict_view(
     ----------
     view_network : ViewNetwork
         As loaded, or faster: :func:`made_ready`.
-    volume : (n, n, n) float32
-        LIA.
+    volume : (n, n, n) float32, or DeviceVolume
+        LIA. As a :class:`DeviceVolume` it is brought to the device once for several views.
     box : Box
         Part of the volume to predict.
     device : torch.device
@@ -204,27 +176,38 @@ def predict_view(
     """
     axis = SLICE_AXIS[view_network.view]
     rows, columns = (side for other, side in enumerate(box) if other != axis)
-    scale = volume_scale(volume, view_network.normalisation)
-    head = head_box(volume) if view_network.channels.positions else box
+    placed = volume if isinstance(volume, DeviceVolume) else DeviceVolume(volume, device)
+    how: dict[str, Any] = {
+        "normalisation": view_network.normalisation,
+        "scale": placed.scale(view_network.normalisation),
+        "head": placed.head if view_network.channels.positions else box,
+        "inside": (rows, columns),
+    }
+    varied = placed.varied(view_network.view)
     network = view_network.network
     if not isinstance(network, _KeptClasses):
         network = _KeptClasses(network)
     network.to(device)
     wanted = range(box[axis].start, box[axis].stop) if slices is None else slices
+    shape = (rows.stop - rows.start, columns.stop - columns.start, N_CLASSES)
     start = 0
     while start < len(wanted):
         numbers = np.asarray(wanted[start : start + batch_size])
-        images = slice_channels(
-            volume, view_network.view, numbers, view_network.channels,
-            normalisation=view_network.normalisation, scale=scale, head=head, inside=(rows, columns),
-        )  # fmt: skip
-        varied = np.flatnonzero(np.ptp(take_slices(volume, view_network.view, numbers), axis=(1, 2)) > 0)
+        filled = np.flatnonzero(varied[numbers])
         try:
-            probabilities = _probabilities(network, images, varied, device, precision)
+            if filled.size:
+                images = slice_channels(placed.data, view_network.view, numbers[filled], view_network.channels, **how)
+                probabilities = _probabilities(network, images, precision)
+            if filled.size < len(numbers):
+                background = torch.zeros((len(numbers), *shape), device=device)
+                background[..., BACKGROUND_CLASS] = 1
+                if filled.size:
+                    background[on_device(filled, device)] = probabilities
+                probabilities = background
         except torch.OutOfMemoryError:
             if batch_size == 1:
                 raise DeviceError(
-                    f"{device}: out of memory at one slice of {images.shape[2]} x {images.shape[3]}; "
+                    f"{device}: out of memory at one slice of {shape[0]} x {shape[1]}; "
                     "expected more free memory: try --low-memory, --crop brain or --device cpu"
                 ) from None
             batch_size = max(1, len(numbers) // 2)
@@ -238,29 +221,15 @@ def predict_view(
         start += len(numbers)
 
 
-def _probabilities(
-    network: nn.Module, images: npt.NDArray[np.float32], varied: npt.NDArray[np.int64], device: torch.device, precision: str
-) -> Tensor:
-    """Probabilities (k, rows, columns, 103) of the images (k, channels, rows, columns); all but the varied are background."""
-    if varied.size == 0:
-        return _background(images, device)
-    batch = torch.from_numpy(np.ascontiguousarray(images[varied]))
-    if device.type == "cuda":  # from pinned memory the copy runs beside the card's work
-        batch = batch.pin_memory()
-    batch = batch.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
-    autocast: Any = torch.autocast(device.type, PRECISIONS[precision]) if precision != "fp32" else nullcontext()
-    with torch.inference_mode(), autocast:
-        logits = network(batch)
+def _probabilities(network: nn.Module, images: Tensor, precision: str) -> Tensor:
+    """Probabilities (k, rows, columns, 103) of the images (k, channels, rows, columns)."""
+    device = images.device.type
+    how: Any = nullcontext()
+    if precision != "fp32":
+        how = torch.autocast(device, PRECISIONS[precision])
+    elif device == "cuda":  # where convolutions else round their inputs to TF32
+        how = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
     with torch.inference_mode():
-        softmax = torch.softmax(logits.float(), dim=-1)
-    if len(varied) == len(images):
-        return softmax
-    probabilities = _background(images, device)
-    probabilities[torch.from_numpy(varied).to(device)] = softmax
-    return probabilities
-
-
-def _background(images: npt.NDArray[np.float32], device: torch.device) -> Tensor:
-    probabilities = torch.zeros((len(images), *images.shape[2:], N_CLASSES), device=device)
-    probabilities[..., BACKGROUND_CLASS] = 1
-    return probabilities
+        with how:
+            logits = network(images.contiguous(memory_format=torch.channels_last))
+        return torch.softmax(logits.float(), dim=-1)

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from darts_ensemble.boxes import head_box
 from darts_ensemble.channels import Box
 from darts_ensemble.errors import ScanError
-from darts_ensemble.inference import head_box, predict_view
+from darts_ensemble.inference import predict_view
 from darts_ensemble.labels import BACKGROUND_CLASS, IGNORE_CLASS, LEFT_CLASS
 from darts_ensemble.overlap import dice_of_regions, joint_histogram, merge_labels
 from darts_ensemble.view_network import ViewNetwork

@@ -47,7 +47,7 @@ class Job:
 
 
 def segment_here(segmenter: Segmenter, jobs: Sequence[Job], settings: Settings, report: Callable[[Row], None]) -> None:
-    """Segment scans one after the other; while one is computed, the next is read and the last written.
+    """Segment scans one after the other; while one is computed, the next is read and the last (on a GPU, two) written.
 
     Parameters
     ----------
@@ -73,7 +73,9 @@ def segment_here(segmenter: Segmenter, jobs: Sequence[Job], settings: Settings, 
         tell(row)
 
     ahead = 0 if settings.low_memory else 1
-    with ThreadPoolExecutor(1) as writer:
+    # What follows the networks is the host's work, and on a GPU takes longer than they do.
+    written = ahead if segmenter.device.type == "cpu" else 2 * ahead
+    with ThreadPoolExecutor(max(1, written)) as writer:
         writing: deque[Future[None]] = deque()
         for job, loading in _read_ahead(segmenter, _waiting(jobs, settings, tell), ahead):
             try:
@@ -83,7 +85,7 @@ def segment_here(segmenter: Segmenter, jobs: Sequence[Job], settings: Settings, 
                 continue
             writing.append(writer.submit(write, job, labelled))
             del labelled
-            while len(writing) > ahead:  # a finished volume in memory at most, beside the one at work
+            while len(writing) > written:  # so many finished volumes in memory at most, beside the one at work
                 writing.popleft().result()
 
 

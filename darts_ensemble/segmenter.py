@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from darts_ensemble.boxes import head_box, reaches_inner_face
 from darts_ensemble.channels import Box
 from darts_ensemble.checkpoints import load_ensemble, load_view
 from darts_ensemble.conform import Conformed, conform
-from darts_ensemble.device import DeviceMemoryWarning, choose_device, choose_precision, slices_at_once
-from darts_ensemble.errors import CheckpointError, UsageError
+from darts_ensemble.device import DeviceMemoryWarning, choose_device, choose_precision, fits_beside_networks, slices_at_once
+from darts_ensemble.device_volume import DeviceVolume
+from darts_ensemble.errors import CheckpointError, DeviceError, UsageError
 from darts_ensemble.fusion import FUSIONS, Fused, ViewWeights, fuse_views
 from darts_ensemble.heap import give_back_freed_memory, large_blocks_apart
-from darts_ensemble.inference import brain_box, head_box, made_ready, predict_view, reaches_inner_face, uses_winograd
+from darts_ensemble.inference import brain_box, made_ready, predict_view, uses_winograd
 from darts_ensemble.labels import BACKGROUND_CLASS, classes_to_ids
 from darts_ensemble.midsagittal import midsagittal_plane, move_to_sides, sides_from_plane
 from darts_ensemble.native import classes_to_native, labels_to_native, needs_probabilities, volume_to_native
@@ -81,8 +82,8 @@ class Segmenter:
         Where the networks look: in a box around the brain that a quick look at every eighth slice finds (around the head, where
         labels reach the box's faces), around the head, or everywhere. Intensities are normalised on whole slices all the same.
     low_memory : bool
-        Small batches, one network in memory at a time (a large one is read again for its view), and the fused volume in the
-        host's memory.
+        Small batches, one network in memory at a time (a large one is read again for its view), and on a GPU a fused volume of
+        more than 4 GB in the host's memory.
 
     Raises
     ------
@@ -178,10 +179,10 @@ class Segmenter:
         DeviceError
             If the device has too little memory.
         """
-        volume, stages = loaded.conformed.data, loaded.stages
+        volume, stages = DeviceVolume(loaded.conformed.data, self.device), loaded.stages
         with stages("find the brain"):
-            whole = slice(0, volume.shape[0])
-            outer = (whole, whole, whole) if self.crop == "none" else head_box(volume)
+            whole = slice(0, len(volume.volume))
+            outer = (whole, whole, whole) if self.crop == "none" else head_box(volume.volume)
             box = outer
             if self.crop == "brain":
                 scout = self._scout if self._scout is not None else self._network(self.views[0])
@@ -270,7 +271,7 @@ class Segmenter:
             give_back_freed_memory()
         return ready
 
-    def _fuse(self, volume: npt.NDArray[np.float32], box: Box, stages: Stages) -> Fused:
+    def _fuse(self, volume: DeviceVolume, box: Box, stages: Stages) -> Fused:
         shape = (box[0].stop - box[0].start, box[1].stop - box[1].start, box[2].stop - box[2].start)
 
         def fuse(where: torch.device) -> Fused:
@@ -280,17 +281,17 @@ class Segmenter:
                 return fuse_views(predictions, shape, device=where, **how)
 
         host = torch.device("cpu")
-        if self.low_memory or self.device.type == "cpu":
+        if self.device.type == "cpu" or (self.low_memory and not fits_beside_networks(shape)):
             return fuse(host)
-        try:
+        with suppress(torch.OutOfMemoryError, DeviceError):
             return fuse(self.device)
-        except torch.OutOfMemoryError:
-            warnings.warn(f"{self.device}: out of memory; the views are fused on the CPU", DeviceMemoryWarning, stacklevel=2)
-            return fuse(host)
+        # Here and not while the error is handled, which would hold on to what is on the device.
+        warnings.warn(f"{self.device}: out of memory; the views are fused on the CPU", DeviceMemoryWarning, stacklevel=2)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return fuse(host)
 
-    def _predictions(
-        self, view: str, volume: npt.NDArray[np.float32], box: Box, stages: Stages
-    ) -> Iterator[tuple[slice, Tensor]]:
+    def _predictions(self, view: str, volume: DeviceVolume, box: Box, stages: Stages) -> Iterator[tuple[slice, Tensor]]:
         with stages(f"{view} view"):
             network = self._network(view)
             rows, columns = (side.stop - side.start for axis, side in enumerate(box) if axis != SLICE_AXIS[view])

@@ -121,12 +121,12 @@ def _otsu_threshold(values: npt.NDArray[np.float32]) -> float:
     return float(edges[1:-1][np.nanargmax(between)]) if np.isfinite(between).any() and np.nanmax(between) > 0 else 0.0
 
 
-def normalise_slices(slices: npt.NDArray[Any], method: str, scale: float = 1.0) -> npt.NDArray[np.float32]:
+def normalise_slices(slices: Any, method: str, scale: float = 1.0) -> Any:
     """Scale intensities to what a network was trained on.
 
     Parameters
     ----------
-    slices : ndarray, (k, rows, columns)
+    slices : ndarray or Tensor, (k, rows, columns)
         Whole slices: "slice-minmax" is computed on each before any crop.
     method : {"slice-minmax", "volume-median", "volume-otsu"}
         `(x - min) / (max - min + 1e-4)` per slice, after NaN -> 0 and clipping below at 0 (the released weights), or
@@ -136,16 +136,22 @@ def normalise_slices(slices: npt.NDArray[Any], method: str, scale: float = 1.0) 
 
     Returns
     -------
-    ndarray of float32, same shape
+    ndarray or Tensor of float32, same shape
     """
-    x = np.clip(np.nan_to_num(np.asarray(slices, dtype=np.float32)), 0, None)
-    if method == "slice-minmax":
-        low = x.min(axis=(-2, -1), keepdims=True)
-        high = x.max(axis=(-2, -1), keepdims=True)
-        return ((x - low) / (high - low + np.float32(1e-4))).astype(np.float32)
-    if method in ("volume-median", "volume-otsu"):
-        return (x / np.float32(scale)).astype(np.float32)
-    raise ValueError(f"normalisation {method!r}; expected one of {', '.join(NORMALISATIONS)}")
+    if method not in NORMALISATIONS:
+        raise ValueError(f"normalisation {method!r}; expected one of {', '.join(NORMALISATIONS)}")
+    if isinstance(slices, Tensor):
+        return _normalised(torch.nan_to_num(slices.float()).clamp_(min=0), method, scale)
+    x = torch.from_numpy(np.nan_to_num(np.asarray(slices, dtype=np.float32))).clamp_(min=0)
+    return _normalised(x, method, scale).numpy()
+
+
+def _normalised(x: Tensor, method: str, scale: float) -> Tensor:
+    """Slices without NaN and below-zero values, which may be overwritten, on the scale of a method."""
+    if method != "slice-minmax":
+        return x.div_(scale)
+    low, high = x.amin(dim=(-2, -1), keepdim=True), x.amax(dim=(-2, -1), keepdim=True)
+    return x.sub_(low).div_(high - low + 1e-4)
 
 
 def pool_homologues(probabilities: Tensor) -> Tensor:

@@ -28,8 +28,9 @@ def test_channels_are_the_slice_and_its_neighbours_in_order(view: str, index: in
     volume = noise_volume()
     inside = (slice(3, 19), slice(8, 24))
     made = slice_channels(
-        volume, view, np.array([index]), Channels(thick), normalisation="volume-otsu", scale=2.0, head=WHOLE, inside=inside
-    )
+        torch.from_numpy(volume), view, np.array([index]), Channels(thick),
+        normalisation="volume-otsu", scale=2.0, head=WHOLE, inside=inside,
+    )  # fmt: skip
     assert made.shape == (1, thick, 16, 16)
     for channel, number in enumerate(range(index - thick // 2, index + thick // 2 + 1)):
         expected = take_slices(volume, view, slice(number, number + 1))[0][inside] / 2 if 0 <= number < SIZE else 0
@@ -39,7 +40,7 @@ def test_channels_are_the_slice_and_its_neighbours_in_order(view: str, index: in
 def test_positions_run_from_minus_one_to_one_over_the_head() -> None:
     head = (slice(0, 32), slice(8, 24), slice(4, 20))
     made = slice_channels(
-        noise_volume(), "axial", np.array([8, 23]), Channels(1, positions=True),
+        torch.from_numpy(noise_volume()), "axial", np.array([8, 23]), Channels(1, positions=True),
         normalisation="volume-otsu", scale=1.0, head=head, inside=(head[0], head[2]),
     )  # fmt: skip
     # 16 slices from 8 to 23 about 15.5, half a head of 8: the first voxel centre is 7.5 / 8 from the middle.

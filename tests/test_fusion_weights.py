@@ -15,6 +15,7 @@ import torch
 from scipy import ndimage
 from typer.testing import CliRunner
 
+from darts_ensemble.boxes import head_box
 from darts_ensemble.checkpoints import load_ensemble
 from darts_ensemble.cli import app as segment
 from darts_ensemble.conform import conform, conform_labels
@@ -23,7 +24,7 @@ from darts_ensemble.fusion import DEFAULT_WEIGHTS, fuse_views
 from darts_ensemble.fusion_fitting import choose_penalty, dice_of_sample, fit_weights
 from darts_ensemble.fusion_sample import Sample, sample_views
 from darts_ensemble.fusion_weights import FusionWeights, read_fusion_weights, write_fusion_weights
-from darts_ensemble.inference import head_box, predict_view
+from darts_ensemble.inference import predict_view
 from darts_ensemble.labels import BACKGROUND_CLASS, N_CLASSES, REGION_BY_ID, REGIONS, ids_to_classes
 from darts_ensemble.overlap import dice_of_regions, joint_histogram
 from darts_ensemble.scan import read_label_map, read_scan

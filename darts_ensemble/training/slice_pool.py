@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from darts_ensemble.boxes import head_box
 from darts_ensemble.channels import Box, place_in_head
-from darts_ensemble.inference import head_box
 from darts_ensemble.labels import BACKGROUND_CLASS
 from darts_ensemble.training.augment import AUGMENTATIONS, augment_slice, mirror
 from darts_ensemble.training.dataset import CachedSubject
