@@ -178,7 +178,7 @@ def main() -> None:
         spread = "{:.2f} to {:.2f}".format(*row["cpu_range"])
         gpu = f"{row['gpu_peak_gib']:.2f}" if row["gpu_peak_gib"] else ""
         equal = f"{row['labels_equal']:.4%}" if "labels_equal" in row else ""
-        print(f"| {what} | {row['wall_s']:.2f} | {row['cpu_s']:.2f} | {spread} | {row['peak_gib']:.2f} | {gpu} | {equal} |")
+        print(f"| {what} | {row['wall_s']:.3f} | {row['cpu_s']:.2f} | {spread} | {row['peak_gib']:.2f} | {gpu} | {equal} |")
     if given.json:
         given.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 

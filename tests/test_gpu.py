@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 
 from darts_ensemble import Segmenter
 from darts_ensemble.device import DeviceMemoryWarning
+from darts_ensemble.fusion import Fused, fuse_views
 from darts_ensemble.half_precision import scaled_relu, single_pass
 from darts_ensemble.inference import made_ready, predict_view
 from darts_ensemble.labels import N_CHANNELS
@@ -137,10 +139,18 @@ def test_a_gpu_that_runs_out_of_memory_goes_on_with_smaller_batches(scan: Path, 
     assert np.mean(found == plain) > 0.9999
 
 
-def test_where_the_fused_volume_does_not_fit_it_lies_in_the_memory_of_the_host(scan: Path, weights: Path) -> None:
-    how = {"device": "cuda", "precision": "fp32", "crop": "head", "batch_size": 2}
+def test_where_the_fused_volume_does_not_fit_it_lies_in_the_memory_of_the_host(
+    scan: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    how = {"device": "cuda", "precision": "fp32", "crop": "head"}
     plain = Segmenter(weights, **how).segment(scan).ids  # type: ignore[arg-type]
-    limit_memory(0.11)
+
+    def on_the_host_alone(*given: Any, device: torch.device, **more: Any) -> Fused:
+        if device.type == "cuda":
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return fuse_views(*given, device=device, **more)
+
+    monkeypatch.setattr("darts_ensemble.segmenter.fuse_views", on_the_host_alone)
     with pytest.warns(DeviceMemoryWarning, match="fused on the CPU"):
         found = Segmenter(weights, **how).segment(scan).ids  # type: ignore[arg-type]
     assert np.mean(found == plain) > 0.9999

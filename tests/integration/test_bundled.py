@@ -13,7 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from darts_ensemble.labels import REGIONS
+from darts_ensemble import Segmenter
+from darts_ensemble.labels import REGION_IDS, REGIONS
+from darts_ensemble.overlap import dice_of_regions, joint_histogram
+from darts_ensemble.scan import read_label_map
 
 SUBJECT = "sub-07"
 
@@ -65,3 +68,18 @@ def test_left_regions_lie_on_the_left_of_the_scan(run: Run) -> None:
 
 def test_three_views_of_a_whole_head_take_less_than_six_gigabytes(run: Run) -> None:
     assert run.peak < 6
+
+
+def test_looking_around_the_brain_alone_changes_next_to_no_label(shared_data: Path) -> None:
+    folder = shared_data / "subjects" / SUBJECT / "mri"
+    near, far = (Segmenter(views=("coronal",), crop=crop).segment(folder / "T1.mgz").ids for crop in ("brain", "head"))
+    reference = read_label_map(folder / "aparc.DKTatlas+aseg.mgz").data
+
+    def dice(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+        return dice_of_regions(joint_histogram(one, other, labels=REGION_IDS.tolist(), background=0))
+
+    assert np.nanmean(dice(near, far)) >= 0.995
+    change = dice(near, reference) - dice(far, reference)
+    assert abs(np.nanmean(change)) <= 0.001
+    large = np.bincount(reference.ravel(), minlength=3000)[REGION_IDS] > 500
+    assert np.nanmax(np.abs(change[large])) <= 0.01
