@@ -1,4 +1,4 @@
-"""Boxes of a conformed volume in which networks look: around the head, and whether one cuts off what was labelled."""
+"""Boxes of a conformed volume: the head, where networks look, and whether such a box cuts off what was labelled."""
 
 from __future__ import annotations
 
@@ -8,22 +8,30 @@ import numpy.typing as npt
 from darts_ensemble.channels import Box
 from darts_ensemble.labels import BACKGROUND_CLASS
 
-__all__ = ["head_box", "reaches_inner_face", "side_of_sixteens"]
+__all__ = ["head_box", "head_extent", "reaches_inner_face", "side_of_sixteens"]
 
 #: Labelled voxels on a face of the brain's box that are still taken for a speck and not for brain cut off.
 LARGEST_SPECK = 20
 
 
-def head_box(volume: npt.NDArray[np.float32], margin: int = 8) -> Box:
-    """Return the box around the head, from multiples of 16 to multiples of 16, within the volume (n, n, n), n one too."""
+def head_extent(volume: npt.NDArray[np.float32]) -> Box:
+    """Return the smallest box that holds all tissue of a volume (n, n, n); all of it where there is none."""
     tissue = volume > 0.1 * volume.max()
     sides = []
     for axis, n in enumerate(volume.shape):
         # A lone bright voxel (noise, a wrap-around) should not widen the box: ask for ten in a plane.
         planes = np.flatnonzero(tissue.sum(axis=tuple(a for a in range(3) if a != axis)) >= 10)
-        low, high = (int(planes[0]) - margin, int(planes[-1]) + 1 + margin) if planes.size else (0, n)
-        sides.append(side_of_sixteens(low, high, slice(0, n)))
+        sides.append(slice(int(planes[0]), int(planes[-1]) + 1) if planes.size else slice(0, n))
     return sides[0], sides[1], sides[2]
+
+
+def head_box(volume: npt.NDArray[np.float32], margin: int = 4) -> Box:
+    """Return the box around the head, from multiples of 16 to multiples of 16, within the volume (n, n, n), n one too."""
+    first, second, third = (
+        side_of_sixteens(side.start - margin, side.stop + margin, slice(0, n))
+        for side, n in zip(head_extent(volume), volume.shape, strict=True)
+    )
+    return first, second, third
 
 
 def side_of_sixteens(low: int, high: int, within: slice) -> slice:

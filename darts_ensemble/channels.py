@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from darts_ensemble.device import on_device
 from darts_ensemble.views import SLICE_AXIS, normalise_slices, take_slices
 
-__all__ = ["MOST_SLICES", "Box", "Channels", "on_device", "place_in_head", "slice_channels"]
+__all__ = ["MOST_SLICES", "Box", "Channels", "place_in_head", "slice_channels"]
 
 #: Neighbours further away than this many slices on each side add reading and little else.
 MOST_SLICES = 15
@@ -30,7 +30,7 @@ class Channels:
     thick_slices : int
         Neighbouring slices, the slice to be labelled in their middle; odd. 1 is the slice alone.
     positions : bool
-        Three channels more: slice, row and column, -1 to 1 from end to end of the box around the head.
+        Three channels more: slice, row and column, -1 to 1 from end to end of the head.
     """
 
     thick_slices: int = 1
@@ -72,7 +72,7 @@ def slice_channels(
     normalisation, scale
         See :func:`darts_ensemble.views.normalise_slices`.
     head : Box
-        Around the head, for positions.
+        What the head fills, for positions.
     inside : two slices
         Rows and columns to keep.
 
@@ -97,14 +97,8 @@ def slice_channels(
     return torch.cat([stacked, on_device(place_in_head(view, indices, head, inside), volume.device)], dim=1)
 
 
-def on_device(values: npt.NDArray[Any], device: torch.device) -> Tensor:
-    """Return an array as a tensor on a device; to a GPU from pinned memory, so that nothing waits for the work before it."""
-    tensor = torch.from_numpy(np.ascontiguousarray(values))
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
-
-
 def place_in_head(view: str, indices: npt.NDArray[np.int64], head: Box, inside: tuple[slice, slice]) -> npt.NDArray[np.float32]:
-    """Return slice, row and column of each pixel relative to the box around the head, (k, 3, rows, columns) float32."""
+    """Return slice, row and column of each pixel relative to the head, (k, 3, rows, columns) float32."""
     along = SLICE_AXIS[view]
     axes = [along, *(axis for axis in range(3) if axis != along)]
 

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from darts_ensemble.errors import UsageError
 from darts_ensemble.labels import N_CLASSES
 
-__all__ = ["PRECISIONS", "DeviceMemoryWarning", "choose_device", "choose_precision", "fits_beside_networks", "slices_at_once"]
+__all__ = [
+    "PRECISIONS",
+    "DeviceMemoryWarning",
+    "choose_device",
+    "choose_precision",
+    "fits_beside_networks",
+    "on_device",
+    "slices_at_once",
+]
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -81,3 +93,9 @@ def slices_at_once(
 def fits_beside_networks(shape: tuple[int, int, int]) -> bool:
     """Whether the fused volume of a box (206 bytes a voxel) may lie in a GPU's memory with --low-memory."""
     return 2 * N_CLASSES * int(np.prod(shape)) <= _GPU_LOW_FUSED
+
+
+def on_device(values: npt.NDArray[Any], device: torch.device) -> Tensor:
+    """Return an array as a tensor on a device; to a GPU from pinned memory, so that nothing waits for the work before it."""
+    tensor = torch.from_numpy(np.ascontiguousarray(values))
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from darts_ensemble.boxes import head_box
+from darts_ensemble.boxes import head_extent
 from darts_ensemble.channels import Box
 from darts_ensemble.views import take_slices, volume_scale
 
@@ -40,8 +40,8 @@ class DeviceVolume:
 
     @cached_property
     def head(self) -> Box:
-        """The box around the head."""
-        return head_box(self.volume)
+        """The box that the head fills."""
+        return head_extent(self.volume)
 
     def scale(self, normalisation: str) -> float:
         """Brightness of the tissue, see :func:`darts_ensemble.views.volume_scale`."""

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from darts_ensemble.boxes import side_of_sixteens
-from darts_ensemble.channels import Box, on_device, slice_channels
-from darts_ensemble.device import PRECISIONS, DeviceMemoryWarning
+from darts_ensemble.channels import Box, slice_channels
+from darts_ensemble.device import PRECISIONS, DeviceMemoryWarning, on_device
 from darts_ensemble.device_volume import DeviceVolume
 from darts_ensemble.errors import DeviceError
 from darts_ensemble.folded import FoldedConv2d, fold

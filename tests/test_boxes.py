@@ -56,8 +56,8 @@ def test_the_box_of_a_head_holds_it_with_a_margin_and_lies_on_sixteens(ends: tup
     box = head_box(volume)
     assert_laid_on_sixteens(box)
     for side, (first, length) in zip(box, ends, strict=True):
-        assert side.start <= max(0, first - 8) < side.start + 16
-        assert side.stop - 16 < min(SIZE, first + length + 8) <= side.stop
+        assert side.start <= max(0, first - 4) < side.start + 16
+        assert side.stop - 16 < min(SIZE, first + length + 4) <= side.stop
 
 
 @given(ends=ENDS, axis=st.integers(0, 2))

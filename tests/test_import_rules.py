@@ -16,8 +16,8 @@ PACKAGES = ("darts_ensemble", "evaluation", "reader_study")
 #: The files of darts_ensemble from the ground up; each may import those before it.
 LAYERS = [
     "errors", "versions", "heap", "command_line", "stages", "cluster", "labels", "overlap", "volumetry", "scan", "outputs",
-    "checksums", "conform", "native", "views", "channels", "boxes", "networks", "view_network", "weights_file", "checkpoints",
-    "device", "device_volume", "folded", "winograd", "single_pass", "half_precision", "inference", "fusion", "midsagittal",
+    "checksums", "conform", "native", "views", "device", "channels", "boxes", "networks", "view_network", "weights_file",
+    "checkpoints", "device_volume", "folded", "winograd", "single_pass", "half_precision", "inference", "fusion", "midsagittal",
     "cleaning", "inputs", "download", "registry",
     "orientation", "training.subjects", "fusion_weights", "fusion_sample", "weights_info", "weights_export", "probabilities",
     "segmentation", "segmenter", "segment_settings", "scan_queue", "fusion_fitting", "overlay", "published", "perform_pred",

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from darts_ensemble.boxes import head_box
+from darts_ensemble.boxes import head_extent
 from darts_ensemble.channels import Box, place_in_head
 from darts_ensemble.labels import BACKGROUND_CLASS
 from darts_ensemble.training.augment import AUGMENTATIONS, augment_slice, mirror
@@ -64,7 +64,7 @@ class SlicePool:
                 self.index.append((number, int(k)))
             shown = [np.asarray(subject.image)] + ([] if subject.mask is None else [subject.image * subject.mask])
             self._scales.append([volume_scale(volume, recipe.normalisation) for volume in shown])
-            self._heads.append([head_box(volume.astype(np.float32)) for volume in shown])
+            self._heads.append([head_extent(volume.astype(np.float32)) for volume in shown])
         self._by_class = [np.array(places) for places in by_class if places]
 
     def __len__(self) -> int:
