@@ -23,12 +23,12 @@ class DeviceVolume:
 
     Attributes
     ----------
-    volume : (n, n, n) float32
+    host : (n, n, n) float32
         LIA, in the host's memory.
     device : torch.device
     """
 
-    volume: npt.NDArray[np.float32]
+    host: npt.NDArray[np.float32]
     device: torch.device
     _scales: dict[str, float] = field(default_factory=dict, repr=False)
     _varied: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict, repr=False)
@@ -36,17 +36,17 @@ class DeviceVolume:
     @cached_property
     def data(self) -> Tensor:
         """The volume on the device; on a CPU the same memory."""
-        return torch.from_numpy(self.volume).to(self.device)
+        return torch.from_numpy(np.ascontiguousarray(self.host)).to(self.device)
 
     @cached_property
     def head(self) -> Box:
         """The box that the head fills."""
-        return head_extent(self.volume)
+        return head_extent(self.host)
 
     def scale(self, normalisation: str) -> float:
         """Brightness of the tissue, see :func:`darts_ensemble.views.volume_scale`."""
         if normalisation not in self._scales:
-            self._scales[normalisation] = volume_scale(self.volume, normalisation)
+            self._scales[normalisation] = volume_scale(self.host, normalisation)
         return self._scales[normalisation]
 
     def varied(self, view: str) -> npt.NDArray[np.bool_]:

@@ -57,7 +57,7 @@ def scaled_relu(convolved: Tensor, added: Tensor | None, scale: Tensor, shift: T
 def single_pass(device: torch.device) -> Step | None:
     """The same as one kernel for a GPU; None where Triton, or the C compiler it asks for, is missing or fails."""
     try:
-        from darts_ensemble.single_pass import single_pass_relu
+        from darts_ensemble.relu_kernel import single_pass_relu
 
         sample = torch.linspace(-2, 2, 2 * 8 * 6 * 4, device=device, dtype=torch.bfloat16).reshape(2, 8, 6, 4)
         sample = sample.contiguous(memory_format=torch.channels_last)

@@ -181,8 +181,8 @@ class Segmenter:
         """
         volume, stages = DeviceVolume(loaded.conformed.data, self.device), loaded.stages
         with stages("find the brain"):
-            whole = slice(0, len(volume.volume))
-            outer = (whole, whole, whole) if self.crop == "none" else head_box(volume.volume)
+            whole = slice(0, len(volume.host))
+            outer = (whole, whole, whole) if self.crop == "none" else head_box(volume.host)
             box = outer
             if self.crop == "brain":
                 scout = self._scout if self._scout is not None else self._network(self.views[0])

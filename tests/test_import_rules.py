@@ -17,7 +17,7 @@ PACKAGES = ("darts_ensemble", "evaluation", "reader_study")
 LAYERS = [
     "errors", "versions", "heap", "command_line", "stages", "cluster", "labels", "overlap", "volumetry", "scan", "outputs",
     "checksums", "conform", "native", "views", "device", "channels", "boxes", "networks", "view_network", "weights_file",
-    "checkpoints", "device_volume", "folded", "winograd", "single_pass", "half_precision", "inference", "fusion", "midsagittal",
+    "checkpoints", "device_volume", "folded", "winograd", "relu_kernel", "half_precision", "inference", "fusion", "midsagittal",
     "cleaning", "inputs", "download", "registry",
     "orientation", "training.subjects", "fusion_weights", "fusion_sample", "weights_info", "weights_export", "probabilities",
     "segmentation", "segmenter", "segment_settings", "scan_queue", "fusion_fitting", "overlay", "published", "perform_pred",

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from darts_ensemble.labels import HOMOLOGUE_CLASS
 from darts_ensemble.views import (
+    NORMALISATIONS,
     VIEWS,
     normalise_slices,
     place_slices,
@@ -40,6 +41,19 @@ def test_min_max_is_the_published_formula_on_each_slice() -> None:
     scaled = normalise_slices(slices, "slice-minmax")
     np.testing.assert_allclose(scaled[0], [[0, 0], [2 / 4.0001, 4 / 4.0001]], rtol=1e-6)
     np.testing.assert_allclose(scaled[1], [[0, 10 / 20.0001], [10 / 20.0001, 20 / 20.0001]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("method", NORMALISATIONS)
+def test_a_tensor_is_normalised_as_an_array_is_and_neither_is_changed(method: str) -> None:
+    slices = np.random.default_rng(3).normal(40, 30, (2, 5, 7)).astype(np.float32)
+    slices[0, 1, 2] = np.nan
+    before, tensor = slices.copy(), torch.from_numpy(slices.copy())
+    expected = normalise_slices(slices, method, 37.0)
+    np.testing.assert_array_equal(normalise_slices(tensor, method, 37.0).numpy(), expected)
+    np.testing.assert_array_equal(slices, before)
+    np.testing.assert_array_equal(tensor.numpy(), before)
+    if method != "slice-minmax":
+        np.testing.assert_array_equal(expected, np.nan_to_num(before).clip(0) / np.float32(37))
 
 
 def test_the_scale_follows_a_gain_exactly_and_hardly_feels_added_air() -> None:
