@@ -27,7 +27,7 @@ test: $(INSTALLED)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 soak: $(INSTALLED)
-	DARTS_SOAK=1 $(BIN)/python -m pytest
+	DARTS_SOAK=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --timeout 3600
 
 # Side by side with the reference and with peers: make bench SUBJECTS_DIR=subjects/ (see benchmarks/README.md).
 bench: $(INSTALLED)
