@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -34,8 +35,8 @@ from darts_ensemble.overlap import dice_of_regions, joint_histogram
 from darts_ensemble.scan import read_label_map, read_scan
 from darts_ensemble.view_network import ViewNetwork
 
-#: The default of :func:`darts_ensemble.inference.brain_box`.
-MARGIN = 8
+#: Around the brain, where nothing else is asked for.
+MARGIN: int = signature(brain_box).parameters["margin"].default
 HEAD, BRAIN = ("fp32", "head", MARGIN), ("fp32", "brain", MARGIN)
 #: Rows and columns of the slice that the network of full size sees: a brain's.
 ROWS, COLUMNS = slice(48, 208), slice(56, 200)

@@ -29,8 +29,8 @@ _BF16_CHECKS = {"AMX": "_is_amx_tile_supported", "AVX512_BF16": "_is_avx512_bf16
 #: Memory that the activations of a batch may take on a CPU, in bytes: beyond a few slices nothing is gained there.
 _CPU_BUDGET = 600_000_000
 _CPU_LOW_BUDGET = 150_000_000
-#: Of a GPU's free memory, the share that activations may take; the most bytes of them from which a GPU gains anything; and
-#: their bytes with --low-memory, as those of the fused volume then.
+#: Of a GPU's free memory, the share that activations may take; the bytes of them beyond which next to nothing is gained;
+#: and their bytes with --low-memory, as those of the fused volume then.
 _GPU_SHARE = 0.4
 _GPU_BUDGET = 12_000_000_000
 _GPU_LOW_BUDGET = 2_000_000_000

@@ -6,8 +6,9 @@ import torch
 import triton
 from torch import Tensor
 from triton import language as tl
+from triton.errors import TritonError
 
-__all__ = ["single_pass_relu"]
+__all__ = ["TritonError", "single_pass_relu"]
 
 #: Values that a program of the kernel takes.
 _BLOCK = 4096

@@ -38,12 +38,16 @@ def shared_data() -> Path:
     return folder
 
 
+def random_ensemble(folder: Path, *, filters: int, convolutions: int, normalisation: str) -> Path:
+    """Write a random network a view, the same ones every time, and return the folder."""
+    for number, view in enumerate(VIEWS):
+        torch.manual_seed(number)
+        network = DenseUNet(filters=filters, convolutions=convolutions).eval()
+        save_view(folder / f"{view}.safetensors", network, view=view, normalisation=normalisation, training_subjects=[])
+    return folder
+
+
 @pytest.fixture(scope="session")
 def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of three random networks of two filters: quick, and of no use but to pass data through."""
-    folder = tmp_path_factory.mktemp("weights")
-    for number, view in enumerate(VIEWS):
-        torch.manual_seed(number)
-        network = DenseUNet(filters=2, convolutions=1).eval()
-        save_view(folder / f"{view}.safetensors", network, view=view, normalisation="volume-median", training_subjects=[])
-    return folder
+    return random_ensemble(tmp_path_factory.mktemp("weights"), filters=2, convolutions=1, normalisation="volume-median")

@@ -22,7 +22,7 @@ from darts_ensemble.labels import N_CHANNELS
 from darts_ensemble.networks import DenseUNet
 from darts_ensemble.view_network import ViewNetwork
 from darts_ensemble.views import VIEWS
-from darts_ensemble.weights_file import save_view
+from tests.conftest import random_ensemble
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 
@@ -80,7 +80,7 @@ def test_batches_change_no_probability() -> None:
 @pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("shape", [(1, 48, 9, 11), (3, 256, 16, 24), (2, 1, 7, 5)])
 def test_the_single_pass_computes_what_the_steps_do(kind: torch.dtype, shape: tuple[int, ...]) -> None:
-    step = single_pass(GPU)
+    step = single_pass(GPU, kind)
     if step is None:
         pytest.skip("no Triton, or no C compiler for it, here")
     torch.manual_seed(0)
@@ -92,12 +92,7 @@ def test_the_single_pass_computes_what_the_steps_do(kind: torch.dtype, shape: tu
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("weights")
-    for number, view in enumerate(VIEWS):
-        torch.manual_seed(number)
-        network = DenseUNet(filters=8, convolutions=2).eval()
-        save_view(folder / f"{view}.safetensors", network, view=view, normalisation="volume-otsu", training_subjects=[])
-    return folder
+    return random_ensemble(tmp_path_factory.mktemp("weights"), filters=8, convolutions=2, normalisation="volume-otsu")
 
 
 @pytest.fixture(scope="module")

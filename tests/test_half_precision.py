@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
+from collections.abc import Iterator
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
 from darts_ensemble.folded import fold
-from darts_ensemble.half_precision import HalfConv2d, scaled_relu, single_pass
+from darts_ensemble.half_precision import HalfConv2d, SlowerWarning, scaled_relu, single_pass
 from darts_ensemble.networks import DenseUNet
+
+CPU = torch.device("cpu")
 
 
 def network_with_statistics(filters: int = 6) -> DenseUNet:
@@ -26,10 +32,14 @@ def network_with_statistics(filters: int = 6) -> DenseUNet:
     return network
 
 
+def folded_to(network: DenseUNet, kind: torch.dtype) -> DenseUNet:
+    make = partial(HalfConv2d, kind=kind)
+    return fold(network, make, first=make, woven=False)
+
+
 def test_a_folded_network_computes_what_the_network_does() -> None:
     network = network_with_statistics()
-    make = partial(HalfConv2d, kind=torch.float32)
-    folded = fold(network, make, first=make, woven=False)
+    folded = folded_to(network, torch.float32)
     slices = torch.rand(2, 3, 32, 48)
     with torch.inference_mode():
         expected = network.features(slices)
@@ -38,8 +48,7 @@ def test_a_folded_network_computes_what_the_network_does() -> None:
 
 def test_in_bf16_it_is_nearer_to_the_network_than_autocast_is() -> None:
     network = network_with_statistics()
-    make = partial(HalfConv2d, kind=torch.bfloat16)
-    folded = fold(network, make, first=make, woven=False)
+    folded = folded_to(network, torch.bfloat16)
     slices = torch.rand(2, 3, 32, 48)
     with torch.inference_mode():
         exact = network.features(slices)
@@ -60,8 +69,43 @@ def test_the_sum_is_rounded_once(adds: bool) -> None:
     assert found.flatten().tolist() == ([1.0, 2.5, 0.0] if adds else [0.0, 1.5, 0.0])
 
 
-def test_without_triton_the_same_is_done_in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "darts_ensemble.relu_kernel", None)
+def without_kernel(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Put a kernel in the place of Triton's that fails when it is built."""
+
+    def fails(*given: torch.Tensor | None) -> torch.Tensor:
+        raise error
+
+    monkeypatch.setitem(
+        sys.modules, "darts_ensemble.relu_kernel", SimpleNamespace(TritonError=KeyError, single_pass_relu=fails)
+    )
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered() -> Iterator[None]:
     single_pass.cache_clear()
-    assert single_pass(torch.device("cpu")) is None
+    yield
     single_pass.cache_clear()
+
+
+def test_without_triton_there_is_no_kernel_and_no_complaint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "darts_ensemble.relu_kernel", None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert single_pass(CPU, torch.bfloat16) is None
+
+
+@pytest.mark.parametrize("error", [RuntimeError("Failed to find C compiler"), OSError("read-only"), KeyError("PTXAS")])
+def test_a_kernel_that_cannot_be_built_is_told_with_its_reason(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    without_kernel(monkeypatch, error)
+    with pytest.warns(SlowerWarning, match=str(error.args[0])):
+        assert single_pass(CPU, torch.bfloat16) is None
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), TypeError("a fault of ours")])
+def test_a_full_card_and_a_fault_of_the_kernel_are_not_taken_for_a_missing_compiler(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    without_kernel(monkeypatch, error)
+    for _ in range(2):  # nor remembered
+        with pytest.raises(type(error)):
+            single_pass(CPU, torch.bfloat16)

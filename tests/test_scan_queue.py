@@ -14,6 +14,7 @@ import distributed
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner, Result
 
 from darts_ensemble import segmenter as segmenter_module
@@ -171,6 +172,30 @@ def test_what_is_read_ahead_and_written_behind_stays_one_scan_each(
     finished = np.cumsum([event == "finish" for event in events])
     assert (loaded - finished).max() <= 3, "one read ahead, one at work, one being written"
     assert events.index("load") < events.index("label") < events.index("finish")
+
+
+def test_on_a_gpu_two_scans_are_written_at_a_time(
+    scans: Path, tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(weights=str(tiny_weights), device="cpu", views="axial")
+    segmenter = make_segmenter(settings)
+    label, finish, both = segmenter.label, segmenter.finish, threading.Barrier(2)
+
+    def on_the_cpu(loaded: Any) -> Any:
+        segmenter.device = torch.device("cpu")
+        return label(loaded)
+
+    def meeting(labelled: Any, **how: Any) -> Any:
+        both.wait(timeout=30)  # breaks where no other scan is being written
+        return finish(labelled, **how)
+
+    monkeypatch.setattr(segmenter, "device", torch.device("cuda"))
+    monkeypatch.setattr(segmenter, "label", on_the_cpu)
+    monkeypatch.setattr(segmenter, "finish", meeting)
+    rows: list[dict[str, Any]] = []
+    jobs = [Job(NamedScan(path, path.name[:2]), tmp_path, "nifti") for path in sorted(scans.iterdir())[:4]]
+    segment_here(segmenter, jobs, settings, rows.append)
+    assert [row["status"] for row in rows] == ["wrote"] * 4
 
 
 def test_a_worker_killed_in_the_middle_of_a_run_leaves_every_scan_done_once(
