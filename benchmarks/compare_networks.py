@@ -24,8 +24,7 @@ import pandas as pd
 import torch
 from scipy import ndimage
 
-from darts_ensemble.checkpoints import load_view
-from darts_ensemble.command_line import words
+from darts_ensemble.commands.command_line import words
 from darts_ensemble.device import choose_device
 from darts_ensemble.labels import BACKGROUND_CLASS, REGIONS
 from darts_ensemble.training.dataset import CachedSubject, cache_subjects
@@ -33,6 +32,7 @@ from darts_ensemble.training.fit import fit_view, new_network
 from darts_ensemble.training.recipe import Recipe, make_recipe
 from darts_ensemble.training.subjects import choose_subjects, find_labelled
 from darts_ensemble.training.validate import validate_view
+from darts_ensemble.weights.checkpoints import load_view
 from evaluation.box_plots import draw_published_box_plot
 from evaluation.figure_style import figure_style, save_figure
 from evaluation.overall import compare_overall

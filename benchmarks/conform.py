@@ -14,10 +14,10 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
-from darts_ensemble.conform import conform
 from darts_ensemble.labels import N_CLASSES
-from darts_ensemble.native import labels_to_native
-from darts_ensemble.scan import Scan, read_scan
+from darts_ensemble.scans.conform import conform
+from darts_ensemble.scans.native import labels_to_native
+from darts_ensemble.scans.scan import Scan, read_scan
 
 
 def _timed(work: Callable[[], Any]) -> tuple[float, Any]:

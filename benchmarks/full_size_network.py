@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from darts_ensemble.networks import DenseUNet
+from darts_ensemble.networks.dense_unet import DenseUNet
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from fixtures.make_network_parity import random_state

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from darts_ensemble.fusion import FUSIONS, fuse_views
+from darts_ensemble.fusion.fuse import FUSIONS, fuse_views
 from darts_ensemble.labels import N_CLASSES
-from darts_ensemble.views import VIEWS
+from darts_ensemble.slices.views import VIEWS
 
 
 def main() -> None:

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from darts_ensemble.scan import read_label_map, read_scan
-from darts_ensemble.views import volume_scale
+from darts_ensemble.scans.scan import read_label_map, read_scan
+from darts_ensemble.slices.views import volume_scale
 
 METHODS = ("volume-median", "volume-otsu")
 WHITE_MATTER = (2, 41)

@@ -28,7 +28,7 @@ from scipy import ndimage
 from scipy.spatial import KDTree
 
 from darts_ensemble.labels import REGION_IDS
-from darts_ensemble.overlap import joint_histogram, overlap_of_regions
+from darts_ensemble.results.overlap import joint_histogram, overlap_of_regions
 from evaluation.surface import surface_scores
 
 Maps = tuple[np.ndarray, np.ndarray]

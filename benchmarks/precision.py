@@ -24,16 +24,17 @@ import numpy.typing as npt
 import torch
 from full_size_network import FILTERS, full_size_network
 
-from darts_ensemble import Segmenter, segmenter
-from darts_ensemble.channels import slice_channels
-from darts_ensemble.command_line import words
-from darts_ensemble.conform import conform
+from darts_ensemble import Segmenter
+from darts_ensemble.commands.command_line import words
 from darts_ensemble.device import PRECISIONS, choose_device
-from darts_ensemble.inference import brain_box, made_ready
+from darts_ensemble.inference.predict import brain_box, made_ready
 from darts_ensemble.labels import REGION_IDS
-from darts_ensemble.overlap import dice_of_regions, joint_histogram
-from darts_ensemble.scan import read_label_map, read_scan
-from darts_ensemble.view_network import ViewNetwork
+from darts_ensemble.networks.view_network import ViewNetwork
+from darts_ensemble.results.overlap import dice_of_regions, joint_histogram
+from darts_ensemble.scans.conform import conform
+from darts_ensemble.scans.scan import read_label_map, read_scan
+from darts_ensemble.segment import segmenter
+from darts_ensemble.slices.channels import slice_channels
 
 #: Around the brain, where nothing else is asked for.
 MARGIN: int = signature(brain_box).parameters["margin"].default

@@ -32,14 +32,14 @@ from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from nibabel.processing import resample_to_output
 from scipy import ndimage
 
-from darts_ensemble.checkpoints import load_ensemble
-from darts_ensemble.conform import whole_voxel_map
 from darts_ensemble.errors import DartsError
-from darts_ensemble.fusion_weights import networks_of
+from darts_ensemble.fusion.view_weights import networks_of
 from darts_ensemble.labels import HOMOLOGUE_CLASS, IGNORE_CLASS, REGIONS, classes_to_ids, ids_to_classes
-from darts_ensemble.overlap import dice_of_regions, joint_histogram
-from darts_ensemble.scan import Scan, read_label_map
-from darts_ensemble.segmenter import Segmenter
+from darts_ensemble.results.overlap import dice_of_regions, joint_histogram
+from darts_ensemble.scans.conform import whole_voxel_map
+from darts_ensemble.scans.scan import Scan, read_label_map
+from darts_ensemble.segment.segmenter import Segmenter
+from darts_ensemble.weights.checkpoints import load_ensemble
 
 #: FreeSurfer's, the usual ones of NIfTI, and those of sagittal, coronal and oblique acquisitions.
 ORIENTATIONS = ("LIA", "RAS", "LAS", "LPS", "RPI", "PIR", "ASL", "SPR")

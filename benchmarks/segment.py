@@ -26,9 +26,9 @@ import numpy as np
 import torch
 from full_size_network import random_weights
 
-from darts_ensemble.conform import conform
 from darts_ensemble.device import choose_device
-from darts_ensemble.scan import read_scan
+from darts_ensemble.scans.conform import conform
+from darts_ensemble.scans.scan import read_scan
 
 _CLOCK = """
 import json, resource, sys, time
@@ -75,11 +75,11 @@ print(json.dumps({"times": times, "peak_gib": peak(), "gpu_peak_gib": gpu_peak()
 _OURS = (
     _CLOCK
     + """
-from darts_ensemble.checkpoints import load_view
-from darts_ensemble.heap import keep_freed_memory
-from darts_ensemble.inference import made_ready, most_probable, predict_view, uses_winograd
+from darts_ensemble.weights.checkpoints import load_view
+from darts_ensemble.inference.heap import keep_freed_memory
+from darts_ensemble.inference.predict import made_ready, most_probable, predict_view, uses_winograd
 from darts_ensemble.device import choose_precision
-from darts_ensemble.device_volume import DeviceVolume
+from darts_ensemble.inference.device_volume import DeviceVolume
 volume, numbers = np.load(folder + "/volume.npy"), np.load(folder + "/numbers.npy").tolist()
 keep_freed_memory()
 network = load_view(folder + "/weights.pth", "coronal")
@@ -105,7 +105,7 @@ _BUNDLED = (
     _CLOCK
     + """
 from darts_ensemble import Segmenter
-from darts_ensemble.heap import keep_freed_memory
+from darts_ensemble.inference.heap import keep_freed_memory
 if "low" not in sys.argv:
     keep_freed_memory()
 segmenter = Segmenter("bundled", device=sys.argv[4], precision=sys.argv[5], low_memory="low" in sys.argv)

@@ -13,7 +13,7 @@ import time
 
 import torch
 
-from darts_ensemble.command_line import words
+from darts_ensemble.commands.command_line import words
 from darts_ensemble.labels import KEPT_CHANNELS, N_CLASSES
 from darts_ensemble.training.fit import new_network
 from darts_ensemble.training.losses import segmentation_loss

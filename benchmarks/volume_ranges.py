@@ -1,6 +1,6 @@
-"""Make darts_ensemble/volume_ranges.tsv: between which volumes a region is not remarkable.
+"""Make darts_ensemble/results/volume_ranges.tsv: between which volumes a region is not remarkable.
 
-    python benchmarks/volume_ranges.py SUBJECTS_DIR sub-01 sub-02 ... > darts_ensemble/volume_ranges.tsv
+    python benchmarks/volume_ranges.py SUBJECTS_DIR sub-01 sub-02 ... > darts_ensemble/results/volume_ranges.tsv
 
 Half the smallest and one and a half times the largest volume among the subjects' `aparc.DKTatlas+aseg.mgz`.
 """
@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from darts_ensemble.scan import read_label_map
-from darts_ensemble.volumetry import region_volumes
+from darts_ensemble.results.volumetry import region_volumes
+from darts_ensemble.scans.scan import read_label_map
 
 
 def main() -> None:

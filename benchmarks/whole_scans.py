@@ -31,13 +31,13 @@ from full_size_network import FILTERS, full_size_network
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from darts_ensemble import inference
-from darts_ensemble.inputs import NamedScan
-from darts_ensemble.networks import DenseUNet
-from darts_ensemble.scan_queue import Job, segment_here
-from darts_ensemble.segment_settings import Settings, make_segmenter
-from darts_ensemble.views import VIEWS
-from darts_ensemble.weights_file import save_view
+from darts_ensemble.inference import predict as prediction
+from darts_ensemble.networks.dense_unet import DenseUNet
+from darts_ensemble.scans.inputs import NamedScan
+from darts_ensemble.segment.scan_queue import Job, segment_here
+from darts_ensemble.segment.settings import Settings, make_segmenter
+from darts_ensemble.slices.views import VIEWS
+from darts_ensemble.weights.view_file import save_view
 
 
 def write_full_size(folder: Path) -> None:
@@ -54,13 +54,13 @@ def thinned(every: int, computed: list[int]) -> Any:
     """
 
     def predict(*given: Any, box: Any, batch_size: int = 4, slices: Any = None, **how: Any) -> Iterator[tuple[slice, Tensor]]:
-        side = box[inference.SLICE_AXIS[given[0].view]]
+        side = box[prediction.SLICE_AXIS[given[0].view]]
         varied = given[1].varied(given[0].view)
         wanted = range(side.start, side.stop) if slices is None else slices
         for number, start in enumerate(range(0, len(wanted), batch_size)):
             here = wanted[start : start + batch_size]
             if number % every == 0:
-                ((_, last),) = inference.predict_view(*given, box=box, batch_size=batch_size, slices=here, **how)
+                ((_, last),) = prediction.predict_view(*given, box=box, batch_size=batch_size, slices=here, **how)
                 computed.append(int(varied[np.asarray(here)].sum()) * last[0, ..., 0].numel())
             yield slice(start, start + len(here)), last[: len(here)]
 
@@ -69,7 +69,7 @@ def thinned(every: int, computed: list[int]) -> Any:
 
 def convolution_peak(device: torch.device, precision: str) -> float:
     """Operations a second of the device's best convolution of 256 channels: the largest rate of five turns."""
-    kind = inference.PRECISIONS[precision]
+    kind = prediction.PRECISIONS[precision]
     slices, side = (16, 256) if device.type == "cuda" else (1, 128)
     x = torch.randn(slices, FILTERS, side, side, device=device, dtype=kind).contiguous(memory_format=torch.channels_last)
     convolve = torch.nn.Conv2d(FILTERS, FILTERS, 3, padding=1, bias=False, device=device, dtype=kind)
@@ -133,7 +133,7 @@ def measure(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     segmenter = make_segmenter(settings)
     device = segmenter.device
     start = time.perf_counter()
-    with mock.patch("darts_ensemble.segmenter.predict_view", thinned(given.every, computed)):
+    with mock.patch("darts_ensemble.segment.segmenter.predict_view", thinned(given.every, computed)):
         segment_here(segmenter, jobs, settings, report)
     _wait(device)
     wall = time.perf_counter() - start

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from darts_ensemble.lazy_names import load_on_first_use
+from darts_ensemble.moved_modules import follow_moved_modules
 
 __all__ = ["Segmenter", "load_ensemble"]
 
-_HOME = {"Segmenter": "darts_ensemble.segmenter", "load_ensemble": "darts_ensemble.checkpoints"}
-
-
-def __getattr__(name: str) -> Any:
-    """Load a name on first use, so that what needs no torch doesn't import it."""
-    if name in _HOME:
-        return getattr(import_module(_HOME[name]), name)
-    raise AttributeError(f"module 'darts_ensemble' has no attribute {name!r}")
+follow_moved_modules()
+__getattr__ = load_on_first_use(
+    __name__,
+    {"Segmenter": "darts_ensemble.segment.segmenter", "load_ensemble": "darts_ensemble.weights.checkpoints"},
+)

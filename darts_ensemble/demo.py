@@ -19,8 +19,8 @@ from rich.console import Console
 from rich.table import Table
 
 from darts_ensemble.errors import DartsError, ScanError
-from darts_ensemble.overlay import save_overlay
-from darts_ensemble.scan import read_label_map, read_scan
+from darts_ensemble.results.overlay import save_overlay
+from darts_ensemble.scans.scan import read_label_map, read_scan
 
 __all__ = ["demo_reference", "demo_scan", "lay_out", "main"]
 
@@ -107,8 +107,8 @@ def _scored(results: Path, method: str) -> str:
 
 def _own(t1: Path, out: Path, console: Console) -> None:
     console.print(f"$ darts-segment {t1} -o {out} --overwrite")
-    _run(["darts_ensemble.cli", str(t1), "-o", str(out), "--overwrite"])
-    from darts_ensemble.inputs import find_scans, name_scans
+    _run(["darts_ensemble.commands.segment", str(t1), "-o", str(out), "--overwrite"])
+    from darts_ensemble.scans.inputs import find_scans, name_scans
 
     for scan in name_scans(find_scans([t1])):
         picture = out / f"{scan.name}_overlay.png"

@@ -63,8 +63,8 @@ def choose_device(name: str) -> torch.device:
 def choose_precision(name: str, device: torch.device, *, winograd: bool = False) -> str:
     """Return the precision asked for; "auto" is bf16 where hardware multiplies in it, else fp16 on CUDA, fp32 elsewhere.
 
-    Networks that :mod:`darts_ensemble.winograd` does in fp32 on a CPU are about as fast so as in bf16 by AVX512_BF16, and round
-    less: with `winograd`, only AMX makes "auto" bf16 there.
+    Networks that :mod:`darts_ensemble.inference.winograd` does in fp32 on a CPU are about as fast so as in bf16 by
+    AVX512_BF16, and round less: with `winograd`, only AMX makes "auto" bf16 there.
     """
     if name != "auto":
         return name

@@ -1,6 +1,6 @@
 """The interface of the published DARTS package: `Segmentation(weights).predict(inputs)`, and the class list.
 
-Thin over :class:`darts_ensemble.segmenter.Segmenter`. Arguments are named as in `DARTSeg` 1.0.0; what differs from it:
+Thin over :class:`darts_ensemble.segment.segmenter.Segmenter`. Arguments are named as in `DARTSeg` 1.0.0; what differs from it:
 
 - Labels are FreeSurfer ids (background 0), int16, not class indices (background 102, left white matter 0).
 - Slices are taken along the axis of the view that the weights are for, not always along the coronal one.
@@ -28,14 +28,14 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
-from darts_ensemble.checkpoints import load_ensemble
 from darts_ensemble.errors import CheckpointError, DartsError, ScanError, UsageError
-from darts_ensemble.inputs import name_scans
 from darts_ensemble.labels import N_CLASSES, REGIONS
-from darts_ensemble.native import probabilities_to_native
-from darts_ensemble.scan import write_label_map, write_series
-from darts_ensemble.segmenter import Segmentation as Result
-from darts_ensemble.segmenter import Segmenter
+from darts_ensemble.scans.inputs import name_scans
+from darts_ensemble.scans.native import probabilities_to_native
+from darts_ensemble.scans.scan import write_label_map, write_series
+from darts_ensemble.segment.segmenter import Segmentation as Result
+from darts_ensemble.segment.segmenter import Segmenter
+from darts_ensemble.weights.checkpoints import load_ensemble
 
 __all__ = ["CLASS_LIST_EXTENSIONS", "MODEL_TYPES", "Segmentation", "save_prediction", "write_class_list"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from darts_ensemble.errors import CohortError
-from darts_ensemble.scan import without_extension
+from darts_ensemble.scans.scan import without_extension
 
 __all__ = ["BidsLabelMap", "bids_key", "choose_segmentation", "find_label_maps", "find_t1w", "one_a_key"]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from darts_ensemble.outputs import write_json
+from darts_ensemble.results.outputs import write_json
 
 __all__ = ["CAPTIONS", "SUFFIXES", "forget_pictures", "read_captions", "write_captions"]
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 import typer
 from rich.console import Console
 
-from darts_ensemble.command_line import errors, one_line_errors, words
+from darts_ensemble.commands.command_line import errors, one_line_errors, words
 from darts_ensemble.errors import CohortError, UsageError
 from evaluation.overlay_command import FIGURES_EPILOG, OVERLAY_EPILOG, Style, figures, overlay
 
@@ -142,7 +142,7 @@ def _evaluate(console: Console, out: Path, given: dict[str, Any]) -> tuple[dict[
     failures: list[Failure] = []
     files: dict[str, str] = {}
     if weights is not None:
-        from darts_ensemble.heap import keep_freed_memory
+        from darts_ensemble.inference.heap import keep_freed_memory
         from evaluation.segmentations import segment_cohort
 
         keep_freed_memory()
@@ -256,7 +256,7 @@ def _named(texts: Sequence[str]) -> dict[str, str]:
 
 
 def _refuse_view_names(names: Iterable[str]) -> None:
-    from darts_ensemble.views import VIEWS  # imports torch, which scoring alone does without
+    from darts_ensemble.slices.views import VIEWS  # imports torch, which scoring alone does without
 
     clash = [name for name in names if name.casefold() in (*VIEWS, "ensemble")]
     if clash:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from darts_ensemble.errors import CohortError
-from darts_ensemble.scan import without_extension
+from darts_ensemble.scans.scan import without_extension
 from evaluation import bids
 from evaluation.flat_folder import label_maps_in, named_by_subject, scan_beside, subject_of
 from evaluation.layouts import (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from darts_ensemble.outputs import write_text
+from darts_ensemble.results.outputs import write_text
 from evaluation.agreement import agreement_with_reference
 from evaluation.intervals import Bootstrap
 from evaluation.overall import compare_overall

@@ -173,7 +173,7 @@ def score_cohort(
     jobs : int
         Processes.
     cluster : str, optional
-        Instead of processes, the Dask cluster at this address: see :func:`darts_ensemble.cluster.spread`.
+        Instead of processes, the Dask cluster at this address: see :func:`darts_ensemble.segment.cluster.spread`.
     report : callable
         Called with one line a subject.
 
@@ -243,7 +243,7 @@ def score_subject(task: SubjectTask) -> SubjectScores:
 def _spread(tasks: Sequence[SubjectTask], jobs: int, cluster: str | None) -> Iterator[tuple[int, Any]]:
     if cluster is None:
         return in_processes(score_subject, tasks, jobs=jobs)
-    from darts_ensemble.cluster import spread
+    from darts_ensemble.segment.cluster import spread
 
     return spread(score_subject, tasks, address=cluster)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from darts_ensemble.errors import ScanError
-from darts_ensemble.outputs import write_text
+from darts_ensemble.results.outputs import write_text
 from darts_ensemble.versions import package_version
 from evaluation.pair_scores import PairScores
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from darts_ensemble.errors import CohortError
-from darts_ensemble.scan import EXTENSIONS, without_extension
+from darts_ensemble.scans.scan import EXTENSIONS, without_extension
 from evaluation.layouts import listed
 
 __all__ = ["label_maps_in", "named_by_subject", "scan_beside", "subject_of"]

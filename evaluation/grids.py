@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from darts_ensemble.conform import whole_voxel_map
 from darts_ensemble.errors import CohortError
 from darts_ensemble.labels import BACKGROUND_CLASS, classes_to_ids
-from darts_ensemble.scan import Scan, read_label_map
+from darts_ensemble.scans.conform import whole_voxel_map
+from darts_ensemble.scans.scan import Scan, read_label_map
 from evaluation.parcellation import Parcellation, parcellation_of
 from evaluation.protocol import Protocol
 

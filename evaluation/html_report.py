@@ -15,7 +15,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from darts_ensemble.outputs import write_text
+from darts_ensemble.results.outputs import write_text
 from evaluation.embedded_images import EmbeddedImage, embed_image
 from evaluation.number_format import MISSING, Kind, as_number, format_interval, format_value
 

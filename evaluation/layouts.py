@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from darts_ensemble.errors import ScanError
-from darts_ensemble.scan import find_scan_in_subject
+from darts_ensemble.scans.scan import find_scan_in_subject
 
 __all__ = [
     "FREESURFER_PREDICTIONS", "FREESURFER_REFERENCES", "MINDBOGGLE_REFERENCES", "MINDBOGGLE_SCANS", "WRONG_HEADERS",

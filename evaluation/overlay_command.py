@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from darts_ensemble.command_line import errors, one_line_errors, words
+from darts_ensemble.commands.command_line import errors, one_line_errors, words
 
 __all__ = ["FIGURES_EPILOG", "OVERLAY_EPILOG", "Style", "figures", "overlay"]
 

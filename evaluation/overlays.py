@@ -15,7 +15,7 @@ from nibabel.processing import resample_from_to
 
 from darts_ensemble.errors import CohortError, DartsError, ScanError, UsageError
 from darts_ensemble.labels import classes_to_ids
-from darts_ensemble.scan import Scan, read_label_map, read_scan
+from darts_ensemble.scans.scan import Scan, read_label_map, read_scan
 from evaluation.anatomical_planes import EDGES, VIEW_AXES, to_canonical
 from evaluation.captions import read_captions, write_captions
 from evaluation.figure_style import save_figure

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from darts_ensemble.overlap import joint_histogram, merge_labels, overlap_of_regions
-from darts_ensemble.scan import Scan
+from darts_ensemble.results.overlap import joint_histogram, merge_labels, overlap_of_regions
+from darts_ensemble.scans.scan import Scan
 from evaluation.grids import Move, Reference, on_grid_of
 from evaluation.groups import GroupPlaces, groups_of, layers
 from evaluation.pair import Pair, bring_together

@@ -13,7 +13,7 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
-from darts_ensemble.scan import Scan
+from darts_ensemble.scans.scan import Scan
 from evaluation.grids import Reference, flat, region_voxels
 from evaluation.protocol import Protocol
 

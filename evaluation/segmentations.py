@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from darts_ensemble.checksums import sha256_of
 from darts_ensemble.errors import CohortError
-from darts_ensemble.outputs import write_json
-from darts_ensemble.scan import write_label_map
+from darts_ensemble.results.outputs import write_json
+from darts_ensemble.scans.scan import write_label_map
+from darts_ensemble.weights.checksums import sha256_of
 from evaluation.cohort import Subject
 from evaluation.evaluate import Failure, Method, Report, reason_of
 from evaluation.finished import file_name
 
 if TYPE_CHECKING:
-    from darts_ensemble.segmenter import Segmenter
+    from darts_ensemble.segment.segmenter import Segmenter
 
 __all__ = ["Segmented", "segment_cohort"]
 
@@ -50,7 +50,7 @@ def segment_cohort(
     UsageError
         If the device is not there.
     """
-    from darts_ensemble.segmenter import Segmenter
+    from darts_ensemble.segment.segmenter import Segmenter
 
     segmenter = Segmenter(weights, device=device)
     networks = segmenter.ensemble.networks

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import ndimage
 
 from darts_ensemble.labels import BACKGROUND_CLASS
-from darts_ensemble.overlap import label_places
+from darts_ensemble.results.overlap import label_places
 from evaluation.surface_measures import surface_measures
 from evaluation.surface_points import dual_grid_surfaces, voxel_surfaces
 

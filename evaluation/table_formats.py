@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from darts_ensemble.outputs import write_text
+from darts_ensemble.results.outputs import write_text
 
 __all__ = ["Cell", "PaperTable", "latex_text", "to_latex", "to_markdown", "write_table"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from darts_ensemble.errors import CohortError
-from darts_ensemble.outputs import write_json, write_text
+from darts_ensemble.results.outputs import write_json, write_text
 from evaluation.captions import forget_pictures
 from evaluation.evaluate import Failure, Scores, reason_of
 from evaluation.summaries import region_means, subject_means, summarise

@@ -27,7 +27,7 @@ import nibabel as nib
 from IPython.display import Image
 
 from darts_ensemble import Segmenter, load_ensemble
-from darts_ensemble.overlay import save_overlay
+from darts_ensemble.results.overlay import save_overlay
 
 # %% [markdown]
 # ## Load

@@ -6,7 +6,7 @@ import os
 
 import typer
 
-from darts_ensemble.command_line import one_line_errors
+from darts_ensemble.commands.command_line import one_line_errors
 from reader_study import cli_analysis, cli_planning
 from reader_study.app import commands as app_commands
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from darts_ensemble.command_line import errors, words
+from darts_ensemble.commands.command_line import errors, words
 from darts_ensemble.errors import UsageError
 from reader_study.cli_options import pairs_of, printed_table_of, scale_of
 
@@ -61,7 +61,7 @@ def import_ratings(
     quiet: Quiet = False,
 ) -> None:
     """Turn a table of ratings, long or wide, into the one that analyse reads, and check it."""
-    from darts_ensemble.outputs import write_text
+    from darts_ensemble.results.outputs import write_text
     from reader_study.ratings import check_ratings, known_regions
     from reader_study.tabular import read_text_table
     from reader_study.wide import long_from_wide
@@ -178,7 +178,7 @@ def check_table(
     as_json: Json = False,
 ) -> None:
     """Check whether ratings can exist that give a printed table: GRIM, GRIMMER, bounds of the SD, rows against the total."""
-    from darts_ensemble.outputs import write_text
+    from darts_ensemble.results.outputs import write_text
     from reader_study.consistency import check_cells, findings, grim_by_size
 
     summary = printed_table_of(table)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from darts_ensemble.command_line import words
+from darts_ensemble.commands.command_line import words
 from darts_ensemble.errors import UsageError
 
 if TYPE_CHECKING:  # what it imports takes longer to load than --help may

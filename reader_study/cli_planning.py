@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from darts_ensemble.command_line import words
+from darts_ensemble.commands.command_line import words
 from darts_ensemble.errors import UsageError
 from reader_study.cli_options import numbers_of, printed_table_of, scale_of, whole_numbers_of
 
@@ -66,7 +66,7 @@ def simulate(
     quiet: Quiet = False,
 ) -> None:
     """Draw a synthetic study, marked as such in every row."""
-    from darts_ensemble.outputs import write_text
+    from darts_ensemble.results.outputs import write_text
     from reader_study.layout import SYNTHETIC
     from reader_study.simulate import simulate_study, targets_of_shifts, targets_of_summary
 
@@ -125,7 +125,7 @@ def power(
     quiet: Quiet = False,
 ) -> None:
     """Simulate studies and count how often each analysis finds a difference: how many cases and readers a study needs."""
-    from darts_ensemble.outputs import write_text
+    from darts_ensemble.results.outputs import write_text
     from reader_study.power import ANALYSES, planned_studies, power_table
     from reader_study.screen import counting, show_power
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from darts_ensemble.outputs import write_text
+from darts_ensemble.results.outputs import write_text
 from reader_study.analysis import POOLED, PublishedTable
 
 __all__ = ["PUBLISHED_FILES", "SYNTHETIC", "csv_of", "latex_of", "markdown_of", "write_published_table"]

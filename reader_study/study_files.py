@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from darts_ensemble.outputs import write_json, write_text
+from darts_ensemble.results.outputs import write_json, write_text
 from darts_ensemble.versions import package_versions
 from reader_study.layout import PUBLISHED_FILES, SYNTHETIC, write_published_table
 from reader_study.study_analysis import StudyAnalysis

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from nibabel.orientations import axcodes2ornt, inv_ornt_aff, io_orientation, ornt_transform
 
-from darts_ensemble.conform import conform, conform_labels, whole_voxel_map
 from darts_ensemble.labels import classes_to_ids
-from darts_ensemble.scan import Scan, read_label_map, read_scan
+from darts_ensemble.scans.conform import conform, conform_labels, whole_voxel_map
+from darts_ensemble.scans.scan import Scan, read_label_map, read_scan
 from evaluation.grids import holds_class_indices
 from reader_study.errors import StudyError
 from reader_study.study_regions import StudyRegion

@@ -9,9 +9,9 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-from darts_ensemble.networks import DenseUNet
-from darts_ensemble.views import VIEWS
-from darts_ensemble.weights_file import save_view
+from darts_ensemble.networks.dense_unet import DenseUNet
+from darts_ensemble.slices.views import VIEWS
+from darts_ensemble.weights.view_file import save_view
 
 # Two threads make networks of two filters slower, several times so beside another load.
 torch.set_num_threads(1)

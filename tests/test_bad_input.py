@@ -17,10 +17,10 @@ import pytest
 import torch
 from typer.testing import CliRunner, Result
 
-from darts_ensemble.cli import app
+from darts_ensemble.commands.segment import app
 from darts_ensemble.labels import REGION_IDS
-from darts_ensemble.networks import DenseUNet
-from darts_ensemble.weights_file import save_view
+from darts_ensemble.networks.dense_unet import DenseUNet
+from darts_ensemble.weights.view_file import save_view
 
 AFFINE = np.array([[-1.0, 0, 0, 12], [0, 1, 0, -13], [0, 0, 1, -11], [0, 0, 0, 1]])
 SHAPE = (24, 26, 22)
@@ -137,7 +137,7 @@ def test_the_good_scans_of_the_call_are_done_and_nothing_else_is_written(outcome
 def test_a_bug_met_by_one_scan_is_told_in_one_line_and_the_others_are_done(
     tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from darts_ensemble import segmenter
+    from darts_ensemble.segment import segmenter
 
     def fail_once(data: Any, *arguments: Any) -> Any:
         monkeypatch.undo()
@@ -300,7 +300,16 @@ def test_a_file_in_place_of_the_output_folder_is_said_in_one_line(tmp_path: Path
 def test_the_command_itself_ends_as_said_without_a_traceback(tmp_path: Path, tiny_weights: Path) -> None:
     broken = tmp_path / "broken.nii.gz"
     broken.write_bytes(save(tmp_path / "a.nii.gz", head()).read_bytes()[:-200])
-    command = [sys.executable, "-m", "darts_ensemble.cli", broken, "-o", tmp_path / "out", "--weights", tiny_weights]
+    command = [
+        sys.executable,
+        "-m",
+        "darts_ensemble.commands.segment",
+        broken,
+        "-o",
+        tmp_path / "out",
+        "--weights",
+        tiny_weights,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith(f"darts-segment: {broken}: damaged")

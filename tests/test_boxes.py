@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from darts_ensemble.boxes import head_box, reaches_inner_face
-from darts_ensemble.channels import Box
-from darts_ensemble.inference import brain_box
+from darts_ensemble.inference.predict import brain_box
 from darts_ensemble.labels import BACKGROUND_CLASS, KEPT_CHANNELS, N_CHANNELS
-from darts_ensemble.view_network import ViewNetwork
-from darts_ensemble.views import VIEWS
+from darts_ensemble.networks.view_network import ViewNetwork
+from darts_ensemble.slices.boxes import head_box, reaches_inner_face
+from darts_ensemble.slices.channels import Box
+from darts_ensemble.slices.views import VIEWS
 from tests.conftest import SOAK
 
 SIZE = 96

@@ -8,11 +8,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darts_ensemble.channels import Channels, slice_channels
-from darts_ensemble.inference import predict_view
-from darts_ensemble.networks import DenseUNet
-from darts_ensemble.view_network import ViewNetwork
-from darts_ensemble.views import VIEWS, take_slices, volume_scale
+from darts_ensemble.inference.predict import predict_view
+from darts_ensemble.networks.dense_unet import DenseUNet
+from darts_ensemble.networks.view_network import ViewNetwork
+from darts_ensemble.slices.channels import Channels, slice_channels
+from darts_ensemble.slices.views import VIEWS, take_slices, volume_scale
 
 SIZE = 32
 WHOLE = (slice(0, SIZE),) * 3

@@ -14,13 +14,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from darts_ensemble.channels import Channels
-from darts_ensemble.checkpoints import load_ensemble, load_view, view_of_name
 from darts_ensemble.errors import CheckpointError
-from darts_ensemble.networks import DenseUNet, UNet
-from darts_ensemble.scan import voxel_checksum
-from darts_ensemble.segmenter import Segmenter
-from darts_ensemble.weights_file import save_view
+from darts_ensemble.networks.dense_unet import DenseUNet
+from darts_ensemble.networks.unet import UNet
+from darts_ensemble.scans.scan import voxel_checksum
+from darts_ensemble.segment.segmenter import Segmenter
+from darts_ensemble.slices.channels import Channels
+from darts_ensemble.weights.checkpoints import load_ensemble, load_view, view_of_name
+from darts_ensemble.weights.view_file import save_view
 
 RELEASED = "dense_unet_back2front_finetuned.pth"
 SUBJECTS = [{"id": "sub-01", "sha256": "a" * 64}, {"id": "sub-02", "sha256": "b" * 64}]
@@ -325,7 +326,7 @@ def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path, 
         Path(temporary).write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("darts_ensemble.weights_file.save_file", full)
+    monkeypatch.setattr("darts_ensemble.weights.view_file.save_file", full)
     with pytest.raises(CheckpointError, match="No space left") as caught:
         save_view(path, small_network(), view="coronal", normalisation="volume-median", training_subjects=[])
     assert str(path) in str(caught.value)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from darts_ensemble.cleaning import remove_islands
+from darts_ensemble.results.cleaning import remove_islands
 
 
 def two_halves(dtype: Any = np.int16) -> np.ndarray:

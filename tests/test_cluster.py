@@ -16,8 +16,8 @@ import dask
 import distributed
 import pytest
 
-from darts_ensemble.cluster import local_workers, spread
 from darts_ensemble.errors import ClusterError, UsageError
+from darts_ensemble.segment.cluster import local_workers, spread
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ def test_a_wrong_number_of_local_workers_is_refused(address: str) -> None:
 
 
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("darts_ensemble.cluster._PATIENCE", 1)
+    monkeypatch.setattr("darts_ensemble.segment.cluster._PATIENCE", 1)
     with pytest.raises(ClusterError, match=r"tcp://127\.0\.0\.1:9: no scheduler answers"):
         list(spread(square, [1], address="tcp://127.0.0.1:9"))
 
@@ -130,7 +130,7 @@ def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPat
 def test_without_distributed_the_error_tells_what_to_install() -> None:
     code = (
         "import sys\nsys.modules['distributed'] = None\n"
-        "from darts_ensemble.cluster import spread\nfrom darts_ensemble.errors import UsageError\n"
+        "from darts_ensemble.segment.cluster import spread\nfrom darts_ensemble.errors import UsageError\n"
         "assert 'torch' not in sys.modules\n"
         "try:\n    list(spread(abs, [1], address='local:1'))\nexcept UsageError as error:\n    print(error)\n"
     )

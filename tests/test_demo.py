@@ -12,7 +12,7 @@ import pytest
 from darts_ensemble import demo
 from darts_ensemble.demo import demo_scan, lay_out
 from darts_ensemble.errors import ScanError
-from darts_ensemble.overlay import overlay_figure, save_overlay
+from darts_ensemble.results.overlay import overlay_figure, save_overlay
 from evaluation.cohort import find_cohort
 
 needs_template = pytest.mark.skipif(

@@ -15,9 +15,9 @@ import torch
 from typer.testing import CliRunner, Result
 
 from darts_ensemble.errors import UsageError
-from darts_ensemble.networks import DenseUNet
-from darts_ensemble.scan import voxel_checksum
-from darts_ensemble.weights_file import save_view
+from darts_ensemble.networks.dense_unet import DenseUNet
+from darts_ensemble.scans.scan import voxel_checksum
+from darts_ensemble.weights.view_file import save_view
 from evaluation.cli import app, choose_regions
 from evaluation.intervals import Bootstrap
 from evaluation.protocol import load_protocol

@@ -18,11 +18,12 @@ import torch
 from safetensors.torch import load_file
 from training_phantom import phantom_subject
 
-from darts_ensemble.channels import Channels
-from darts_ensemble.checkpoints import load_view
 from darts_ensemble.errors import CheckpointError
 from darts_ensemble.labels import BACKGROUND_CLASS, KEPT_CHANNELS, N_CHANNELS, REGION_BY_ID
-from darts_ensemble.networks import DenseUNet, UNet
+from darts_ensemble.networks.dense_unet import DenseUNet
+from darts_ensemble.networks.unet import UNet
+from darts_ensemble.networks.view_network import ViewNetwork
+from darts_ensemble.slices.channels import Channels
 from darts_ensemble.training.batch_statistics import measure_batch_statistics
 from darts_ensemble.training.dataset import CachedSubject
 from darts_ensemble.training.fit import fit_view, new_network
@@ -30,7 +31,7 @@ from darts_ensemble.training.recipe import Recipe, make_recipe
 from darts_ensemble.training.slice_pool import SlicePool
 from darts_ensemble.training.starting import start_from
 from darts_ensemble.training.validate import validate_view
-from darts_ensemble.view_network import ViewNetwork
+from darts_ensemble.weights.checkpoints import load_view
 from tests.conftest import SOAK
 
 TINY: dict[str, Any] = {"filters": 4, "convolutions": 1, "thick_slices": 3, "batch": 1, "steps": 5}

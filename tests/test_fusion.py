@@ -10,10 +10,10 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from darts_ensemble.fusion import DEFAULT_WEIGHTS, FUSIONS, Fused, fuse_views
+from darts_ensemble.fusion.fuse import DEFAULT_WEIGHTS, FUSIONS, Fused, fuse_views
+from darts_ensemble.fusion.midsagittal import midsagittal_plane, move_to_sides, sides_from_plane
 from darts_ensemble.labels import BACKGROUND_CLASS, HOMOLOGUE_CLASS, N_CLASSES, REGION_BY_ID
-from darts_ensemble.midsagittal import midsagittal_plane, move_to_sides, sides_from_plane
-from darts_ensemble.views import SLICE_AXIS
+from darts_ensemble.slices.views import SLICE_AXIS
 
 SHAPE = (6, 5, 7)
 LEFT, RIGHT = REGION_BY_ID[17].class_index, REGION_BY_ID[53].class_index

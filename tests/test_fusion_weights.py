@@ -15,22 +15,22 @@ import torch
 from scipy import ndimage
 from typer.testing import CliRunner
 
-from darts_ensemble.boxes import head_box
-from darts_ensemble.checkpoints import load_ensemble
-from darts_ensemble.cli import app as segment
-from darts_ensemble.conform import conform, conform_labels
+from darts_ensemble.commands.segment import app as segment
+from darts_ensemble.commands.weights import app
 from darts_ensemble.errors import CheckpointError, UsageError
-from darts_ensemble.fusion import DEFAULT_WEIGHTS, fuse_views
-from darts_ensemble.fusion_fitting import choose_penalty, dice_of_sample, fit_weights
-from darts_ensemble.fusion_sample import Sample, sample_views
-from darts_ensemble.fusion_weights import FusionWeights, read_fusion_weights, write_fusion_weights
-from darts_ensemble.inference import predict_view
+from darts_ensemble.fitting.fusion_sample import Sample, sample_views
+from darts_ensemble.fitting.fusion_weights import choose_penalty, dice_of_sample, fit_weights
+from darts_ensemble.fusion.fuse import DEFAULT_WEIGHTS, fuse_views
+from darts_ensemble.fusion.view_weights import FusionWeights, read_fusion_weights, write_fusion_weights
+from darts_ensemble.inference.predict import predict_view
 from darts_ensemble.labels import BACKGROUND_CLASS, N_CLASSES, REGION_BY_ID, REGIONS, ids_to_classes
-from darts_ensemble.overlap import dice_of_regions, joint_histogram
-from darts_ensemble.scan import read_label_map, read_scan
+from darts_ensemble.results.overlap import dice_of_regions, joint_histogram
+from darts_ensemble.scans.conform import conform, conform_labels
+from darts_ensemble.scans.scan import read_label_map, read_scan
+from darts_ensemble.slices.boxes import head_box
+from darts_ensemble.slices.views import VIEWS
 from darts_ensemble.training.subjects import LabelledSubject, find_labelled
-from darts_ensemble.views import VIEWS
-from darts_ensemble.weights_cli import app
+from darts_ensemble.weights.checkpoints import load_ensemble
 
 LEFT, RIGHT = REGION_BY_ID[17].class_index, REGION_BY_ID[53].class_index
 STEM = REGION_BY_ID[16].class_index

@@ -15,13 +15,13 @@ import torch
 
 from darts_ensemble import Segmenter
 from darts_ensemble.device import DeviceMemoryWarning
-from darts_ensemble.fusion import Fused, fuse_views
-from darts_ensemble.half_precision import scaled_relu, single_pass
-from darts_ensemble.inference import made_ready, predict_view
+from darts_ensemble.fusion.fuse import Fused, fuse_views
+from darts_ensemble.inference.half_precision import scaled_relu, single_pass
+from darts_ensemble.inference.predict import made_ready, predict_view
 from darts_ensemble.labels import N_CHANNELS
-from darts_ensemble.networks import DenseUNet
-from darts_ensemble.view_network import ViewNetwork
-from darts_ensemble.views import VIEWS
+from darts_ensemble.networks.dense_unet import DenseUNet
+from darts_ensemble.networks.view_network import ViewNetwork
+from darts_ensemble.slices.views import VIEWS
 from tests.conftest import random_ensemble
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
@@ -145,7 +145,7 @@ def test_where_the_fused_volume_does_not_fit_it_lies_in_the_memory_of_the_host(
             raise torch.OutOfMemoryError("CUDA out of memory")
         return fuse_views(*given, device=device, **more)
 
-    monkeypatch.setattr("darts_ensemble.segmenter.fuse_views", on_the_host_alone)
+    monkeypatch.setattr("darts_ensemble.segment.segmenter.fuse_views", on_the_host_alone)
     with pytest.warns(DeviceMemoryWarning, match="fused on the CPU"):
         found = Segmenter(weights, **how).segment(scan).ids  # type: ignore[arg-type]
     assert np.mean(found == plain) > 0.9999

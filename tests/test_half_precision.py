@@ -12,9 +12,9 @@ import pytest
 import torch
 from torch import nn
 
-from darts_ensemble.folded import fold
-from darts_ensemble.half_precision import HalfConv2d, SlowerWarning, scaled_relu, single_pass
-from darts_ensemble.networks import DenseUNet
+from darts_ensemble.inference.folded import fold
+from darts_ensemble.inference.half_precision import HalfConv2d, SlowerWarning, scaled_relu, single_pass
+from darts_ensemble.networks.dense_unet import DenseUNet
 
 CPU = torch.device("cpu")
 
@@ -76,7 +76,7 @@ def without_kernel(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
         raise error
 
     monkeypatch.setitem(
-        sys.modules, "darts_ensemble.relu_kernel", SimpleNamespace(TritonError=KeyError, single_pass_relu=fails)
+        sys.modules, "darts_ensemble.inference.relu_kernel", SimpleNamespace(TritonError=KeyError, single_pass_relu=fails)
     )
 
 
@@ -88,7 +88,7 @@ def nothing_remembered() -> Iterator[None]:
 
 
 def test_without_triton_there_is_no_kernel_and_no_complaint(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "darts_ensemble.relu_kernel", None)
+    monkeypatch.setitem(sys.modules, "darts_ensemble.inference.relu_kernel", None)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert single_pass(CPU, torch.bfloat16) is None

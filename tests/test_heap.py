@@ -13,7 +13,7 @@ import pytest
 COUNT = """
 import resource, sys
 import numpy as np
-from darts_ensemble.heap import keep_freed_memory
+from darts_ensemble.inference.heap import keep_freed_memory
 kept = keep_freed_memory() if "kept" in sys.argv else None
 np.ones(2**23)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -37,7 +37,7 @@ def test_what_is_freed_serves_the_next_batch() -> None:
 
 #: Resident memory in kB with 256 MiB in small pieces, all but the last of them freed, and after giving back.
 HELD = """
-from darts_ensemble.heap import give_back_freed_memory
+from darts_ensemble.inference.heap import give_back_freed_memory
 def resident():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmRSS"))
 pieces = [bytearray(2**16) for _ in range(2**12)]
@@ -59,7 +59,7 @@ LEFT = """
 import sys
 from contextlib import nullcontext
 import numpy as np
-from darts_ensemble.heap import large_blocks_apart
+from darts_ensemble.inference.heap import large_blocks_apart
 def resident():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmRSS"))
 np.ones(2**21)
@@ -88,7 +88,7 @@ def test_what_stays_apart_keeps_nothing_else() -> None:
 #: Resident memory in kB that a volume of 512 MiB leaves, freed after something small was taken behind it.
 VOLUME = """
 import numpy as np
-from darts_ensemble.heap import keep_freed_memory
+from darts_ensemble.inference.heap import keep_freed_memory
 def resident():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmRSS"))
 keep_freed_memory()

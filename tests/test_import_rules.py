@@ -27,12 +27,12 @@ LAYERS = [
     "weights_on_scans", "weights_cli",
 ]  # fmt: skip
 WITHOUT_TORCH = (
-    "darts_ensemble", "darts_ensemble.cluster", "darts_ensemble.scan_queue", "darts_ensemble.segment_settings",
-    "darts_ensemble.labels", "darts_ensemble.overlap", "darts_ensemble.volumetry", "darts_ensemble.scan",
-    "darts_ensemble.conform", "darts_ensemble.native", "darts_ensemble.cleaning", "darts_ensemble.inputs",
-    "darts_ensemble.outputs", "darts_ensemble.checksums", "darts_ensemble.download", "darts_ensemble.registry",
-    "darts_ensemble.fusion_weights", "darts_ensemble.weights_cli", "darts_ensemble.probabilities", "darts_ensemble.cli",
-    "darts_ensemble.training.cli", "evaluation.cohort", "evaluation.protocol", "evaluation.evaluate", "evaluation.figures",
+    "darts_ensemble", "darts_ensemble.segment.cluster", "darts_ensemble.segment.scan_queue", "darts_ensemble.segment.settings",
+    "darts_ensemble.labels", "darts_ensemble.results.overlap", "darts_ensemble.results.volumetry", "darts_ensemble.scans.scan",
+    "darts_ensemble.scans.conform", "darts_ensemble.scans.native", "darts_ensemble.results.cleaning", "darts_ensemble.scans.inputs",
+    "darts_ensemble.results.outputs", "darts_ensemble.weights.checksums", "darts_ensemble.weights.download", "darts_ensemble.weights.registry",
+    "darts_ensemble.fusion.view_weights", "darts_ensemble.commands.weights", "darts_ensemble.results.probabilities", "darts_ensemble.commands.segment",
+    "darts_ensemble.commands.train", "evaluation.cohort", "evaluation.protocol", "evaluation.evaluate", "evaluation.figures",
     "evaluation.cli", "evaluation.overlays", "evaluation.overlay_command", "evaluation.tables", "evaluation.report",
     "evaluation.paired", "evaluation.overall", "evaluation.surface", "evaluation.agreement", "reader_study.ratings",
     "reader_study.analysis", "reader_study.layout", "reader_study.ordinal_tables", "reader_study.reader_agreement",
@@ -96,11 +96,11 @@ def test_no_file_imports_one_above_it(package: str) -> None:
 @pytest.mark.parametrize(
     ("source", "module"),
     [
-        ("from darts_ensemble.scan import Scan", "darts_ensemble.labels"),
-        ("from darts_ensemble import segmenter", "darts_ensemble.views"),
-        ("def f():\n    import evaluation.cohort", "darts_ensemble.cli"),
+        ("from darts_ensemble.scans.scan import Scan", "darts_ensemble.labels"),
+        ("from darts_ensemble import segmenter", "darts_ensemble.slices.views"),
+        ("def f():\n    import evaluation.cohort", "darts_ensemble.commands.segment"),
         ("from reader_study.ratings import read", "evaluation.cli"),
-        ("from .segmenter import Segmenter", "darts_ensemble.scan"),
+        ("from .segmenter import Segmenter", "darts_ensemble.scans.scan"),
         ("from ..cli import app", "darts_ensemble.training.fit"),
     ],
 )
@@ -121,8 +121,8 @@ def test_reading_naming_scoring_and_every_help_start_without_torch() -> None:
 
 def test_the_package_offers_its_two_names_and_no_other() -> None:
     import darts_ensemble
-    from darts_ensemble.checkpoints import load_ensemble
-    from darts_ensemble.segmenter import Segmenter
+    from darts_ensemble.segment.segmenter import Segmenter
+    from darts_ensemble.weights.checkpoints import load_ensemble
 
     assert darts_ensemble.Segmenter is Segmenter
     assert darts_ensemble.load_ensemble is load_ensemble

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from darts_ensemble import device as device_module
 from darts_ensemble.device import DeviceMemoryWarning, choose_precision, slices_at_once
 from darts_ensemble.errors import DeviceError
-from darts_ensemble.inference import made_ready, most_probable, predict_view
+from darts_ensemble.inference.predict import made_ready, most_probable, predict_view
+from darts_ensemble.inference.winograd import FEWEST_FILTERS
 from darts_ensemble.labels import BACKGROUND_CLASS, KEPT_CHANNELS, N_CHANNELS
-from darts_ensemble.networks import DenseUNet
-from darts_ensemble.segmenter import Segmenter
-from darts_ensemble.view_network import Ensemble, ViewNetwork
-from darts_ensemble.winograd import FEWEST_FILTERS
+from darts_ensemble.networks.dense_unet import DenseUNet
+from darts_ensemble.networks.view_network import Ensemble, ViewNetwork
+from darts_ensemble.segment.segmenter import Segmenter
 
 CPU = torch.device("cpu")
 BOX = (slice(0, 32), slice(0, 16), slice(0, 32))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darts_ensemble.errors import ScanError
-from darts_ensemble.inputs import find_scans, name_scans
+from darts_ensemble.scans.inputs import find_scans, name_scans
 
 
 def touched(root: Path, *names: str) -> list[Path]:

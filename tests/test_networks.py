@@ -8,7 +8,8 @@ import torch
 from fixtures.make_network_parity import FIXTURE, SMALL, random_slice, random_state
 from torch import nn
 
-from darts_ensemble.networks import DenseUNet, UNet
+from darts_ensemble.networks.dense_unet import DenseUNet
+from darts_ensemble.networks.unet import UNet
 
 BATCH_NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 

@@ -11,14 +11,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from darts_ensemble.checkpoints import load_ensemble
-from darts_ensemble.conform import conform, conform_labels
 from darts_ensemble.errors import ScanError
+from darts_ensemble.fitting.orientation import DECLARED, LAYOUTS, Layout, turn_volume, verify_orientation
 from darts_ensemble.labels import BACKGROUND_CLASS, IGNORE_CLASS, KEPT_CHANNELS, N_CHANNELS, REGION_BY_ID, ids_to_classes
-from darts_ensemble.orientation import DECLARED, LAYOUTS, Layout, turn_volume, verify_orientation
-from darts_ensemble.scan import read_label_map, read_scan
-from darts_ensemble.view_network import ViewNetwork
-from darts_ensemble.views import SLICE_AXIS, VIEWS
+from darts_ensemble.networks.view_network import ViewNetwork
+from darts_ensemble.scans.conform import conform, conform_labels
+from darts_ensemble.scans.scan import read_label_map, read_scan
+from darts_ensemble.slices.views import SLICE_AXIS, VIEWS
+from darts_ensemble.weights.checkpoints import load_ensemble
 
 #: Left and right hippocampus, left pallidum, left putamen: what a stand-in calls the quarters of a slice.
 QUARTERS = [REGION_BY_ID[id_].class_index for id_ in (17, 53, 13, 12)]

@@ -16,7 +16,7 @@ import pytest
 
 from darts_ensemble.errors import ScanError, UsageError
 from darts_ensemble.labels import REGIONS
-from darts_ensemble.outputs import (
+from darts_ensemble.results.outputs import (
     FORMATS,
     freesurfer_stats,
     target_paths,
@@ -25,7 +25,7 @@ from darts_ensemble.outputs import (
     write_json,
     write_text,
 )
-from darts_ensemble.volumetry import region_volumes
+from darts_ensemble.results.volumetry import region_volumes
 
 #: As FreeSurferColorLUT.txt has them.
 PUBLISHED_COLOURS = {

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 from medpy.metric.binary import dc, jc, precision, recall
 from monai.metrics import compute_dice
 
-from darts_ensemble.overlap import dice_of_regions, joint_histogram, merge_labels, overlap_of_regions
+from darts_ensemble.results.overlap import dice_of_regions, joint_histogram, merge_labels, overlap_of_regions
 
 LABELS = (3, 17, 2035)
 MAPS = hnp.arrays(np.int32, (4, 3, 5), elements=st.sampled_from([0, 3, 17, 2035, 77, -1, 99999]))

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darts_ensemble.labels import REGION_BY_ID
-from darts_ensemble.scan import Scan
+from darts_ensemble.scans.scan import Scan
 from evaluation.grids import Reference, read_prediction, read_reference
 from evaluation.parcellation import parcellation_of
 from evaluation.placement import Fault, find_fault

@@ -15,11 +15,11 @@ import pytest
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from darts_ensemble.conform import Conformed, conform
 from darts_ensemble.errors import ScanError, UsageError
 from darts_ensemble.labels import BACKGROUND_CLASS, N_CLASSES, REGION_BY_ID, REGION_IDS
-from darts_ensemble.probabilities import PROBABILITY_TYPES, Wanted, parse_wanted, write_probabilities
-from darts_ensemble.scan import Scan
+from darts_ensemble.results.probabilities import PROBABILITY_TYPES, Wanted, parse_wanted, write_probabilities
+from darts_ensemble.scans.conform import Conformed, conform
+from darts_ensemble.scans.scan import Scan
 
 SHAPE = (14, 15, 13)
 ORIGIN = (6, 4, 8)

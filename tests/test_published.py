@@ -19,7 +19,8 @@ import torch
 
 from darts_ensemble.errors import CheckpointError, ScanError, UsageError
 from darts_ensemble.labels import REGION_BY_ID, REGIONS, classes_to_ids
-from darts_ensemble.networks import DenseUNet, UNet
+from darts_ensemble.networks.dense_unet import DenseUNet
+from darts_ensemble.networks.unet import UNet
 from darts_ensemble.published import Segmentation, save_prediction
 
 CORONAL, AXIAL = "dense_unet_back2front_finetuned.pth", "dense_unet_top2bottom_finetuned.pth"

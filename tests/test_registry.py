@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from darts_ensemble.checkpoints import load_ensemble
-from darts_ensemble.checksums import check_folder, read_sums, write_sums
-from darts_ensemble.download import download
 from darts_ensemble.errors import CheckpointError
-from darts_ensemble.registry import (
+from darts_ensemble.weights.checkpoints import load_ensemble
+from darts_ensemble.weights.checksums import check_folder, read_sums, write_sums
+from darts_ensemble.weights.download import download
+from darts_ensemble.weights.registry import (
     cache_folder,
     fetch,
     files_there,

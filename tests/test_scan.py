@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 
 from darts_ensemble.errors import ScanError
 from darts_ensemble.labels import REGION_IDS
-from darts_ensemble.scan import (
+from darts_ensemble.scans.scan import (
     EXTENSIONS,
     find_scan_in_subject,
     read_label_map,
@@ -214,7 +214,7 @@ def test_a_limit_of_the_system_on_files_leaves_nothing(tmp_path: Path) -> None:
     saved(tmp_path / "head.nii")
     code = (
         "import resource, sys, numpy as np\nfrom pathlib import Path\n"
-        "from darts_ensemble.errors import ScanError\nfrom darts_ensemble.scan import read_scan, write_label_map\n"
+        "from darts_ensemble.errors import ScanError\nfrom darts_ensemble.scans.scan import read_scan, write_label_map\n"
         "scan = read_scan(sys.argv[1])\nresource.setrlimit(resource.RLIMIT_FSIZE, (400, 400))\n"
         "try:\n    write_label_map(np.full(scan.data.shape, 53), scan, Path(sys.argv[2]))\n"
         "except ScanError as error:\n    print(error)\n"

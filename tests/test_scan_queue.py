@@ -17,11 +17,11 @@ import pytest
 import torch
 from typer.testing import CliRunner, Result
 
-from darts_ensemble import segmenter as segmenter_module
-from darts_ensemble.cli import app
-from darts_ensemble.inputs import NamedScan
-from darts_ensemble.scan_queue import Job, segment_here
-from darts_ensemble.segment_settings import Settings, make_segmenter
+from darts_ensemble.commands.segment import app
+from darts_ensemble.scans.inputs import NamedScan
+from darts_ensemble.segment import segmenter as segmenter_module
+from darts_ensemble.segment.scan_queue import Job, segment_here
+from darts_ensemble.segment.settings import Settings, make_segmenter
 from tests.conftest import SOAK
 
 SHAPE = (24, 26, 22)

@@ -17,10 +17,10 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
-from darts_ensemble.cleaning import remove_islands
-from darts_ensemble.cli import app
+from darts_ensemble.commands.segment import app
 from darts_ensemble.labels import REGION_IDS
-from darts_ensemble.segmenter import Segmenter
+from darts_ensemble.results.cleaning import remove_islands
+from darts_ensemble.segment.segmenter import Segmenter
 
 SHAPE = (24, 26, 22)
 AFFINE = np.array([[-1.0, 0, 0, 12], [0, 1, 0, -13], [0, 0, 1, -11], [0, 0, 0, 1]])
@@ -184,7 +184,7 @@ def test_the_command_says_what_the_python_interface_says_and_that_sides_are_esti
 
 
 def test_cleaning_is_off_unless_asked_for(tmp_path: Path, segment: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from darts_ensemble import segmentation
+    from darts_ensemble.results import segmentation
 
     monkeypatch.setattr(segmentation, "remove_islands", lambda ids: np.where(ids > 0, 17, 0).astype(np.int16))
     scan = save(tmp_path / "head.nii")
@@ -270,7 +270,7 @@ def test_scans_that_lie_in_the_output_folder_are_told_from_results(segment: Any,
 
 def test_help_shows_examples_and_options_that_are_there_without_loading_torch() -> None:
     code = (
-        "import sys\nfrom darts_ensemble.cli import app\n"
+        "import sys\nfrom darts_ensemble.commands.segment import app\n"
         "try:\n    app(['--help'])\nexcept SystemExit as end:\n    code = end.code\n"
         "assert 'torch' not in sys.modules\nsys.exit(code)"
     )
@@ -283,9 +283,9 @@ def test_help_shows_examples_and_options_that_are_there_without_loading_torch() 
 
 def test_the_help_of_training_names_every_normalisation_without_loading_torch() -> None:
     code = (
-        "import sys\nfrom darts_ensemble.training.cli import app\n"
+        "import sys\nfrom darts_ensemble.commands.train import app\n"
         "try:\n    app(['pretrain', '--help'])\nexcept SystemExit:\n    pass\nassert 'torch' not in sys.modules\n"
-        "from darts_ensemble.views import NORMALISATIONS\nprint('NAMES', *NORMALISATIONS)"
+        "from darts_ensemble.slices.views import NORMALISATIONS\nprint('NAMES', *NORMALISATIONS)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "200"}

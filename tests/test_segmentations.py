@@ -12,10 +12,10 @@ import pytest
 import torch
 from test_evaluate import AFFINE, OVERLAP, SIZE, save
 
-from darts_ensemble.networks import DenseUNet
-from darts_ensemble.scan import read_scan, voxel_checksum
-from darts_ensemble.segmenter import Segmenter
-from darts_ensemble.weights_file import save_view
+from darts_ensemble.networks.dense_unet import DenseUNet
+from darts_ensemble.scans.scan import read_scan, voxel_checksum
+from darts_ensemble.segment.segmenter import Segmenter
+from darts_ensemble.weights.view_file import save_view
 from evaluation.cohort import find_cohort
 from evaluation.evaluate import score_cohort
 from evaluation.segmentations import segment_cohort

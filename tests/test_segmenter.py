@@ -16,13 +16,13 @@ from torch import Tensor, nn
 
 from darts_ensemble import Segmenter, load_ensemble
 from darts_ensemble.errors import CheckpointError, UsageError
+from darts_ensemble.inference.winograd import FEWEST_FILTERS
 from darts_ensemble.labels import HOMOLOGUE_CLASS, KEPT_CHANNELS, N_CHANNELS, REGION_BY_ID, REGION_IDS, REGIONS
-from darts_ensemble.networks import DenseUNet
-from darts_ensemble.scan import Scan, read_scan, voxel_checksum
-from darts_ensemble.view_network import Ensemble, ViewNetwork
-from darts_ensemble.views import VIEWS
-from darts_ensemble.weights_file import save_view
-from darts_ensemble.winograd import FEWEST_FILTERS
+from darts_ensemble.networks.dense_unet import DenseUNet
+from darts_ensemble.networks.view_network import Ensemble, ViewNetwork
+from darts_ensemble.scans.scan import Scan, read_scan, voxel_checksum
+from darts_ensemble.slices.views import VIEWS
+from darts_ensemble.weights.view_file import save_view
 from tests.conftest import SOAK
 
 ORIENTATIONS = [

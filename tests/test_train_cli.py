@@ -12,9 +12,9 @@ import yaml
 from test_training_data import write_subject
 from typer.testing import CliRunner
 
-from darts_ensemble.checkpoints import load_view
+from darts_ensemble.commands.train import app
 from darts_ensemble.device import choose_precision
-from darts_ensemble.training.cli import app
+from darts_ensemble.weights.checkpoints import load_view
 
 SMALL = ["--filters", "2", "--convolutions", "1", "--steps", "2", "--batch", "1", "--views", "axial", "--device", "cpu"]
 

@@ -13,11 +13,11 @@ from training_phantom import FIRST, phantom_subject
 
 from darts_ensemble.errors import CohortError, ScanError
 from darts_ensemble.labels import IGNORE_CLASS
+from darts_ensemble.slices.views import VIEWS, take_slices
 from darts_ensemble.training.dataset import cache_subjects
 from darts_ensemble.training.recipe import CROPS, make_recipe
 from darts_ensemble.training.slice_pool import SlicePool
 from darts_ensemble.training.subjects import LabelledSubject, choose_subjects, find_labelled, split_by_family
-from darts_ensemble.views import VIEWS, take_slices
 
 
 def write_subject(folder: Path, ids: tuple[int, ...] = (10, 49, 77), shift: int = 0) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from darts_ensemble.labels import HOMOLOGUE_CLASS
-from darts_ensemble.views import (
+from darts_ensemble.slices.views import (
     NORMALISATIONS,
     VIEWS,
     normalise_slices,

@@ -12,7 +12,7 @@ from nibabel.affines import voxel_sizes
 from scipy.spatial.transform import Rotation
 
 from darts_ensemble.labels import REGION_BY_ID, REGION_IDS, REGIONS
-from darts_ensemble.volumetry import quality_flags, region_agreement, region_volumes, unusual_volumes
+from darts_ensemble.results.volumetry import quality_flags, region_agreement, region_volumes, unusual_volumes
 
 CENTIMETRES = np.diag([10.0, 10.0, 10.0, 1.0])
 

@@ -17,10 +17,10 @@ from click.testing import Result
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
-from darts_ensemble.checkpoints import load_ensemble, load_view
+from darts_ensemble.commands.weights import app
 from darts_ensemble.labels import REGIONS
-from darts_ensemble.networks import DenseUNet
-from darts_ensemble.weights_cli import app
+from darts_ensemble.networks.dense_unet import DenseUNet
+from darts_ensemble.weights.checkpoints import load_ensemble, load_view
 
 COMMANDS = ("list", "fetch", "verify", "info", "export", "verify-orientation", "fit-fusion")
 
@@ -42,7 +42,7 @@ def printed(result: Result) -> Any:
 
 def test_every_command_has_its_help_and_none_loads_torch_or_pandas() -> None:
     code = (
-        "import sys\nfrom typer.testing import CliRunner\nfrom darts_ensemble.weights_cli import app\n"
+        "import sys\nfrom typer.testing import CliRunner\nfrom darts_ensemble.commands.weights import app\n"
         f"for name in {COMMANDS!r}:\n"
         "    assert CliRunner().invoke(app, [name, '--help']).exit_code == 0, name\n"
         "print(sorted({'torch', 'pandas', 'numpy', 'pooch', 'nibabel'} & set(sys.modules)))"

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from darts_ensemble import winograd
-from darts_ensemble.folded import Fold, FoldedConv2d, fold
-from darts_ensemble.networks import DenseUNet
-from darts_ensemble.winograd import WinogradConv2d
+from darts_ensemble.inference import winograd
+from darts_ensemble.inference.folded import Fold, FoldedConv2d, fold
+from darts_ensemble.inference.winograd import WinogradConv2d
+from darts_ensemble.networks.dense_unet import DenseUNet
 
 
 @given(

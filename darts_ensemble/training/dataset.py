@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from darts_ensemble.conform import conform, conform_labels
 from darts_ensemble.errors import ScanError
 from darts_ensemble.labels import BACKGROUND_CLASS, ids_to_classes
-from darts_ensemble.scan import read_label_map, read_scan, voxel_checksum
+from darts_ensemble.scans.conform import conform, conform_labels
+from darts_ensemble.scans.scan import read_label_map, read_scan, voxel_checksum
 from darts_ensemble.training.subjects import LabelledSubject
 
 __all__ = ["CachedSubject", "cache_subject", "cache_subjects"]

@@ -14,11 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from darts_ensemble.checksums import sha256_of
 from darts_ensemble.device import choose_precision
 from darts_ensemble.errors import CheckpointError
 from darts_ensemble.labels import BACKGROUND_CLASS, IGNORE_CLASS, KEPT_CHANNELS, N_CHANNELS
-from darts_ensemble.networks import DenseUNet, UNet
+from darts_ensemble.networks.dense_unet import DenseUNet
+from darts_ensemble.networks.unet import UNet
+from darts_ensemble.networks.view_network import ViewNetwork
 from darts_ensemble.training.batch_statistics import measure_batch_statistics
 from darts_ensemble.training.dataset import CachedSubject
 from darts_ensemble.training.journal import Journal
@@ -28,8 +29,8 @@ from darts_ensemble.training.recipe import Recipe
 from darts_ensemble.training.slice_pool import SlicePool
 from darts_ensemble.training.starting import start_from
 from darts_ensemble.training.validate import validate_view
-from darts_ensemble.view_network import ViewNetwork
-from darts_ensemble.weights_file import save_view
+from darts_ensemble.weights.checksums import sha256_of
+from darts_ensemble.weights.view_file import save_view
 
 __all__ = ["checkpoint_path", "fit_view", "new_network", "rate_at", "resolve_precision"]
 

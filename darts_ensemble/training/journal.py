@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from darts_ensemble.labels import REGIONS
-from darts_ensemble.outputs import write_text
+from darts_ensemble.results.outputs import write_text
 from darts_ensemble.training.validate import Validation
 
 __all__ = ["Journal"]

@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 import yaml
 
-from darts_ensemble.channels import Channels
 from darts_ensemble.errors import UsageError
-from darts_ensemble.outputs import write_text
-from darts_ensemble.views import NORMALISATIONS
+from darts_ensemble.results.outputs import write_text
+from darts_ensemble.slices.channels import Channels
+from darts_ensemble.slices.views import NORMALISATIONS
 
 __all__ = ["CROPS", "RECIPES", "Recipe", "make_recipe", "read_recipe", "write_recipe"]
 
@@ -43,11 +43,11 @@ class Recipe:
     convolutions : int
         In a block of a Dense U-Net.
     thick_slices : int
-        See :class:`darts_ensemble.channels.Channels`.
+        See :class:`darts_ensemble.slices.channels.Channels`.
     positions : bool
-        See :class:`darts_ensemble.channels.Channels`.
+        See :class:`darts_ensemble.slices.channels.Channels`.
     normalisation : str
-        See :func:`darts_ensemble.views.normalise_slices`.
+        See :func:`darts_ensemble.slices.views.normalise_slices`.
     steps : int
         Optimiser steps; 0 where `epochs` tells.
     epochs : int

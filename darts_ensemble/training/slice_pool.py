@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from darts_ensemble.boxes import head_extent
-from darts_ensemble.channels import Box, place_in_head
 from darts_ensemble.labels import BACKGROUND_CLASS
+from darts_ensemble.slices.boxes import head_extent
+from darts_ensemble.slices.channels import Box, place_in_head
+from darts_ensemble.slices.views import SLICE_AXIS, normalise_slices, take_slices, volume_scale
 from darts_ensemble.training.augment import AUGMENTATIONS, augment_slice, mirror
 from darts_ensemble.training.dataset import CachedSubject
 from darts_ensemble.training.recipe import CROPS, Recipe
-from darts_ensemble.views import SLICE_AXIS, normalise_slices, take_slices, volume_scale
 
 __all__ = ["SlicePool"]
 

@@ -7,8 +7,8 @@ import re
 from torch import Tensor, nn
 
 from darts_ensemble.errors import CheckpointError
+from darts_ensemble.networks.view_network import ViewNetwork
 from darts_ensemble.training.recipe import Recipe
-from darts_ensemble.view_network import ViewNetwork
 
 __all__ = ["start_from"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from darts_ensemble.errors import CohortError
-from darts_ensemble.scan import find_scan_in_subject
+from darts_ensemble.scans.scan import find_scan_in_subject
 
 __all__ = ["LabelledSubject", "choose_subjects", "find_labelled", "split_by_family"]
 

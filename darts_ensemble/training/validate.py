@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from darts_ensemble.boxes import head_box
-from darts_ensemble.inference import predict_view
+from darts_ensemble.inference.predict import predict_view
 from darts_ensemble.labels import BACKGROUND_CLASS, IGNORE_CLASS, LEFT_CLASS
-from darts_ensemble.overlap import dice_of_regions, joint_histogram, merge_labels
+from darts_ensemble.networks.view_network import ViewNetwork
+from darts_ensemble.results.overlap import dice_of_regions, joint_histogram, merge_labels
+from darts_ensemble.slices.boxes import head_box
+from darts_ensemble.slices.views import SLICE_AXIS
 from darts_ensemble.training.dataset import CachedSubject
-from darts_ensemble.view_network import ViewNetwork
-from darts_ensemble.views import SLICE_AXIS
 
 __all__ = ["Validation", "validate_view"]
 

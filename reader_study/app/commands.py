@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from darts_ensemble.command_line import errors
+from darts_ensemble.commands.command_line import errors
 from darts_ensemble.errors import UsageError
 from reader_study.errors import StudyError
 

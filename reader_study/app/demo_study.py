@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from darts_ensemble.demo import demo_reference, demo_scan
 from darts_ensemble.labels import REGION_BY_ID
-from darts_ensemble.scan import Scan, read_label_map, read_scan, write_label_map
+from darts_ensemble.scans.scan import Scan, read_label_map, read_scan, write_label_map
 from reader_study.errors import StudyError
 from reader_study.study_regions import study_region
 

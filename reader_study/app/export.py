@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from darts_ensemble.outputs import write_json, write_text
+from darts_ensemble.results.outputs import write_json, write_text
 from reader_study.app.recorded import audit_table, event_table, guess_table, ranking_table, rating_table
 from reader_study.app.storage import KEY, note_audit, now, open_study, setting, transaction
 from reader_study.errors import StudyError

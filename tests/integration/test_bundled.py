@@ -15,8 +15,8 @@ import pytest
 
 from darts_ensemble import Segmenter
 from darts_ensemble.labels import REGION_IDS, REGIONS
-from darts_ensemble.overlap import dice_of_regions, joint_histogram
-from darts_ensemble.scan import read_label_map
+from darts_ensemble.results.overlap import dice_of_regions, joint_histogram
+from darts_ensemble.scans.scan import read_label_map
 
 SUBJECT = "sub-07"
 

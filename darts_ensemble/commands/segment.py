@@ -1,0 +1,215 @@
+"""The command darts-segment: scans in, label maps in FreeSurfer ids out."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from darts_ensemble.commands.command_line import errors, one_line_errors
+from darts_ensemble.errors import ScanError, UsageError
+from darts_ensemble.versions import package_version
+
+if TYPE_CHECKING:
+    from darts_ensemble.segment.scan_queue import Job
+
+__all__ = ["segment_main"]
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+Crop = Literal["brain", "head", "none"]
+Form = Literal["nifti", "mgz", "bids", "freesurfer"]
+Fusion = Literal["mean", "geometric", "vote"]
+Pooling = Literal["split", "duplicate", "none"]
+Device = Literal["auto", "cuda", "mps", "cpu"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+ProbabilityType = Literal["float32", "uint8", "uint16"]
+
+EXAMPLES = """Examples:
+
+  darts-segment T1.mgz -o out/
+
+  darts-segment $SUBJECTS_DIR -o $SUBJECTS_DIR --format freesurfer
+
+  darts-segment bids/ -o derivatives/darts --format bids --save-agreement
+
+  darts-segment T1.nii.gz -o out/ --weights my-weights/ --views coronal,axial
+
+  darts-segment T1.nii.gz -o out/ --coronal dense_unet_back2front_finetuned.pth
+
+  darts-segment scans.tsv 'other/*/T1.mgz' -o out/ --part 3/10
+
+  darts-segment $SUBJECTS_DIR -o out/ --dask local:4
+
+  darts-segment T1.nii.gz -o out/ --save-probabilities Left-Hippocampus,53 --probability-type uint8
+"""
+
+
+@app.command(epilog=EXAMPLES)
+def segment(
+    scans: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Scans, folders of scans, patterns, BIDS data sets, SUBJECTS_DIRs, .tsv lists (columns scan, name).",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the results.", show_default=False)],
+    weights: Annotated[
+        str, typer.Option(help="bundled, a folder with a file a view, a file, or a JSON of view: file.")
+    ] = "bundled",
+    coronal: Annotated[Path | None, typer.Option(help="Weights of this view, in place of --weights.")] = None,
+    axial: Annotated[Path | None, typer.Option(help="Weights of this view, in place of --weights.")] = None,
+    sagittal: Annotated[Path | None, typer.Option(help="Weights of this view, in place of --weights.")] = None,
+    views: Annotated[str | None, typer.Option(help="Use only these, as in coronal,axial. Default: all there are.")] = None,
+    fusion: Annotated[Fusion, typer.Option(help="Weighted mean of probabilities, of their logarithms, or of votes.")] = "mean",
+    view_weights: Annotated[str | None, typer.Option(help="As in coronal=0.4,axial=0.4,sagittal=0.2, the default.")] = None,
+    fusion_weights: Annotated[
+        Path | None, typer.Option(help="Weights of views a region: a fusion.json of darts-weights fit-fusion.")
+    ] = None,
+    sagittal_pooling: Annotated[
+        Pooling, typer.Option(help="A sagittal slice doesn't tell its side: split a pair's probability, or double it.")
+    ] = "split",
+    device: Annotated[Device, typer.Option(help="auto: CUDA, else Apple's GPU, else the CPU.")] = "auto",
+    precision: Annotated[Precision, typer.Option(help="auto: bf16 where the hardware is faster in it, else fp32.")] = "auto",
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Slices at once. Default: what suits the memory.", show_default=False)
+    ] = None,
+    crop: Annotated[Crop, typer.Option(help="Where the networks look: around the brain, the head, or everywhere.")] = "brain",
+    low_memory: Annotated[bool, typer.Option("--low-memory", help="Small batches, and one scan in memory at a time.")] = False,
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0: all.")] = 0,
+    part: Annotated[
+        str | None, typer.Option(help="Do only such a part of the scans: 3/10 for a job array.", show_default=False)
+    ] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            help="Spread scans over a Dask cluster: local:4, tcp://HOST:8786 or a scheduler file.", show_default=False
+        ),
+    ] = None,
+    form: Annotated[Form, typer.Option("--format", help="How the results are named and stored.")] = "nifti",
+    save_agreement: Annotated[bool, typer.Option("--save-agreement", help="Also how far the views agree.")] = False,
+    save_probabilities: Annotated[
+        str | None, typer.Option(help="Also probabilities: ids or names, all, or top3 (of each voxel).", show_default=False)
+    ] = None,
+    probability_type: Annotated[ProbabilityType, typer.Option(help="Their type on disk.")] = "float32",
+    clean: Annotated[bool, typer.Option("--clean", help="Remove small islands of a region.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Segment again what is done.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print an account of the run as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Print stage times, and tracebacks of unexpected errors.")
+    ] = False,
+) -> None:
+    """Label 102 regions on T1 scans, on each scan's own grid, in FreeSurfer ids.
+
+    Exit code: 0 all done, 1 some failed (the others are done), 2 wrong usage.
+    """
+    console = Console(quiet=quiet or as_json, soft_wrap=True, markup=False, highlight=False)
+    say = console.print
+    # What these need takes longer to import than --help may take.
+    from darts_ensemble.results.outputs import write_bids_description, write_colour_tables
+    from darts_ensemble.segment.settings import Settings
+
+    given = {"coronal": coronal, "axial": axial, "sagittal": sagittal}
+    files = tuple((view, str(path)) for view, path in given.items() if path is not None)
+    settings = Settings(
+        weights=files or weights, device=device, precision=precision, fusion=fusion, views=views, view_weights=view_weights,
+        fusion_weights=None if fusion_weights is None else str(fusion_weights), sagittal_pooling=sagittal_pooling,
+        batch_size=batch_size, crop=crop, low_memory=low_memory, threads=threads, form=form, agreement=save_agreement,
+        probabilities=save_probabilities, probability_type=probability_type, clean=clean, overwrite=overwrite, verbose=verbose,
+    )  # fmt: skip
+    account: list[dict[str, Any]] = []
+    drawn = console.is_terminal and not console.quiet
+    bar = Progress(console=console, transient=True, disable=not drawn)
+    # On one terminal an error must pass through the bar's own console, else the two share a line.
+    complaints = console if drawn and errors.is_terminal else errors
+    with one_line_errors("darts-segment"):
+        from darts_ensemble.segment.scan_queue import segment_here, segment_on_cluster
+        from darts_ensemble.segment.settings import make_segmenter
+
+        jobs, failed = _jobs(scans, out, form, part)
+        # On a cluster the networks are loaded here too: wrong weights or options are told before any worker has started.
+        segmenter = make_segmenter(settings)
+        account_of = {"weights": segmenter.ensemble.name, "views": segmenter.views}
+        say(f"weights {segmenter.ensemble.name}: {', '.join(segmenter.views)} on {segmenter.device}, {segmenter.precision}")
+        write_colour_tables(out)
+        if form == "bids":
+            write_bids_description(out, package_version("darts-ensemble"))
+        for row in failed:
+            account.append(row)
+            errors.print(f"darts-segment: {row['error']}")
+        with bar, warnings.catch_warnings():
+            task = bar.add_task("", total=len(jobs))
+            warnings.showwarning = lambda message, *_, **__: complaints.print(f"darts-segment: {message}")
+
+            def report(row: dict[str, Any]) -> None:
+                account.append(row)
+                bar.update(task, advance=1, description=row["name"])
+                _tell(row, len(account) - len(failed), len(jobs), say, complaints.print, stages=verbose)
+
+            if dask is None:
+                segment_here(segmenter, jobs, settings, report)
+            else:
+                segment_on_cluster(jobs, settings, report, address=dask)
+    if as_json:
+        order = {str(job.scan.path): number for number, job in enumerate(jobs)}
+        account.sort(key=lambda row: order.get(row["scan"], -1))
+        typer.echo(json.dumps({**account_of, "scans": account}, indent=1))
+    if any(row["status"] == "failed" for row in account):
+        raise typer.Exit(1)
+
+
+def _tell(row: dict[str, Any], number: int, count: int, say: Any, complain: Any, *, stages: bool) -> None:
+    """Say what has become of a scan."""
+    if row["status"] == "failed":
+        complain(f"darts-segment: {row['error']}")
+        return
+    notes = "".join(f"; {flag}" for flag in row.get("flags", []))
+    took = f" ({row['seconds']:.0f} s)" if "seconds" in row else ""
+    say(f"[{number}/{count}] {row['name']}: {row['status']} {row['label_map']}{took}{notes}")
+    if stages:
+        for stage, seconds in row.get("stages", {}).items():
+            say(f"  {seconds:8.2f} s  {stage}")
+
+
+def _jobs(given: list[Path], out: Path, form: str, part: str | None) -> tuple[list[Job], list[dict[str, Any]]]:
+    """The scans of every argument, those of one part where asked for; a folder without a scan is a failure of its own."""
+    from darts_ensemble.scans.inputs import find_scans, name_scans, names_in_lists, part_of
+    from darts_ensemble.segment.scan_queue import Job
+
+    number, count = (1, 1) if part is None else part_of(part)
+    found: dict[Path, Path] = {}
+    good, failed = [], []
+    for path in given:
+        try:
+            for scan in find_scans([path]):
+                found.setdefault(scan.resolve(), scan)
+            good.append(path)
+        except ScanError as error:
+            failed.append({"scan": str(path), "status": "failed", "error": str(error)})
+    # Names are given to all scans, so that those of a part don't hang on how many parts there are.
+    jobs = [Job(scan, out, form) for scan in name_scans(list(found.values()), names_in_lists(good))]
+    taken: dict[str, Path] = {}
+    for job in jobs:
+        key = str(job.target.label_map).lower()
+        if key in taken:
+            raise UsageError(
+                f"{job.scan.path} and {taken[key]}: both would be {job.target.label_map}; expected different names"
+            )
+        taken[key] = job.scan.path
+    return jobs[number - 1 :: count], failed
+
+
+def segment_main() -> None:
+    """Run darts-segment."""
+    app()
+
+
+if __name__ == "__main__":
+    segment_main()

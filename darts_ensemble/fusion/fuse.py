@@ -1,0 +1,139 @@
+"""Probabilities of the views to one probability map, in bounded memory; how far the views agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from darts_ensemble.inference.predict import most_probable
+from darts_ensemble.labels import N_CLASSES
+from darts_ensemble.slices.views import SagittalPooling, place_slices, pool_homologues, share_between_sides, take_slices
+
+__all__ = ["DEFAULT_WEIGHTS", "FUSIONS", "Fused", "ViewWeights", "fuse_views"]
+
+#: FastSurfer's: a sagittal slice tells less.
+DEFAULT_WEIGHTS = {"coronal": 0.4, "axial": 0.4, "sagittal": 0.2}
+FUSIONS = ("mean", "geometric", "vote")
+
+Predictions = Iterable[tuple[slice, Tensor]]
+#: View to weight, or to the weights of the 103 classes.
+ViewWeights = Mapping[str, float] | Mapping[str, npt.NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Fused:
+    """What the views say together, in a box of the conformed volume.
+
+    Attributes
+    ----------
+    volume : (a, b, c, 103) float16, ndarray or Tensor
+        Probabilities, where they were fused; each voxel sums to 1, to the precision of float16.
+    classes : (a, b, c) uint8
+        The most probable class.
+    view_classes : dict of str to (a, b, c) uint8
+        The most probable class of each view. That of a sagittal one is the most probable pair, whose side is still to be
+        told (:func:`darts_ensemble.fusion.midsagittal.sides_from_plane`), unless pooling is "none".
+    """
+
+    volume: npt.NDArray[np.float16] | Tensor
+    classes: npt.NDArray[np.uint8]
+    view_classes: dict[str, npt.NDArray[np.uint8]]
+
+    @cached_property
+    def probabilities(self) -> npt.NDArray[np.float16]:
+        """The probabilities in the memory of the host, brought there at the first use."""
+        return self.volume.cpu().numpy() if isinstance(self.volume, Tensor) else self.volume
+
+    def agreement(self) -> npt.NDArray[np.float32]:
+        """Share of pairs of views that name the same class, (a, b, c) float32, 0 to 1; 1 for a single view."""
+        maps = list(self.view_classes.values())
+        pairs = [(one, two) for i, one in enumerate(maps) for two in maps[i + 1 :]]
+        if not pairs:
+            return np.ones(maps[0].shape, dtype=np.float32)
+        return np.mean([one == two for one, two in pairs], axis=0, dtype=np.float32)
+
+
+def fuse_views(
+    predictions: Mapping[str, Predictions],
+    shape: tuple[int, int, int],
+    *,
+    fusion: str = "mean",
+    weights: ViewWeights | None = None,
+    pooling: SagittalPooling = "split",
+    device: torch.device | str = "cpu",
+) -> Fused:
+    """Fuse the views, one after the other into a single float16 volume; the sagittal comes last.
+
+    The class axis is the last, so that slices of every view are made of whole runs of memory.
+
+    Parameters
+    ----------
+    predictions : mapping
+        From view to what :func:`darts_ensemble.inference.predict.predict_view` yields.
+    shape : (a, b, c)
+        Of the box.
+    fusion : {"mean", "geometric", "vote"}
+        Weighted mean of probabilities, of their logarithms, or of each view's most probable class.
+    weights : mapping, optional
+        Weight a view, or weights (103,) of its classes; scaled to sum to 1 over the views present, for each class.
+    pooling : {"split", "duplicate", "none"}
+        See :func:`darts_ensemble.slices.views.share_between_sides`.
+    device : torch.device or str
+        Where the volume (206 bytes a voxel) is kept; predictions elsewhere are brought there.
+
+    Raises
+    ------
+    ValueError
+        If `fusion` is none of the three.
+    """
+    if fusion not in FUSIONS:
+        raise ValueError(f"fusion {fusion!r}; expected one of {', '.join(FUSIONS)}")
+    given = {view: torch.as_tensor(weight, dtype=torch.float64) for view, weight in (weights or DEFAULT_WEIGHTS).items()}
+    order = [view for view in ("coronal", "axial", "sagittal") if view in predictions]
+    total_weight = torch.stack([given[view] for view in order]).sum(dim=0)
+    # Weighted means of what sums to 1 sum to 1; others have to be scaled.
+    sums_to_one = fusion != "geometric" and all(weight.ndim == 0 for weight in given.values())
+    fused = torch.empty((*shape, N_CLASSES), dtype=torch.float16, device=device)
+    best = torch.zeros(shape, dtype=torch.uint8, device=device)
+    view_classes: dict[str, npt.NDArray[np.uint8]] = {}
+    for view in order:
+        weight = (given[view] / total_weight).float().to(device)
+        classes = torch.zeros(shape, dtype=torch.uint8, device=device)
+        for where, given_here in predictions[view]:
+            probabilities = given_here.to(device)
+            so_far = take_slices(fused, view, where)
+            added = None if view == order[0] else so_far.float()
+            if view == "sagittal" and pooling != "none":
+                pooled = pool_homologues(probabilities)
+                winner = most_probable(pooled)
+                others = torch.zeros_like(pooled) if added is None else _linear(added, fusion)
+                probabilities = share_between_sides(pooled, others, pooling)
+            else:
+                winner = most_probable(probabilities)
+            place_slices(classes, view, where, winner)
+            if fusion == "vote":
+                probabilities = torch.zeros_like(probabilities).scatter_(
+                    -1, most_probable(probabilities)[..., None].long(), 1.0
+                )
+            elif fusion == "geometric":
+                probabilities = probabilities.clamp(min=1e-6).log()
+            added = probabilities * weight if added is None else added.addcmul_(probabilities, weight)
+            if view == order[-1]:
+                if not sums_to_one:
+                    added = _linear(added, fusion).clamp_(min=0)
+                    added /= added.sum(dim=-1, keepdim=True)
+                place_slices(best, view, where, most_probable(added))
+            so_far.copy_(added)
+        view_classes[view] = classes.cpu().numpy()
+    return Fused(fused, best.cpu().numpy(), view_classes)
+
+
+def _linear(accumulated: Tensor, fusion: str) -> Tensor:
+    """The accumulated views on a scale of probabilities."""
+    return accumulated.exp() if fusion == "geometric" else accumulated

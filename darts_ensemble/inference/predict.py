@@ -1,0 +1,235 @@
+"""Slices of one view to class probabilities: device, precision, batches, constant slices, cropping."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy import ndimage
+from torch import Tensor, nn
+from torch.nn import functional
+
+from darts_ensemble.device import PRECISIONS, DeviceMemoryWarning, on_device
+from darts_ensemble.errors import DeviceError
+from darts_ensemble.inference.device_volume import DeviceVolume
+from darts_ensemble.inference.folded import FoldedConv2d, fold
+from darts_ensemble.inference.half_precision import HalfConv2d
+from darts_ensemble.inference.winograd import FEWEST_FILTERS, WinogradConv2d
+from darts_ensemble.labels import BACKGROUND_CLASS, KEPT_CHANNELS, N_CLASSES
+from darts_ensemble.networks.dense_unet import DenseUNet
+from darts_ensemble.networks.view_network import ViewNetwork
+from darts_ensemble.slices.boxes import side_of_sixteens
+from darts_ensemble.slices.channels import Box, slice_channels
+from darts_ensemble.slices.views import SLICE_AXIS
+
+__all__ = ["brain_box", "made_ready", "most_probable", "predict_view", "uses_winograd"]
+
+
+def brain_box(
+    view_network: ViewNetwork,
+    volume: npt.NDArray[np.float32] | DeviceVolume,
+    *,
+    head: Box,
+    device: torch.device,
+    precision: str = "fp32",
+    every: int = 8,
+    margin: int = 8,
+) -> Box:
+    """Return the box around what a view's network labels on every eighth slice, with a margin; `head` where it labels nothing.
+
+    A brain fills about a third of the box around its head, so this look costs a tenth of the time it saves. Whoever uses the
+    box checks it by :func:`darts_ensemble.slices.boxes.reaches_inner_face`.
+    """
+    axis = SLICE_AXIS[view_network.view]
+    sparse = slice(head[axis].start + every // 2, head[axis].stop, every)
+    found = np.concatenate(
+        [
+            most_probable(probabilities).cpu().numpy() != BACKGROUND_CLASS
+            for _, probabilities in predict_view(
+                view_network, volume, box=head, device=device, precision=precision, slices=range(*sparse.indices(sparse.stop))
+            )
+        ]
+    )
+    pieces, count = ndimage.label(found)
+    sizes = np.bincount(pieces.ravel())[1:]
+    # Specks in the neck or the face are no brain: pieces below a fiftieth of the largest don't widen the box.
+    found = np.isin(pieces, 1 + np.flatnonzero(sizes > sizes.max(initial=0) / 50)) & found
+    if count == 0:
+        return head
+    others = [other for other in range(3) if other != axis]
+    sides = list(head)
+    planes = np.flatnonzero(found.any(axis=(1, 2))) * every + sparse.start
+    sides[axis] = side_of_sixteens(planes[0] - margin, planes[-1] + 1 + margin, head[axis])
+    for other, lines in zip(others, (found.any(axis=(0, 2)), found.any(axis=(0, 1))), strict=True):
+        ends = np.flatnonzero(lines) + head[other].start
+        sides[other] = side_of_sixteens(ends[0] - margin, ends[-1] + 1 + margin, head[other])
+    return sides[0], sides[1], sides[2]
+
+
+class _KeptClasses(nn.Module):
+    """A network whose output is the logits of the 103 classes, (B, R, C, 103): the ten other channels are never computed."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("kept", torch.from_numpy(KEPT_CHANNELS))
+        self.kept: Tensor
+        if isinstance(network, DenseUNet):
+            # A 1 x 1 convolution is a product of matrices, whose result lies as the softmax and the fusion want it.
+            self.register_buffer("weight", network.outconv.weight.detach()[self.kept, :, 0, 0].clone())
+            bias = network.outconv.bias
+            self.register_buffer("bias", None if bias is None else bias.detach()[self.kept].clone())
+            self.weight: Tensor
+            self.bias: Tensor | None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if isinstance(self.network, DenseUNet):
+            features = self.network.features(x).permute(0, 2, 3, 1)
+            # In fp32 always: rounded to bf16, which of two near classes is ahead would often be chance.
+            with torch.autocast(x.device.type, enabled=False):
+                return functional.linear(features.to(self.weight.dtype), self.weight, self.bias)
+        return self.network(x)[:, self.kept].movedim(1, -1)
+
+
+def uses_winograd(view_network: ViewNetwork) -> bool:
+    """Whether a network has filters enough for Winograd's convolutions to pay, in fp32 on a CPU."""
+    return view_network.architecture == "dense-unet" and view_network.filters >= FEWEST_FILTERS
+
+
+def made_ready(view_network: ViewNetwork, device: torch.device, precision: str) -> ViewNetwork:
+    """Return a view's network on its device, in the memory layout and with the convolutions that are fastest there.
+
+    The network given stays as it is, and what is learnt by it later doesn't reach the one returned.
+    """
+    network = view_network.network
+    if isinstance(network, _KeptClasses):
+        return view_network
+    # In half precision on a CPU the sums before a normalisation would be rounded otherwise than in training.
+    if device.type == "cpu" and precision == "fp32" and isinstance(network, DenseUNet):
+        ready = _KeptClasses(fold(network, WinogradConv2d if uses_winograd(view_network) else FoldedConv2d))
+    elif device.type == "cuda" and precision != "fp32" and isinstance(network, DenseUNet):
+        half = partial(HalfConv2d, kind=PRECISIONS[precision])
+        ready = _KeptClasses(fold(network, half, first=half, woven=False))
+    else:
+        ready = _KeptClasses(copy.deepcopy(network))
+    ready = ready.eval().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return replace(view_network, network=ready)
+
+
+def most_probable(probabilities: Tensor) -> Tensor:
+    """Return the index of the largest along the last axis, as uint8; of equal ones the first."""
+    if probabilities.device.type == "cpu":
+        # Over rows of a hundred values NumPy's is many times as fast as torch's.
+        return torch.from_numpy(probabilities.numpy().argmax(axis=-1).astype(np.uint8))
+    return probabilities.argmax(dim=-1).to(torch.uint8)
+
+
+def predict_view(
+    view_network: ViewNetwork,
+    volume: npt.NDArray[np.float32] | DeviceVolume,
+    *,
+    box: Box,
+    device: torch.device,
+    precision: str = "fp32",
+    batch_size: int = 4,
+    slices: Sequence[int] | None = None,
+) -> Iterator[tuple[slice, Tensor]]:
+    """Predict the slices of one view inside a box, all of them or those whose indices in the volume are given.
+
+    Intensities are normalised on whole slices, before the crop. The ten channels that are no classes are dropped before the
+    softmax. Constant slices are background and never reach the network. Where the device runs out of memory, batches are
+    halved (:class:`DeviceMemoryWarning`).
+
+    Parameters
+    ----------
+    view_network : ViewNetwork
+        As loaded, or faster: :func:`made_ready`.
+    volume : (n, n, n) float32, or DeviceVolume
+        LIA. As a :class:`DeviceVolume` it is brought to the device once for several views.
+    box : Box
+        Part of the volume to predict.
+    device : torch.device
+    precision : {"fp32", "bf16", "fp16"}
+    batch_size : int
+        Slices at once; changes no result.
+    slices : sequence of int, optional
+
+    Yields
+    ------
+    slice
+        Slices, counted from the start of the box (of `slices`, where given).
+    Tensor of float32, (k, rows, columns, 103)
+        Probabilities, on `device`.
+
+    Raises
+    ------
+    DeviceError
+        If one slice alone is too much for the device's memory.
+    """
+    axis = SLICE_AXIS[view_network.view]
+    rows, columns = (side for other, side in enumerate(box) if other != axis)
+    placed = volume if isinstance(volume, DeviceVolume) else DeviceVolume(volume, device)
+    how: dict[str, Any] = {
+        "normalisation": view_network.normalisation,
+        "scale": placed.scale(view_network.normalisation),
+        "head": placed.head if view_network.channels.positions else box,
+        "inside": (rows, columns),
+    }
+    varied = placed.varied(view_network.view)
+    network = view_network.network
+    if not isinstance(network, _KeptClasses):
+        network = _KeptClasses(network)
+    network.to(device)
+    wanted = range(box[axis].start, box[axis].stop) if slices is None else slices
+    shape = (rows.stop - rows.start, columns.stop - columns.start, N_CLASSES)
+    start = 0
+    while start < len(wanted):
+        numbers = np.asarray(wanted[start : start + batch_size])
+        filled = np.flatnonzero(varied[numbers])
+        try:
+            if filled.size:
+                images = slice_channels(placed.data, view_network.view, numbers[filled], view_network.channels, **how)
+                probabilities = _probabilities(network, images, precision)
+            if filled.size < len(numbers):
+                background = torch.zeros((len(numbers), *shape), device=device)
+                background[..., BACKGROUND_CLASS] = 1
+                if filled.size:
+                    background[on_device(filled, device)] = probabilities
+                probabilities = background
+        except torch.OutOfMemoryError:
+            if batch_size == 1:
+                raise DeviceError(
+                    f"{device}: out of memory at one slice of {shape[0]} x {shape[1]}; "
+                    "expected more free memory: try --low-memory, --crop brain or --device cpu"
+                ) from None
+            batch_size = max(1, len(numbers) // 2)
+            warnings.warn(
+                f"{device}: out of memory; going on with {batch_size} slices at once", DeviceMemoryWarning, stacklevel=2
+            )
+            if device.type == "cuda":
+                torch.cuda.empty_cache()
+            continue
+        yield slice(start, start + len(numbers)), probabilities
+        start += len(numbers)
+
+
+def _probabilities(network: nn.Module, images: Tensor, precision: str) -> Tensor:
+    """Probabilities (k, rows, columns, 103) of the images (k, channels, rows, columns)."""
+    device = images.device.type
+    how: Any = nullcontext()
+    if precision != "fp32":
+        how = torch.autocast(device, PRECISIONS[precision])
+    elif device == "cuda":  # where convolutions else round their inputs to TF32
+        how = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+    with torch.inference_mode():
+        with how:
+            logits = network(images.contiguous(memory_format=torch.channels_last))
+        return torch.softmax(logits.float(), dim=-1)

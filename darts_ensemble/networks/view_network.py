@@ -1,0 +1,136 @@
+"""One view's network with what is needed to use it, an ensemble of them, and the network that a state dict is of."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from darts_ensemble.errors import CheckpointError
+from darts_ensemble.labels import N_CHANNELS
+from darts_ensemble.networks.dense_unet import DenseUNet
+from darts_ensemble.networks.unet import UNet
+from darts_ensemble.slices.channels import Channels
+
+__all__ = ["Ensemble", "ViewNetwork", "network_for", "not_finite"]
+
+
+@dataclass(frozen=True)
+class ViewNetwork:
+    """The network of one view, ready to predict.
+
+    Attributes
+    ----------
+    view : {"coronal", "axial", "sagittal"}
+    network : torch.nn.Module
+        In evaluation mode, float32, on the CPU; or of shapes alone (:attr:`set_aside`).
+    architecture : {"dense-unet", "unet"}
+    filters : int
+    normalisation : str
+        See :func:`darts_ensemble.slices.views.normalise_slices`.
+    channels : Channels
+        What its input is made of.
+    path : Path or None
+    metadata : dict of str to str
+        Of a safetensors file; `training_subjects` is a JSON list of {"id", "sha256"}.
+    """
+
+    view: str
+    network: nn.Module
+    architecture: str
+    filters: int
+    normalisation: str
+    channels: Channels = field(default_factory=Channels)
+    path: Path | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def set_aside(self) -> bool:
+        """Whether the weights are not in memory; reading `path` again brings them back."""
+        return any(value.is_meta for value in self.network.parameters())
+
+    def without_weights(self) -> ViewNetwork:
+        """Return the same with a network of shapes only."""
+        return replace(self, network=copy.deepcopy(self.network).to("meta"))
+
+    @property
+    def in_channels(self) -> int:
+        """Channels of the network's input."""
+        return self.channels.count
+
+    @property
+    def training_subjects(self) -> list[dict[str, str]]:
+        """The scans this network was trained on; empty where its file doesn't say."""
+        subjects: list[dict[str, str]] = json.loads(self.metadata.get("training_subjects", "[]"))
+        return subjects
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """One network a view, in the order coronal, axial, sagittal."""
+
+    networks: dict[str, ViewNetwork]
+    name: str
+
+
+def not_finite(state: Mapping[str, Tensor]) -> str | None:
+    """Return the name of the first tensor that holds infinity or NaN: a network with one says the same of every voxel."""
+    return next((name for name, value in state.items() if not torch.isfinite(value).all()), None)
+
+
+def network_for(path: Path, state: Mapping[str, Tensor]) -> tuple[str, int, int, nn.Module]:
+    """Build the network whose shapes a state dict has, and fill it.
+
+    Parameters
+    ----------
+    path : Path
+        The file named in errors.
+    state : mapping of str to Tensor
+        By parameter name, without `num_batches_tracked`.
+
+    Returns
+    -------
+    architecture : {"dense-unet", "unet"}
+    filters : int
+    in_channels : int
+    network : torch.nn.Module
+        float32.
+
+    Raises
+    ------
+    CheckpointError
+        If names or shapes are not those of one of the two architectures.
+    """
+    make: Callable[[], nn.Module]
+    if "d1.conv_list.0.weight" in state and "conv1.weight" in state:
+        architecture, first = "dense-unet", "conv1.weight"
+        convolutions = sum(bool(re.fullmatch(r"d1\.conv_list\.\d+\.weight", name)) for name in state)
+        make = lambda: DenseUNet(in_channels, N_CHANNELS, filters, convolutions)  # noqa: E731
+    elif "down1.conv1.weight" in state:
+        architecture, first = "unet", "down1.conv1.weight"
+        make = lambda: UNet(in_channels, N_CHANNELS, filters)  # noqa: E731
+    else:
+        shown = ", ".join(sorted(state)[:3])
+        raise CheckpointError(f"{path}: keys such as {shown}; expected those of a DARTS Dense U-Net or U-Net")
+    if state[first].ndim != 4 or 0 in state[first].shape:
+        raise CheckpointError(
+            f"{path}: {first} of shape {tuple(state[first].shape)}; expected (filters, channels, rows, columns)"
+        )
+    filters, in_channels = state[first].shape[:2]
+    with torch.device("meta"):  # shapes alone: a damaged file may claim more filters than there is memory for
+        expected = {name: value for name, value in make().state_dict().items() if not name.endswith("num_batches_tracked")}
+    found = {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
+    wrong = sorted(set(expected) ^ set(found)) or [n for n in expected if expected[n].shape != found[n].shape]
+    if wrong:
+        raise CheckpointError(
+            f"{path}: keys that don't fit a {architecture} of {filters} filters: {', '.join(wrong[:4])} ({len(wrong)} in all)"
+        )
+    network = make()
+    network.load_state_dict({name: value.float() for name, value in found.items()}, strict=False)
+    return architecture, int(filters), int(in_channels), network

@@ -1,0 +1,183 @@
+"""Where the results of a scan go in each format, and the tables, colours and descriptions beside a label map."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from darts_ensemble.errors import ScanError, UsageError
+from darts_ensemble.labels import REGIONS
+from darts_ensemble.scans.scan import temporary_beside
+
+__all__ = [
+    "FORMATS",
+    "Targets",
+    "freesurfer_stats",
+    "target_paths",
+    "write_bids_description",
+    "write_colour_tables",
+    "write_json",
+    "write_text",
+]
+
+FORMATS = ("nifti", "mgz", "bids", "freesurfer")
+_BIDS_NAME = re.compile(r"sub-[A-Za-z0-9]+(_(ses|acq|ce|rec|run)-[A-Za-z0-9]+)*")
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The files of one scan; a scan is done when `label_map` stands, which is written last.
+
+    Attributes
+    ----------
+    label_map, volumes, quality, agreement, region_agreement : Path
+    probabilities : Path
+        Of chosen regions; the two of the most probable regions take its stem.
+    stats : Path or None
+        FreeSurfer's table, in its format only.
+    """
+
+    label_map: Path
+    volumes: Path
+    quality: Path
+    agreement: Path
+    region_agreement: Path
+    probabilities: Path
+    stats: Path | None
+
+
+def target_paths(out: Path, name: str, form: str) -> Targets:
+    """Return where the results of the scan `name` go below `out` in a format of :data:`FORMATS`.
+
+    Raises
+    ------
+    UsageError
+        If nothing of the name can stand in a BIDS subject's.
+    """
+    if form == "freesurfer":
+        mri, stats = out / name / "mri", out / name / "stats"
+        return Targets(
+            label_map=mri / "aparc.DKTatlas+aseg.darts.mgz",
+            volumes=stats / "aparc.DKTatlas+aseg.darts.volumes.tsv",
+            quality=stats / "aparc.DKTatlas+aseg.darts.quality.json",
+            agreement=mri / "darts.agreement.mgz",
+            region_agreement=stats / "darts.agreement.tsv",
+            probabilities=mri / "darts.probabilities.nii.gz",
+            stats=stats / "aparc.DKTatlas+aseg.darts.stats",
+        )
+    if form == "bids":
+        stem = name if _BIDS_NAME.fullmatch(name) else f"sub-{re.sub('[^A-Za-z0-9]', '', name)}"
+        if stem == "sub-":
+            raise UsageError(f"{name}: no letter or digit that BIDS allows in a subject; expected another name or --format")
+        entities = dict(part.split("-", 1) for part in stem.split("_"))
+        folder = out / f"sub-{entities['sub']}" / (f"ses-{entities['ses']}" if "ses" in entities else "") / "anat"
+        start = f"{stem}_seg-darts"
+    else:
+        folder, start = out, name
+    extension = ".mgz" if form == "mgz" else ".nii.gz"
+    return Targets(
+        label_map=folder / f"{start}_dseg{extension}",
+        volumes=folder / f"{start}_volumes.tsv",
+        quality=folder / f"{start}_quality.json",
+        agreement=folder / f"{start}_agreement{extension}",
+        region_agreement=folder / f"{start}_agreement.tsv",
+        probabilities=folder / f"{start}_probseg.nii.gz",
+        stats=None,
+    )
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file under a temporary name, then rename it.
+
+    Raises
+    ------
+    ScanError
+        If the folder can't be written to or is full.
+    """
+    temporary = temporary_beside(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError as error:
+        with suppress(OSError):  # there is nothing to remove where the folder itself could not be made
+            temporary.unlink()
+        raise ScanError(f"{path}: {error.strerror}; expected a folder with room to write") from None
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON as :func:`write_text` does."""
+    write_text(path, json.dumps(content, indent=1) + "\n")
+
+
+def write_colour_tables(out: Path) -> None:
+    """Write the regions' colours as freeview (`darts_colours.txt`) and ITK-SNAP (`darts_itksnap.txt`) read them."""
+    freeview = ["#No. Label Name: R G B A", "0 Unknown 0 0 0 0"]
+    snap = ['0 0 0 0 0 0 0 "Clear Label"']
+    for region in sorted(REGIONS, key=lambda one: one.id):
+        red, green, blue = region.rgb
+        freeview.append(f"{region.id} {region.name} {red} {green} {blue} 0")
+        snap.append(f'{region.id} {red} {green} {blue} 1 1 1 "{region.name}"')
+    write_text(out / "darts_colours.txt", "\n".join(freeview) + "\n")
+    write_text(out / "darts_itksnap.txt", "\n".join(snap) + "\n")
+
+
+def write_bids_description(out: Path, version: str) -> None:
+    """Write `dataset_description.json` and the inherited `dseg.tsv` of a BIDS derivative."""
+    description = {
+        "Name": "DARTS ensemble: 102 regions",
+        "BIDSVersion": "1.9.0",
+        "DatasetType": "derivative",
+        "GeneratedBy": [{"Name": "darts-ensemble", "Version": version}],
+    }
+    write_json(out / "dataset_description.json", description)
+    rows = [("index", "name", "color"), (0, "Background", "#000000")]
+    rows += [(region.id, region.name, f"#{bytes(region.rgb).hex()}") for region in sorted(REGIONS, key=lambda r: r.id)]
+    write_text(out / "dseg.tsv", "".join("\t".join(map(str, row)) + "\n" for row in rows))
+
+
+def freesurfer_stats(volumes: pd.DataFrame, ids: npt.NDArray[Any], intensity: npt.NDArray[Any], subject: str) -> str:
+    """Return a table in the form of FreeSurfer's `aseg.stats`, readable by `asegstats2table`.
+
+    Parameters
+    ----------
+    volumes : DataFrame
+        Of :func:`darts_ensemble.results.volumetry.region_volumes`.
+    ids, intensity : (x, y, z) ndarrays
+        Label map and scan.
+    subject : str
+    """
+    inside = ids > 0
+    labels, values = ids[inside], intensity[inside].astype(np.float64)
+    count = np.bincount(labels, minlength=3000)
+    mean = np.bincount(labels, values, minlength=3000) / np.maximum(count, 1)
+    spread = np.sqrt(np.bincount(labels, (values - mean[labels]) ** 2, minlength=3000) / np.maximum(count - 1, 1))
+    low, high = np.full(3000, np.inf), np.full(3000, -np.inf)
+    np.minimum.at(low, labels, values)
+    np.maximum.at(high, labels, values)
+    lines = [
+        "# Title Segmentation Statistics",
+        "# generating_program darts-segment",
+        "# anatomy_type volume",
+        f"# subjectname {subject}",
+        f"# NRows {int((count[volumes['region_id']] > 0).sum())}",
+        "# NTableCols 10",
+        "# ColHeaders  Index SegId NVoxels Volume_mm3 StructName normMean normStdDev normMin normMax normRange",
+    ]
+    present = volumes[volumes["n_voxels"] > 0].sort_values("region_id")
+    for index, row in enumerate(present.itertuples(index=False), start=1):
+        one = int(row.region_id)  # type: ignore[arg-type]
+        lines.append(
+            f"{index:3d} {one:5d} {row.n_voxels:9d} {row.volume_mm3:11.1f}  {row.region_name:<32s} "
+            f"{mean[one]:10.4f} {spread[one]:10.4f} {low[one]:10.4f} {high[one]:10.4f} {high[one] - low[one]:10.4f}"
+        )
+    return "\n".join(lines) + "\n"

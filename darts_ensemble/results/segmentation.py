@@ -1,0 +1,162 @@
+"""The regions of one scan, and how they are written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from darts_ensemble.errors import UsageError
+from darts_ensemble.results.cleaning import remove_islands
+from darts_ensemble.results.outputs import freesurfer_stats, target_paths, write_json, write_text
+from darts_ensemble.results.probabilities import parse_wanted, write_probabilities
+from darts_ensemble.results.volumetry import quality_flags, region_agreement, region_volumes, unusual_volumes
+from darts_ensemble.scans.conform import Conformed
+from darts_ensemble.scans.inputs import name_scans
+from darts_ensemble.scans.scan import Scan, write_label_map, write_volume
+from darts_ensemble.stages import Stages
+
+__all__ = ["SIDES_ESTIMATED", "Segmentation", "all_flags"]
+
+#: Flag of what a sagittal network alone labelled.
+SIDES_ESTIMATED = "left and right from the estimated mid-sagittal plane"
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """The regions of one scan.
+
+    Attributes
+    ----------
+    scan : Scan
+    ids : (x, y, z) int16
+        FreeSurfer ids on the scan's grid.
+    volumes : DataFrame
+        See :func:`darts_ensemble.results.volumetry.region_volumes`.
+    agreement : (x, y, z) float32 or None
+        Share of pairs of views that name the same class; None for one view.
+    mean_agreement : float or None
+        Over the brain.
+    per_view_ids : dict of str to (x, y, z) int16
+        Label map of each view, where asked for.
+    flags : list of str
+        See :func:`darts_ensemble.results.volumetry.quality_flags`.
+    seen_in_training : bool
+        Whether the networks were trained on this very scan.
+    conformed : Conformed
+        The scan on the networks' grid.
+    origin : (3,) int64
+        First voxel, in the conformed volume, of the box in which the networks looked.
+    probabilities_box : (a, b, c, 103) float16 or None
+        Fused probabilities in that box, where asked for (about 1 GB for a brain).
+    stages : Stages
+        What took how long.
+    """
+
+    scan: Scan
+    ids: npt.NDArray[np.int16]
+    volumes: pd.DataFrame
+    agreement: npt.NDArray[np.float32] | None
+    mean_agreement: float | None
+    per_view_ids: dict[str, npt.NDArray[np.int16]]
+    flags: list[str]
+    seen_in_training: bool
+    conformed: Conformed
+    origin: npt.NDArray[np.int64]
+    probabilities_box: npt.NDArray[np.float16] | None = None
+    stages: Stages = field(default_factory=Stages)
+
+    @property
+    def labels(self) -> Any:
+        """The label map as a nibabel image on the scan's grid."""
+        return nib.Nifti1Image(self.ids, self.scan.affine)
+
+    def cleaned(self) -> Segmentation:
+        """Return the same with small islands removed, volumes and flags taken anew."""
+        ids = remove_islands(self.ids)
+        kept = [flag for flag in self.flags if flag == SIDES_ESTIMATED]
+        volumes = region_volumes(ids, self.scan.affine)
+        return replace(self, ids=ids, volumes=volumes, flags=all_flags(volumes, ids, self.mean_agreement) + kept)
+
+    def save(
+        self,
+        out: str | Path,
+        name: str | None = None,
+        *,
+        form: str = "nifti",
+        agreement: bool = False,
+        probabilities: str | None = None,
+        probability_type: str = "float32",
+    ) -> Path:
+        """Write label map, volumes and quality; return the label map's path.
+
+        The label map comes last: where it stands, the others stand too.
+
+        Parameters
+        ----------
+        out : path
+            Folder; made where it is missing.
+        name : str, optional
+            Default: after the scan, as `darts-segment` names it.
+        form : {"nifti", "mgz", "bids", "freesurfer"}
+        agreement : bool
+            Also the voxel map of the views' agreement and its table a region.
+        probabilities : str, optional
+            See :func:`darts_ensemble.results.probabilities.parse_wanted`; needs `segment(..., keep_probabilities=True)`.
+        probability_type : {"float32", "uint8", "uint16"}
+
+        Raises
+        ------
+        ScanError
+            If a file can't be written.
+        UsageError
+            If probabilities are asked for that were not kept, or agreement of a single view.
+        """
+        with self.stages("write"):
+            return self._save(
+                Path(out), name or name_scans([self.scan.path])[0].name, form, agreement, probabilities, probability_type
+            )
+
+    def _save(self, out: Path, name: str, form: str, agreement: bool, probabilities: str | None, probability_type: str) -> Path:
+        paths = target_paths(out, name, form)
+        write_text(paths.volumes, self.volumes.to_csv(sep="\t", index=False))
+        write_json(
+            paths.quality,
+            {
+                "scan": str(self.scan.path.resolve()),
+                "flags": self.flags,
+                "mean_view_agreement": self.mean_agreement,
+                "seen_in_training": self.seen_in_training,
+            },
+        )
+        if paths.stats is not None:
+            write_text(paths.stats, freesurfer_stats(self.volumes, self.ids, self.scan.data, name))
+        if agreement:
+            if self.agreement is None:
+                raise UsageError("agreement of a single view; expected two or three views")
+            write_volume(self.agreement, self.scan, paths.agreement)
+            table = region_agreement(self.ids, self.agreement)
+            write_text(paths.region_agreement, table.to_csv(sep="\t", index=False))
+        if probabilities:
+            if self.probabilities_box is None:
+                raise UsageError("probabilities that were not kept; expected segment(..., keep_probabilities=True)")
+            wanted = parse_wanted(probabilities)
+            kept = (self.probabilities_box, self.origin, self.conformed)
+            write_probabilities(*kept, wanted, probability_type, paths.probabilities)
+        if form == "bids":
+            write_json(paths.label_map.with_name(paths.label_map.name.removesuffix(".nii.gz") + ".json"), self._bids_sidecar())
+        write_label_map(self.ids, self.scan, paths.label_map)
+        return paths.label_map
+
+    def _bids_sidecar(self) -> dict[str, Any]:
+        return {"Type": "Discrete", "Manual": False, "Sources": [str(self.scan.path.resolve())], "SpatialReference": "orig"}
+
+
+def all_flags(volumes: pd.DataFrame, ids: npt.NDArray[Any], agreement: float | None) -> list[str]:
+    """What deserves a look; see :mod:`darts_ensemble.results.volumetry`."""
+    return quality_flags(volumes, ids, agreement) + unusual_volumes(volumes)

@@ -1,0 +1,127 @@
+"""Volumes of the regions of a label map, in cubic millimetres, their agreement between views, and quality flags."""
+
+from __future__ import annotations
+
+import csv
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from darts_ensemble.labels import REGIONS
+
+__all__ = ["quality_flags", "region_agreement", "region_volumes", "unusual_volumes"]
+
+#: Below this mean agreement of the views over the brain a segmentation deserves a look.
+LOW_AGREEMENT = 0.7
+#: Two sides of a pair of at least 500 mm^3 that differ by more than this share of their mean deserve a look.
+ASYMMETRY = 0.5
+#: Volume of all regions in cm^3 outside which a segmentation deserves a look: adult brains span 1173 to 1626 (Filipek et al.,
+#: Cerebral Cortex 4:344, 1994), widened for age, small heads and what the 102 regions leave out.
+BRAIN_CM3 = (800, 1900)
+
+
+def region_volumes(ids: npt.NDArray[Any], affine: npt.NDArray[np.float64]) -> pd.DataFrame:
+    """Return one row a region: region_id, region_name, hemisphere, group, n_voxels, volume_mm3.
+
+    Parameters
+    ----------
+    ids : (x, y, z) ndarray of int
+        FreeSurfer ids.
+    affine : (4, 4) ndarray
+        Its determinant is the volume of a voxel, oblique or not.
+    """
+    counts = np.bincount(np.asarray(ids).ravel(order="K"), minlength=3000)
+    voxel = abs(float(np.linalg.det(affine[:3, :3])))
+    return pd.DataFrame(
+        {
+            "region_id": [region.id for region in REGIONS],
+            "region_name": [region.name for region in REGIONS],
+            "hemisphere": [region.hemisphere for region in REGIONS],
+            "group": [region.group for region in REGIONS],
+            "n_voxels": [int(counts[region.id]) for region in REGIONS],
+            "volume_mm3": [round(float(counts[region.id]) * voxel, 3) for region in REGIONS],
+        }
+    )
+
+
+def region_agreement(ids: npt.NDArray[Any], agreement: npt.NDArray[np.float32]) -> pd.DataFrame:
+    """Return the mean agreement of the views in each region: region_id, region_name, n_voxels, agreement (0 to 1, or NaN)."""
+    labels, values = np.ravel(ids), np.ravel(agreement)
+    count = np.bincount(labels, minlength=3000)
+    total = np.bincount(labels, weights=values, minlength=3000)
+    numbers = [region.id for region in REGIONS]
+    return pd.DataFrame(
+        {
+            "region_id": numbers,
+            "region_name": [region.name for region in REGIONS],
+            "n_voxels": count[numbers],
+            "agreement": [round(float(total[one] / count[one]), 4) if count[one] else np.nan for one in numbers],
+        }
+    )
+
+
+@cache
+def _usual_volumes() -> dict[int, tuple[float, float]]:
+    """Half the smallest and one and a half times the largest volume, in mm^3, that `benchmarks/volume_ranges.py` measured."""
+    text = files("darts_ensemble.results").joinpath("volume_ranges.tsv").read_text(encoding="utf-8")
+    rows = csv.DictReader(text.splitlines(), delimiter="\t")
+    return {int(row["region_id"]): (float(row["low_mm3"]), float(row["high_mm3"])) for row in rows}
+
+
+def unusual_volumes(volumes: pd.DataFrame) -> list[str]:
+    """Return one flag that names the regions whose volume lies outside the usual range, or none.
+
+    The ranges are those of eight people's FreeSurfer maps, widened by half: wide enough that most brains raise no flag, and
+    not a norm. A region that is missing is not named here.
+
+    Parameters
+    ----------
+    volumes : DataFrame
+        Of :func:`region_volumes`.
+    """
+    usual = _usual_volumes()
+    named = []
+    for one, name, volume in zip(volumes["region_id"], volumes["region_name"], volumes["volume_mm3"], strict=True):
+        low, high = usual[int(one)]
+        if volume > 0 and not low <= volume <= high:
+            named.append(f"{name} {volume:.0f} mm3 ({low:.0f} to {high:.0f})")
+    return [f"volume outside the usual range: {', '.join(named)}"] if named else []
+
+
+def quality_flags(volumes: pd.DataFrame, ids: npt.NDArray[Any], agreement: float | None) -> list[str]:
+    """Return what deserves a look.
+
+    Missing regions, unlike sides, a brain of unlikely size or at the border of the scan, views that disagree.
+
+    Parameters
+    ----------
+    volumes : DataFrame
+        Of :func:`region_volumes`.
+    ids : (x, y, z) ndarray of int
+    agreement : float or None
+        Mean agreement of the views over the brain, 0 to 1; None for one view.
+    """
+    flags = []
+    volume = dict(zip(volumes["region_id"], volumes["volume_mm3"], strict=True))
+    missing = [region.name for region in REGIONS if volume[region.id] == 0]
+    if missing:
+        flags.append(f"missing region: {', '.join(missing)}")
+    for region in REGIONS:
+        if region.hemisphere == "left" and region.homologue is not None:
+            left, right = volume[region.id], volume[region.homologue]
+            mean = (left + right) / 2
+            if mean >= 500 and abs(left - right) > ASYMMETRY * mean:
+                flags.append(f"left/right asymmetry: {region.name} {left:.0f} mm3, other side {right:.0f} mm3")
+    brain = float(volumes["volume_mm3"].sum()) / 1000
+    if not BRAIN_CM3[0] <= brain <= BRAIN_CM3[1]:
+        flags.append(f"volume of all regions {brain:.0f} cm3, outside {BRAIN_CM3[0]} to {BRAIN_CM3[1]}")
+    faces = [np.take(ids, end, axis=axis) for axis in range(3) for end in (0, -1)]
+    if any(np.any(face > 0) for face in faces):
+        flags.append("brain touches the border of the scan")
+    if agreement is not None and agreement < LOW_AGREEMENT:
+        flags.append(f"low view agreement: {agreement:.2f}")
+    return flags

@@ -1,0 +1,209 @@
+"""From what a user names (files, folders, a BIDS data set, a SUBJECTS_DIR) to scans, each with a name of its own."""
+
+from __future__ import annotations
+
+import csv
+import glob
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from darts_ensemble.errors import ScanError, UsageError
+from darts_ensemble.scans.scan import EXTENSIONS, SCAN_NAMES, find_scan_in_subject, without_extension
+
+__all__ = ["NamedScan", "find_scans", "name_scans", "names_in_lists", "part_of"]
+
+#: What this toolkit and its peers write beside scans; not taken for a scan when a folder is given.
+_NOT_SCANS = re.compile(r"(^\.|_(dseg|probseg|agreement|mask|top-ids|top-probabilities)\.|\.MNI152\.|^labels\.|aseg)")
+_BIDS_LEVELS = ("", "anat/", "ses-*/anat/", "sub-*/anat/", "sub-*/ses-*/anat/")
+_MINDBOGGLE = ("t1weighted.nii.gz", "t1weighted_brain.nii.gz")
+
+
+@dataclass(frozen=True)
+class NamedScan:
+    """A scan to be segmented.
+
+    Attributes
+    ----------
+    path : Path
+    name : str
+        Unique in the run; names the outputs.
+    """
+
+    path: Path
+    name: str
+
+
+def find_scans(given: Sequence[Path]) -> list[Path]:
+    """Return the scans that files and folders stand for, in order, each once.
+
+    A `.tsv` file is a list: a column `scan`, with paths relative to the list, and optionally `name`. A pattern such as
+    `data/*/T1.mgz`, where a shell has left it as it is, stands for what it matches. A folder is a FreeSurfer subject (`mri/`),
+    a SUBJECTS_DIR, a BIDS data set (`*_T1w` in `anat/`), a Mindboggle subject or group, or else holds image files.
+
+    Raises
+    ------
+    ScanError
+        If a folder holds no scan, a pattern matches nothing, or a list can't be read.
+    """
+    found: dict[Path, Path] = {}
+    for path in given:
+        try:
+            scans = [scan for one in _matches(path) for scan in _under(one)]
+        except OSError as error:
+            raise ScanError(f"{path}: not readable ({error.strerror}); expected a folder you may read") from None
+        for scan in scans:
+            found.setdefault(scan.resolve(), scan)
+    return list(found.values())
+
+
+def _matches(path: Path) -> list[Path]:
+    if path.exists() or not glob.has_magic(str(path)):
+        return [path]
+    matches = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207  # Path.glob takes no absolute pattern
+    if not matches:
+        raise ScanError(f"{path}: matches nothing; expected a pattern of scans or folders")
+    return [Path(match) for match in matches]
+
+
+def _under(path: Path) -> list[Path]:
+    if path.is_dir():
+        return _in_folder(path)
+    return [scan for scan, _ in _read_list(path)] if path.suffix.lower() == ".tsv" else [path]
+
+
+def _read_list(path: Path) -> list[tuple[Path, str]]:
+    """Scans of a list, with the name of each or nothing."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.DictReader(file, delimiter="\t")
+            columns = rows.fieldnames or []
+            if "scan" not in columns:
+                raise ScanError(
+                    f"{path}: columns {', '.join(columns) or 'none'}; expected a tab-separated table with a column scan"
+                )
+            scans = [(path.parent / row["scan"].strip(), (row.get("name") or "").strip()) for row in rows if row["scan"]]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ScanError(f"{path}: {error}; expected a tab-separated table with a column scan") from None
+    if not scans:
+        raise ScanError(f"{path}: no scan in it; expected a row a scan")
+    return scans
+
+
+def names_in_lists(given: Sequence[Path]) -> dict[Path, str]:
+    """Return the names that the `.tsv` lists among what a user gave have for their scans, by the resolved path of the scan.
+
+    Raises
+    ------
+    UsageError
+        If two scans have one name, or a name holds a path separator.
+    """
+    names: dict[Path, str] = {}
+    owners: dict[str, Path] = {}
+    for path in (one for pattern in given for one in _matches(pattern)):
+        if path.suffix.lower() != ".tsv" or not path.is_file():
+            continue
+        for scan, name in _read_list(path):
+            if not name:
+                continue
+            if name in (".", "..") or re.search(r"[/\\]", name):
+                raise UsageError(f"{path}: name {name} of {scan}; expected one that can be a file's")
+            whole = scan.resolve()
+            if owners.setdefault(name.lower(), whole) != whole:
+                raise UsageError(f"{path}: {scan} and {owners[name.lower()]} are both named {name}; expected different names")
+            names[whole] = name
+    return names
+
+
+def part_of(text: str) -> tuple[int, int]:
+    """Read "3/10", the third of ten parts of the scans.
+
+    Raises
+    ------
+    UsageError
+        If it is not such a pair.
+    """
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise UsageError(f"part {text}; expected such as 3/10, the third of ten")
+    return int(match[1]), int(match[2])
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    if (folder / "mri").is_dir():
+        return [find_scan_in_subject(folder)]
+    subjects = [path for path in sorted(folder.iterdir()) if any((path / "mri" / name).is_file() for name in SCAN_NAMES)]
+    if subjects:
+        return [find_scan_in_subject(subject) for subject in subjects]
+    if bids := sorted({path for levels in _BIDS_LEVELS for path in folder.glob(f"{levels}sub-*_T1w.nii*")}):
+        return bids
+    for levels in ("", "*/", "*/*/"):
+        best: dict[Path, Path] = {}
+        for name in _MINDBOGGLE:
+            for scan in folder.glob(levels + name):
+                best.setdefault(scan.parent, scan)
+        if best:
+            return sorted(best.values())
+    images = [
+        path
+        for path in sorted(folder.iterdir())
+        if path.is_file() and path.name.lower().endswith(EXTENSIONS) and not _NOT_SCANS.search(path.name)
+    ]
+    if not images:
+        raise ScanError(
+            f"{folder}: no scan found; expected a SUBJECTS_DIR, a BIDS data set or files {', '.join(EXTENSIONS)} "
+            "(DICOM: convert it with dcm2niix)"
+        )
+    return images
+
+
+def name_scans(paths: Sequence[Path], given: Mapping[Path, str] | None = None) -> list[NamedScan]:
+    """Name scans after their subject or file; where two would have one name, parent folders go before it.
+
+    Names of `given`, by resolved path, stay as they are.
+
+    Of scans in one folder that would have one name (`T1.mgz` and `T1.nii.gz`) the name is that of the file, extension included.
+
+    Examples
+    --------
+    >>> [scan.name for scan in name_scans([Path("/d/a/T1.mgz"), Path("/d/b/T1.mgz"), Path("/s/bert/mri/T1.mgz")])]
+    ['a_T1', 'b_T1', 'bert']
+    """
+    fixed = given or {}
+    bases = {path: _base_and_folder(path) for path in paths}
+    beside = Counter((base.lower(), folder) for base, folder in bases.values())
+    for path, (base, folder) in bases.items():
+        if beside[base.lower(), folder] > 1:
+            whole = path.name.replace(".", "_")
+            bases[path] = (whole if whole.startswith(base) else f"{base}_{whole}", folder)
+    beside = Counter((base.lower(), folder) for base, folder in bases.values())
+    for path, (base, folder) in bases.items():
+        if beside[base.lower(), folder] > 1:  # a/t1weighted.nii.gz and a/mri/t1weighted.nii.gz
+            bases[path] = ("_".join(path.resolve().relative_to(folder).parts).replace(".", "_"), folder)
+    depth = dict.fromkeys(paths, 0)
+    while True:
+        names = {path: fixed.get(path.resolve()) or _name(*bases[path], depth[path]) for path in paths}
+        counts = Counter(name.lower() for name in names.values())
+        free = [path for path in paths if path.resolve() not in fixed]
+        alike = [path for path in free if counts[names[path].lower()] > 1 and depth[path] < len(bases[path][1].parts)]
+        if not alike:
+            return [NamedScan(path, names[path]) for path in paths]
+        for path in alike:
+            depth[path] += 1
+
+
+def _base_and_folder(path: Path) -> tuple[str, Path]:
+    """The name of a scan, and the folder whose name would go before it."""
+    whole = path.resolve()
+    if whole.parent.name == "mri":
+        return whole.parents[1].name, whole.parents[2]
+    if whole.name in _MINDBOGGLE:
+        return whole.parent.name, whole.parents[1]
+    return re.sub(r"_T1w$", "", without_extension(path)), whole.parent
+
+
+def _name(base: str, folder: Path, depth: int) -> str:
+    parts = [part for part in folder.parts if part != folder.anchor]
+    return "_".join([*parts[len(parts) - depth :], base]) if depth else base

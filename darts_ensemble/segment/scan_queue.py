@@ -1,0 +1,219 @@
+"""Many scans with one set of networks: reading, computing and writing overlapped here, or spread over a cluster.
+
+Every scan ends once, in a row of the run's account: what goes wrong with one is its own affair.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from darts_ensemble.errors import DartsError
+from darts_ensemble.results.outputs import Targets, target_paths
+from darts_ensemble.scans.inputs import NamedScan
+from darts_ensemble.segment.cluster import local_workers, spread
+from darts_ensemble.segment.settings import Settings, make_segmenter
+
+if TYPE_CHECKING:
+    from darts_ensemble.segment.segmenter import Labelled, Loaded, Segmenter
+
+__all__ = ["Job", "segment_here", "segment_on_cluster"]
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A scan to be segmented, and the folder of all results with their format."""
+
+    scan: NamedScan
+    out: Path
+    form: str
+
+    @property
+    def target(self) -> Targets:
+        """Files of the result."""
+        return target_paths(self.out, self.scan.name, self.form)
+
+
+def segment_here(segmenter: Segmenter, jobs: Sequence[Job], settings: Settings, report: Callable[[Row], None]) -> None:
+    """Segment scans one after the other; while one is computed, the next is read and the last (on a GPU, two) written.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        As :func:`darts_ensemble.segment.settings.make_segmenter` makes it.
+    jobs : sequence of Job
+    settings : Settings
+        With `low_memory` nothing overlaps, so that one scan is in memory at a time.
+    report : callable
+        Called with the row of each scan as soon as it has ended, by one thread at a time.
+    """
+    lock = threading.Lock()
+
+    def tell(row: Row) -> None:
+        with lock:
+            report(row)
+
+    def write(job: Job, labelled: Labelled) -> None:
+        try:
+            row = _written(segmenter, job, labelled, settings)
+        except Exception as error:
+            row = _failed(job, error, settings)
+        tell(row)
+
+    ahead = 0 if settings.low_memory else 1
+    # What follows the networks is the host's work, and on a GPU takes longer than they do.
+    written = ahead if segmenter.device.type == "cpu" else 2 * ahead
+    with ThreadPoolExecutor(max(1, written)) as writer:
+        writing: deque[Future[None]] = deque()
+        for job, loading in _read_ahead(segmenter, _waiting(jobs, settings, tell), ahead):
+            try:
+                labelled = segmenter.label(loading.result())
+            except Exception as error:  # one scan that meets a bug or fills the memory must not cost the user the others
+                tell(_failed(job, error, settings))
+                continue
+            writing.append(writer.submit(write, job, labelled))
+            del labelled
+            while len(writing) > written:  # so many finished volumes in memory at most, beside the one at work
+                writing.popleft().result()
+
+
+def _read_ahead(segmenter: Segmenter, jobs: Iterable[Job], ahead: int) -> Iterator[tuple[Job, Future[Loaded]]]:
+    source = iter(jobs)
+    with ThreadPoolExecutor(1) as reader:
+        reading: deque[tuple[Job, Future[Loaded]]] = deque()
+        while True:
+            while len(reading) <= ahead and (job := next(source, None)) is not None:
+                reading.append((job, reader.submit(segmenter.load, job.scan.path)))
+            if not reading:
+                return
+            yield reading.popleft()
+
+
+def segment_on_cluster(jobs: Sequence[Job], settings: Settings, report: Callable[[Row], None], *, address: str) -> None:
+    """Segment scans on the workers of a Dask cluster, which see the same files; each worker loads the networks once.
+
+    Parameters
+    ----------
+    jobs, settings, report
+        As for :func:`segment_here`.
+    address : str
+        See :func:`darts_ensemble.segment.cluster.spread`. The workers of "local:4" share this machine's cores, unless
+        `threads` says how many each may use.
+
+    Raises
+    ------
+    UsageError, ClusterError
+        If there is no such cluster.
+    """
+    workers = local_workers(address)
+    if workers is not None and not settings.threads:
+        settings = replace(settings, threads=max(1, (os.cpu_count() or 1) // workers))
+    settings = _with_whole_paths(settings)
+    waiting = list(_waiting(jobs, settings, report))
+    sent = [Job(NamedScan(job.scan.path.absolute(), job.scan.name), job.out.absolute(), job.form) for job in waiting]
+    for index, ended in spread(_SegmentOne(settings), sent, address=address):
+        job = waiting[index]
+        row = _failed(job, ended, settings) if isinstance(ended, Exception) else ended
+        report({**row, **_start_of_row(job)})
+
+
+def _with_whole_paths(settings: Settings) -> Settings:
+    """Workers have other working folders."""
+    weights = settings.weights
+    if isinstance(weights, str):
+        weights = str(Path(weights).absolute()) if weights != "bundled" else weights
+    else:
+        weights = tuple((view, str(Path(path).absolute())) for view, path in weights)
+    fusion_weights = settings.fusion_weights and str(Path(settings.fusion_weights).absolute())
+    return replace(settings, weights=weights, fusion_weights=fusion_weights)
+
+
+@dataclass(frozen=True)
+class _SegmentOne:
+    """Segments one scan with settings that travel along."""
+
+    settings: Settings
+
+    def __call__(self, job: Job) -> Row:
+        # A worker that has died may have finished this very scan: then it is not done again.
+        if not self.settings.overwrite and (row := _earlier(job)):
+            return row
+        try:
+            segmenter = _segmenter(self.settings)
+            return _written(segmenter, job, segmenter.label(segmenter.load(job.scan.path)), self.settings)
+        except Exception as error:
+            return _failed(job, error, self.settings)
+
+
+@lru_cache(maxsize=1)
+def _segmenter(settings: Settings) -> Segmenter:
+    return make_segmenter(settings)
+
+
+def _waiting(jobs: Sequence[Job], settings: Settings, report: Callable[[Row], None]) -> Iterator[Job]:
+    """Yield the jobs that are to be done; report what is done already."""
+    for job in jobs:
+        row = None if settings.overwrite else _earlier(job)
+        if row is None:
+            yield job
+        else:
+            report(row)
+
+
+def _earlier(job: Job) -> Row | None:
+    """The row of a scan whose result stands already, or whose place another scan's result takes."""
+    target = job.target
+    if not target.label_map.is_file():
+        return None
+    try:
+        other = json.loads(target.quality.read_text(encoding="utf-8")).get("scan")
+    except (OSError, ValueError):  # an earlier result without an account is taken for this scan's
+        other = None
+    if other in (None, str(job.scan.path.resolve())):
+        return {**_start_of_row(job), "status": "done before"}
+    error = f"{target.label_map}: holds the regions of {other}; expected another --out for {job.scan.path}, or --overwrite"
+    return {**_start_of_row(job), "status": "failed", "error": error}
+
+
+def _start_of_row(job: Job) -> Row:
+    return {"scan": str(job.scan.path), "name": job.scan.name, "label_map": str(job.target.label_map)}
+
+
+def _written(segmenter: Segmenter, job: Job, labelled: Labelled, settings: Settings) -> Row:
+    result = segmenter.finish(labelled, keep_probabilities=settings.probabilities is not None)
+    if settings.clean:
+        result = result.cleaned()
+    result.save(job.out, job.scan.name, **settings.saving)
+    seconds = {stage: round(took, 3) for stage, took in result.stages.seconds.items()}
+    return {
+        **_start_of_row(job),
+        "status": "wrote",
+        "seconds": round(sum(seconds.values()), 2),
+        "stages": seconds,
+        "flags": result.flags,
+        "mean_view_agreement": result.mean_agreement,
+        "seen_in_training": result.seen_in_training,
+    }
+
+
+def _failed(job: Job, error: Exception, settings: Settings) -> Row:
+    text = str(error)
+    if not isinstance(error, DartsError):
+        if settings.verbose:
+            traceback.print_exception(error, file=sys.stderr)
+        text = f"{job.scan.path}: {type(error).__name__}: {' '.join(text.split())[:300]}"
+    elif str(job.scan.path) not in text and str(job.target.label_map.parent) not in text:
+        text = f"{job.scan.path}: {text}"
+    return {**_start_of_row(job), "status": "failed", "error": text}

@@ -1,0 +1,318 @@
+"""Segmenter: from a scan to its label map, with one set of loaded networks for many scans."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from darts_ensemble.device import DeviceMemoryWarning, choose_device, choose_precision, fits_beside_networks, slices_at_once
+from darts_ensemble.errors import CheckpointError, DeviceError, UsageError
+from darts_ensemble.fusion.fuse import FUSIONS, Fused, ViewWeights, fuse_views
+from darts_ensemble.fusion.midsagittal import midsagittal_plane, move_to_sides, sides_from_plane
+from darts_ensemble.inference.device_volume import DeviceVolume
+from darts_ensemble.inference.heap import give_back_freed_memory, large_blocks_apart
+from darts_ensemble.inference.predict import brain_box, made_ready, predict_view, uses_winograd
+from darts_ensemble.inference.winograd import FEWEST_FILTERS
+from darts_ensemble.labels import BACKGROUND_CLASS, classes_to_ids
+from darts_ensemble.networks.view_network import Ensemble, ViewNetwork
+from darts_ensemble.results.segmentation import SIDES_ESTIMATED, Segmentation, all_flags
+from darts_ensemble.results.volumetry import region_volumes
+from darts_ensemble.scans.conform import Conformed, conform
+from darts_ensemble.scans.native import classes_to_native, labels_to_native, needs_probabilities, volume_to_native
+from darts_ensemble.scans.scan import Scan, read_scan, voxel_checksum
+from darts_ensemble.slices.boxes import head_box, reaches_inner_face
+from darts_ensemble.slices.channels import Box
+from darts_ensemble.slices.views import SLICE_AXIS, VIEWS, SagittalPooling
+from darts_ensemble.stages import Stages
+from darts_ensemble.weights.checkpoints import load_ensemble, load_view
+
+__all__ = ["CROPS", "Labelled", "Loaded", "Segmentation", "Segmenter"]
+
+CROPS = ("none", "head", "brain")
+#: With more filters than these, a network is too slow to look for the brain itself: the bundled one does it.
+MOST_SCOUT_FILTERS = 64
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A scan that is read, on the networks' grid."""
+
+    conformed: Conformed
+    stages: Stages
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A scan after the networks: what the views say in a box of its conformed volume."""
+
+    conformed: Conformed
+    fused: Fused
+    box: Box
+    stages: Stages
+
+
+class Segmenter:
+    """Segments scans with the networks of an ensemble.
+
+    Parameters
+    ----------
+    ensemble : Ensemble, or what :func:`darts_ensemble.weights.checkpoints.load_ensemble` takes
+    device : {"auto", "cuda", "mps", "cpu"}
+    precision : {"auto", "fp32", "bf16", "fp16"}
+        "auto": see :func:`darts_ensemble.device.choose_precision`.
+    fusion : {"mean", "geometric", "vote"}
+    weights : mapping of view to float, or to (103,) float64, optional
+        Of a view, or of each class of it (:func:`darts_ensemble.fusion.view_weights.read_fusion_weights`). 0.4 coronal, 0.4
+        axial, 0.2 sagittal by default.
+    sagittal_pooling : {"split", "duplicate", "none"}
+    views : sequence of str, optional
+        Use only these views of the ensemble.
+    batch_size : int, optional
+        Slices at once; by default what suits the memory. Changes no result.
+    crop : {"brain", "head", "none"}
+        Where the networks look: in a box around the brain that a quick look at every eighth slice finds (around the head, where
+        labels reach the box's faces), around the head, or everywhere. Intensities are normalised on whole slices all the same.
+    low_memory : bool
+        Small batches, one network in memory at a time (a large one is read again for its view), and on a GPU a fused volume of
+        more than 4 GB in the host's memory.
+
+    Raises
+    ------
+    UsageError
+        If the device isn't there, or no view used has a weight.
+    CheckpointError
+        If the ensemble lacks a view asked for.
+    """
+
+    def __init__(
+        self,
+        ensemble: Ensemble | str | Path = "bundled",
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        fusion: str = "mean",
+        weights: ViewWeights | None = None,
+        sagittal_pooling: SagittalPooling = "split",
+        views: tuple[str, ...] | None = None,
+        batch_size: int | None = None,
+        crop: str = "brain",
+        low_memory: bool = False,
+    ) -> None:
+        self.ensemble = ensemble if isinstance(ensemble, Ensemble) else load_ensemble(ensemble)
+        if low_memory:
+            self.ensemble = replace(self.ensemble, networks={view: _aside(one) for view, one in self.ensemble.networks.items()})
+        self.device = choose_device(device)
+        winograd = all(uses_winograd(one) for one in self.ensemble.networks.values())
+        self.precision = choose_precision(precision, self.device, winograd=winograd)
+        if fusion not in FUSIONS:
+            raise UsageError(f"fusion {fusion}; expected one of {', '.join(FUSIONS)}")
+        if crop not in CROPS:
+            raise UsageError(f"crop {crop}; expected one of {', '.join(CROPS)}")
+        self.fusion, self.weights, self.pooling = fusion, weights, sagittal_pooling
+        self.batch_size, self.crop, self.low_memory = batch_size, crop, low_memory
+        self._ready: dict[str, ViewNetwork] = {}
+        self.views = tuple(view for view in VIEWS if view in (views or self.ensemble.networks))
+        lacking = [view for view in self.views if view not in self.ensemble.networks]
+        if lacking or not self.views:
+            raise CheckpointError(
+                f"weights {self.ensemble.name}: no {', '.join(lacking) or 'known'} network; "
+                f"expected some of {', '.join(self.ensemble.networks)}"
+            )
+        if weights is not None and np.min(sum(weights.get(view, 0) for view in self.views)) <= 0:
+            raise UsageError(f"view weights {weights}: none above 0 for {', '.join(self.views)}")
+
+    @property
+    def _sides_estimated(self) -> bool:
+        """Whether sides come from the mid-sagittal plane: no view in use tells them."""
+        return self.views == ("sagittal",) and self.pooling != "none"
+
+    def segment(self, scan: str | Path | Scan, *, keep_views: bool = False, keep_probabilities: bool = False) -> Segmentation:
+        """Segment one scan.
+
+        Parameters
+        ----------
+        scan : path or Scan
+        keep_views : bool
+            Also give the label map of each view.
+        keep_probabilities : bool
+            Also give the fused probabilities.
+
+        Raises
+        ------
+        ScanError
+            If the scan can't be read or used.
+        """
+        labelled = self.label(self.load(scan))
+        return self.finish(labelled, keep_views=keep_views, keep_probabilities=keep_probabilities)
+
+    def load(self, scan: str | Path | Scan) -> Loaded:
+        """Read a scan and bring it to the networks' grid: the first of the three steps of :meth:`segment`.
+
+        Raises
+        ------
+        ScanError
+            If the scan can't be read or used.
+        """
+        stages = Stages()
+        if not isinstance(scan, Scan):
+            with stages("read"):
+                scan = read_scan(scan)
+        with stages("conform"):
+            return Loaded(conform(scan), stages)
+
+    def label(self, loaded: Loaded) -> Labelled:
+        """Run the networks and fuse what they say: the second step.
+
+        Labels that reach an inner face of the box around the brain send the networks to the box around the head.
+
+        Raises
+        ------
+        DeviceError
+            If the device has too little memory.
+        """
+        volume, stages = DeviceVolume(loaded.conformed.data, self.device), loaded.stages
+        with stages("find the brain"):
+            whole = slice(0, len(volume.host))
+            outer = (whole, whole, whole) if self.crop == "none" else head_box(volume.host)
+            box = outer
+            if self.crop == "brain":
+                scout = self._scout if self._scout is not None else self._network(self.views[0])
+                box = brain_box(scout, volume, head=outer, device=self.device, precision=self.precision)
+        while True:
+            fused = self._fuse(volume, box, stages)
+            if box == outer or not reaches_inner_face(fused.classes, box, outer):
+                return Labelled(loaded.conformed, fused, box, stages)
+            box = outer
+
+    def finish(self, labelled: Labelled, *, keep_views: bool = False, keep_probabilities: bool = False) -> Segmentation:
+        """Bring the labels to the scan's grid, measure and judge them: the third step."""
+        conformed, fused, box, stages = labelled.conformed, labelled.fused, labelled.box, labelled.stages
+        scan = conformed.scan
+        origin = np.array([side.start for side in box], dtype=np.int64)
+        classes = fused.view_classes
+        best = fused.classes
+        if "sagittal" in classes and self.pooling != "none":
+            with stages("sides of the sagittal view"):
+                plane = midsagittal_plane(classes["sagittal"])
+                classes = {**classes, "sagittal": sides_from_plane(classes["sagittal"], plane)}
+                if self._sides_estimated:
+                    move_to_sides(fused.probabilities, plane)
+                    best = fused.probabilities.argmax(axis=-1).astype(np.uint8)
+        with stages("to the scan's grid"):
+            if needs_probabilities(conformed):
+                native = labels_to_native(fused.probabilities, best, origin, conformed)
+            else:
+                native = classes_to_native(best, origin, conformed)
+            ids = classes_to_ids(native)
+        agreement, mean_agreement = None, None
+        if len(self.views) > 1:
+            with stages("agreement"):
+                inside = Fused(fused.volume, best, classes).agreement()
+                brain = best != BACKGROUND_CLASS
+                mean_agreement = round(float(inside[brain].mean()), 4) if brain.any() else 0.0
+                whole = np.ones(conformed.data.shape, dtype=np.float32)
+                whole[box] = inside
+                agreement = volume_to_native(whole, conformed)
+        with stages("volumes and flags"):
+            volumes = region_volumes(ids, scan.affine)
+            flags = all_flags(volumes, ids, mean_agreement) + ([SIDES_ESTIMATED] if self._sides_estimated else [])
+            seen = self.has_seen(scan)
+        return Segmentation(
+            scan=scan,
+            ids=ids,
+            volumes=volumes,
+            agreement=agreement,
+            mean_agreement=mean_agreement,
+            per_view_ids={view: classes_to_ids(classes_to_native(one, origin, conformed)) for view, one in classes.items()}
+            if keep_views
+            else {},
+            flags=flags,
+            seen_in_training=seen,
+            conformed=conformed,
+            origin=origin,
+            probabilities_box=fused.probabilities if keep_probabilities else None,
+            stages=stages,
+        )
+
+    @cached_property
+    def _scout(self) -> ViewNetwork | None:
+        """The bundled network, where those in use are too slow to look for the brain; else None."""
+        if self.ensemble.networks[self.views[0]].filters <= MOST_SCOUT_FILTERS:
+            return None
+        try:
+            bundled = load_ensemble("bundled").networks
+        except CheckpointError:  # taken out of an installation: then the network in use has to do it
+            return None
+        return made_ready(bundled.get(self.views[0]) or next(iter(bundled.values())), self.device, self.precision)
+
+    def _network(self, view: str) -> ViewNetwork:
+        """A view's network made ready; kept for the next scan where it is small or lives on a GPU."""
+        if view in self._ready:
+            return self._ready[view]
+        held = self.ensemble.networks[view]
+        if self.low_memory:  # what the last view's network took
+            give_back_freed_memory()
+        with large_blocks_apart() if self.low_memory else nullcontext():
+            if held.set_aside and held.path is not None:
+                held = load_view(held.path, view)
+            ready = made_ready(held, self.device, self.precision)
+        if ready.filters < FEWEST_FILTERS or (self.device.type != "cpu" and not self.low_memory):
+            self._ready[view] = ready
+        if self.low_memory:  # half of what making this one ready took
+            give_back_freed_memory()
+        return ready
+
+    def _fuse(self, volume: DeviceVolume, box: Box, stages: Stages) -> Fused:
+        shape = (box[0].stop - box[0].start, box[1].stop - box[1].start, box[2].stop - box[2].start)
+
+        def fuse(where: torch.device) -> Fused:
+            predictions = {view: self._predictions(view, volume, box, stages) for view in self.views}
+            how: dict[str, Any] = {"fusion": self.fusion, "weights": self.weights, "pooling": self.pooling}
+            with stages("fuse"):
+                return fuse_views(predictions, shape, device=where, **how)
+
+        host = torch.device("cpu")
+        if self.device.type == "cpu" or (self.low_memory and not fits_beside_networks(shape)):
+            return fuse(host)
+        with suppress(torch.OutOfMemoryError, DeviceError):
+            return fuse(self.device)
+        # Here and not while the error is handled, which would hold on to what is on the device.
+        warnings.warn(f"{self.device}: out of memory; the views are fused on the CPU", DeviceMemoryWarning, stacklevel=2)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return fuse(host)
+
+    def _predictions(self, view: str, volume: DeviceVolume, box: Box, stages: Stages) -> Iterator[tuple[slice, Tensor]]:
+        with stages(f"{view} view"):
+            network = self._network(view)
+            rows, columns = (side.stop - side.start for axis, side in enumerate(box) if axis != SLICE_AXIS[view])
+            fitting = slices_at_once(
+                network.filters, rows, columns, device=self.device, precision=self.precision, low_memory=self.low_memory
+            )
+        steps = predict_view(
+            network, volume, box=box, device=self.device, precision=self.precision, batch_size=self.batch_size or fitting
+        )
+        return (yield from stages.each(f"{view} view", steps))
+
+    def has_seen(self, scan: Scan) -> bool:
+        """Whether any of the networks in use was trained on these very voxels."""
+        checksum = voxel_checksum(scan.data)
+        return any(
+            subject["sha256"] == checksum for view in self.views for subject in self.ensemble.networks[view].training_subjects
+        )
+
+
+def _aside(view_network: ViewNetwork) -> ViewNetwork:
+    """A large network that can be read again, without its weights; any other as it is."""
+    if view_network.filters < FEWEST_FILTERS or view_network.path is None:
+        return view_network
+    return view_network.without_weights()

@@ -1,0 +1,154 @@
+"""What a run of darts-segment is asked for, small enough to travel to the workers of a cluster."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from darts_ensemble.errors import UsageError
+from darts_ensemble.inference.heap import keep_freed_memory
+
+if TYPE_CHECKING:
+    from darts_ensemble.fusion.fuse import ViewWeights
+    from darts_ensemble.networks.view_network import Ensemble
+    from darts_ensemble.segment.segmenter import Segmenter
+    from darts_ensemble.slices.views import SagittalPooling
+
+__all__ = ["Settings", "make_segmenter"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Options of a run, as :class:`darts_ensemble.segment.segmenter.Segmenter` and its results take them.
+
+    Attributes
+    ----------
+    weights : str, or tuple of (view, path)
+        As for :func:`darts_ensemble.weights.checkpoints.load_ensemble`.
+    views : str or None
+        As in "coronal,axial".
+    view_weights : str or None
+        As in "coronal=0.4,axial=0.4,sagittal=0.2".
+    fusion_weights : str or None
+        Path of a fusion.json.
+    threads : int
+        Of the CPU; 0: all.
+    """
+
+    weights: str | tuple[tuple[str, str], ...] = "bundled"
+    device: str = "auto"
+    precision: str = "auto"
+    fusion: str = "mean"
+    views: str | None = None
+    view_weights: str | None = None
+    fusion_weights: str | None = None
+    sagittal_pooling: str = "split"
+    batch_size: int | None = None
+    crop: str = "brain"
+    low_memory: bool = False
+    threads: int = 0
+    form: str = "nifti"
+    agreement: bool = False
+    probabilities: str | None = None
+    probability_type: str = "float32"
+    clean: bool = False
+    overwrite: bool = False
+    verbose: bool = False
+
+    @property
+    def saving(self) -> dict[str, Any]:
+        """How :meth:`darts_ensemble.results.segmentation.Segmentation.save` is to write."""
+        return {
+            "form": self.form,
+            "agreement": self.agreement,
+            "probabilities": self.probabilities,
+            "probability_type": self.probability_type,
+        }
+
+
+def make_segmenter(settings: Settings) -> Segmenter:
+    """Load the networks that the settings name.
+
+    Raises
+    ------
+    UsageError
+        If options don't go together.
+    CheckpointError
+        If the weights can't be used.
+    """
+    import torch
+
+    from darts_ensemble.segment.segmenter import Segmenter
+    from darts_ensemble.weights.checkpoints import load_ensemble
+
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    if not settings.low_memory:
+        keep_freed_memory()
+    ensemble = load_ensemble(settings.weights if isinstance(settings.weights, str) else dict(settings.weights))
+    segmenter = Segmenter(
+        ensemble,
+        device=settings.device,
+        precision=settings.precision,
+        fusion=settings.fusion,
+        weights=_weights(settings.view_weights, settings.fusion_weights, ensemble),
+        sagittal_pooling=cast("SagittalPooling", settings.sagittal_pooling),
+        views=_views(settings.views),
+        batch_size=settings.batch_size,
+        crop=settings.crop,
+        low_memory=settings.low_memory,
+    )
+    if settings.agreement and len(segmenter.views) < 2:
+        raise UsageError("--save-agreement: one view has nothing to agree with; expected two or three views")
+    if settings.probabilities:
+        from darts_ensemble.results.probabilities import parse_wanted
+
+        parse_wanted(settings.probabilities)
+    return segmenter
+
+
+def _views(text: str | None) -> tuple[str, ...] | None:
+    if text is None:
+        return None
+    from darts_ensemble.slices.views import VIEWS
+
+    wanted = tuple(part.strip() for part in text.split(","))
+    unknown = [view for view in wanted if view not in VIEWS]
+    if unknown:
+        raise UsageError(f"--views {text}: {unknown[0] or 'nothing'} found; expected some of {', '.join(VIEWS)}")
+    return wanted
+
+
+def _weights(text: str | None, file: str | None, ensemble: Ensemble) -> ViewWeights | None:
+    """What --view-weights says, or --fusion-weights, which must have been fitted for these networks."""
+    if file is None:
+        return _view_weights(text)
+    if text is not None:
+        raise UsageError("--view-weights and --fusion-weights; expected one of them")
+    from darts_ensemble.fusion.view_weights import networks_of, read_fusion_weights
+
+    return read_fusion_weights(Path(file), networks_of(ensemble)).weights
+
+
+def _view_weights(text: str | None) -> Mapping[str, float] | None:
+    if text is None:
+        return None
+    from darts_ensemble.fusion.fuse import DEFAULT_WEIGHTS
+
+    weights = dict(DEFAULT_WEIGHTS)
+    try:
+        for part in text.split(","):
+            view, value = part.split("=")
+            weights[view.strip()] = float(value)
+    except ValueError:
+        raise UsageError(f"--view-weights {text}: expected such as coronal=0.4,axial=0.4,sagittal=0.2") from None
+    if (
+        set(weights) != set(DEFAULT_WEIGHTS)
+        or not all(0 <= weight < math.inf for weight in weights.values())
+        or sum(weights.values()) == 0
+    ):
+        raise UsageError(f"--view-weights {text}: expected weights of coronal, axial, sagittal, none below 0, one above")
+    return weights

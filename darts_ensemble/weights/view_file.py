@@ -1,0 +1,89 @@
+"""Write one view's network as a compact safetensors file: float16, with what is needed to use it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from darts_ensemble.errors import CheckpointError
+from darts_ensemble.labels import N_CHANNELS
+from darts_ensemble.networks.view_network import network_for, not_finite
+from darts_ensemble.slices.channels import Channels
+
+__all__ = ["NETWORK_METADATA", "compact", "save_view"]
+
+#: Metadata of a safetensors file that :func:`save_view` writes of the network itself; the others tell of the run that made it.
+NETWORK_METADATA = (
+    "format_version", "architecture", "view", "classes", "in_channels", "thick_slices", "positions", "filters", "normalisation",
+    "training_subjects",
+)  # fmt: skip
+
+
+def compact(value: Tensor) -> Tensor:
+    """Return floats as float16, or as float32 where one is too large for that, as a variance of BatchNorm may be."""
+    if not value.is_floating_point():
+        return value
+    return value.float() if value.numel() and value.abs().max() > torch.finfo(torch.float16).max else value.half()
+
+
+def save_view(
+    path: Path,
+    network: nn.Module,
+    *,
+    view: str,
+    normalisation: str,
+    training_subjects: list[dict[str, str]],
+    channels: Channels | None = None,
+    extra: Mapping[str, str] | None = None,
+) -> None:
+    """Write a network as float16 safetensors with what is needed to use it; the name appears when it is whole.
+
+    Raises
+    ------
+    CheckpointError
+        If the network holds a number that is none, or the file can't be written.
+    """
+    state = {
+        name: compact(value).contiguous()
+        for name, value in network.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+    broken = not_finite(state)
+    if broken:
+        raise CheckpointError(f"{path}: {broken} holds infinity or NaN; expected numbers: its training has diverged")
+    architecture, filters, in_channels, _ = network_for(path, state)
+    channels = channels or Channels()
+    if channels.count != in_channels:
+        raise ValueError(f"a network of {in_channels} channels; expected {channels.count} for {channels}")
+    metadata = {
+        "format_version": "1",
+        "architecture": architecture,
+        "view": view,
+        "classes": str(N_CHANNELS),
+        "in_channels": str(in_channels),
+        "thick_slices": str(channels.thick_slices),
+        "positions": str(channels.positions).lower(),
+        "filters": str(filters),
+        "normalisation": normalisation,
+        "training_subjects": json.dumps(training_subjects),
+        **(extra or {}),
+    }
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        save_file(state, temporary, metadata=metadata)
+        # safetensors writes for the owner alone; weights are there to be shared: readable as any new file.
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
+        os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: {error}; expected a folder with room to write") from None
+    finally:
+        temporary.unlink(missing_ok=True)
