@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from evaluation.intervals import Bootstrap
+from evaluation.statistics.intervals import Bootstrap
 from reader_study.case_means import compare_case_means
 from reader_study.figures import save_study_figures
 from reader_study.mixed_model import RANDOM_TERMS

@@ -33,12 +33,12 @@ from darts_ensemble.training.recipe import Recipe, make_recipe
 from darts_ensemble.training.subjects import choose_subjects, find_labelled
 from darts_ensemble.training.validate import validate_view
 from darts_ensemble.weights.checkpoints import load_view
-from evaluation.box_plots import draw_published_box_plot
-from evaluation.figure_style import figure_style, save_figure
-from evaluation.overall import compare_overall
-from evaluation.paired import compare_methods
-from evaluation.region_layout import parts_of, region_rows
-from evaluation.table_formats import Cell, PaperTable, to_markdown
+from evaluation.figures.box_plots import draw_published_box_plot
+from evaluation.figures.region_layout import parts_of, region_rows
+from evaluation.figures.style import figure_style, save_figure
+from evaluation.statistics.overall import compare_overall
+from evaluation.statistics.paired import compare_methods
+from evaluation.tables.formats import Cell, PaperTable, to_markdown
 
 #: Those with a whole head and both label maps.
 SUBJECTS = "sub-01,sub-02,sub-04,sub-05,sub-06,sub-07,mne-ecog"

@@ -29,7 +29,7 @@ from scipy.spatial import KDTree
 
 from darts_ensemble.labels import REGION_IDS
 from darts_ensemble.results.overlap import joint_histogram, overlap_of_regions
-from evaluation.surface import surface_scores
+from evaluation.metrics.surface import surface_scores
 
 Maps = tuple[np.ndarray, np.ndarray]
 IDS = tuple(int(id_) for id_ in REGION_IDS)

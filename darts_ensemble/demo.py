@@ -80,7 +80,7 @@ def _template(out: Path, console: Console) -> None:
     results = out / "results"
     gt = lay_out(out)
     console.print(f"$ darts-eval --gt {gt} -o {results}")
-    _run(["evaluation.cli", "--gt", str(gt), "-o", str(results), "--weights", "bundled", "--quiet"])
+    _run(["evaluation.commands.evaluate", "--gt", str(gt), "-o", str(results), "--weights", "bundled", "--quiet"])
     with (results / "summary.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     table = Table(title="Agreement with an atlas of the same template, not accuracy", title_justify="left")

@@ -31,14 +31,14 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import Image, display
 
-from evaluation.agreement import agreement_with_reference
-from evaluation.difference_plot import draw_differences
-from evaluation.figure_style import save_figure
-from evaluation.overall import compare_overall
+from evaluation.figures.difference_plot import draw_differences
+from evaluation.figures.region_layout import parts_of, region_rows, sided_name
+from evaluation.figures.style import save_figure
 from evaluation.overlays import save_overlays
-from evaluation.paired import compare_methods
-from evaluation.region_layout import parts_of, region_rows, sided_name
 from evaluation.results import read_results
+from evaluation.statistics.agreement import agreement_with_reference
+from evaluation.statistics.overall import compare_overall
+from evaluation.statistics.paired import compare_methods
 
 folder = Path(os.environ.get("DARTS_NOTEBOOK_RESULTS", "results"))
 freesurfer = os.environ.get("DARTS_NOTEBOOK_FREESURFER", "freesurfer")
@@ -54,7 +54,7 @@ print(f"{scores['subject'].nunique()} subjects that no method was trained on, {s
 # ## Over all regions
 #
 # The unit is the subject: the mean over its regions. `mean_difference` is method − FreeSurfer with a bootstrap interval over
-# subjects; `lmm_` columns are those of the mixed model (see `evaluation/overall.py`).
+# subjects; `lmm_` columns are those of the mixed model (see `evaluation/statistics/overall.py`).
 
 # %%
 overall = compare_overall(scores, "dice", region="region_id", methods=[method, freesurfer])

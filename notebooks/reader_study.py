@@ -31,7 +31,7 @@ if Path("reader_study.py").is_file():  # this notebook's own text form has the n
 import pandas as pd
 from IPython.display import Image, Markdown, display
 
-from evaluation.figure_style import save_figure
+from evaluation.figures.style import save_figure
 from reader_study.consistency import findings, grim_by_size
 from reader_study.figures import mark_synthetic
 from reader_study.layout import markdown_of

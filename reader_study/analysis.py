@@ -2,7 +2,7 @@
 
 The published tests take every reader x case rating as one more independent observation. It is repeated here because the
 published table is to be compared with, and it is labelled: such tests reject too often. Tests on case means belong to
-:mod:`evaluation.paired`, and a model of readers and cases to :mod:`reader_study.ordinal`.
+:mod:`evaluation.statistics.paired`, and a model of readers and cases to :mod:`reader_study.ordinal`.
 """
 
 from __future__ import annotations

@@ -13,10 +13,10 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from evaluation.corrections import adjust_within
-from evaluation.intervals import Bootstrap
-from evaluation.paired import paired_differences, summarise_differences
-from evaluation.signed_rank import signed_rank_test
+from evaluation.statistics.corrections import adjust_within
+from evaluation.statistics.intervals import Bootstrap
+from evaluation.statistics.paired import paired_differences, summarise_differences
+from evaluation.statistics.signed_rank import signed_rank_test
 from reader_study.crossed_test import crossed_test
 from reader_study.ratings import first_ratings
 from reader_study.summary import ALL_REGIONS
@@ -78,7 +78,7 @@ def compare_case_means(
     pandas.DataFrame
         One row a region, side and pair, then those of all regions (a case's mean over regions): `roi`, `hemisphere`, `first`,
         `second`; `n` cases, `n_readers`, `n_dropped` (cases without a pair of ratings); the columns of
-        :func:`evaluation.paired.summarise_differences`, with Pratt's zeros and all flips of signs counted;
+        :func:`evaluation.statistics.paired.summarise_differences`, with Pratt's zeros and all flips of signs counted;
         `t_p_holm`, `wilcoxon_p_holm` (over the pairs within a region and side), `t_p_fdr`, `wilcoxon_p_fdr` (over all rows of
         regions; not those of all regions); `crossed_difference`, `crossed_low`, `crossed_high`, `crossed_t`, `crossed_df`,
         `crossed_p`, `crossed_p_holm` of :func:`reader_study.crossed_test.crossed_test`, and `crossed_note`.

@@ -124,7 +124,7 @@ def analyse(
     verbose: Annotated[bool, typer.Option("--verbose", help="Print the tests of every region and side.")] = False,
 ) -> None:
     """Analyse the ratings of a study: the table as published, tests on case means, mixed models, agreement, figures, report."""
-    from evaluation.intervals import Bootstrap
+    from evaluation.statistics.intervals import Bootstrap
     from reader_study.blinding import read_guesses
     from reader_study.figures import save_study_figures
     from reader_study.ratings import known_regions, read_ratings

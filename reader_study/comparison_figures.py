@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from evaluation.figure_style import INK, PAGE_WIDTH, figure_style, method_colours, method_markers
+from evaluation.figures.style import INK, PAGE_WIDTH, figure_style, method_colours, method_markers
 from reader_study.rating_figures import place_name
 
 __all__ = ["draw_comparison", "draw_power"]

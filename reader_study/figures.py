@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from evaluation.figure_style import FONT_SIZE, SUFFIXES, save_figure
+from evaluation.figures.style import FONT_SIZE, SUFFIXES, save_figure
 from reader_study.comparison_figures import draw_comparison, draw_power
 from reader_study.layout import SYNTHETIC
 from reader_study.rating_figures import draw_box_plots, draw_differences, draw_likert

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from evaluation.corrections import adjust_within
+from evaluation.statistics.corrections import adjust_within
 from reader_study.case_means import region_blocks
 from reader_study.errors import RatingsError
 from reader_study.ordinal import OrdinalFit, fit_ordinal, ordinal_design

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from evaluation.signed_rank import signed_rank_test
+from evaluation.statistics.signed_rank import signed_rank_test
 from reader_study.analysis import pooled_tests
 from reader_study.crossed_test import crossed_test
 from reader_study.errors import RatingsError, SummaryError

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from evaluation.figure_style import FONT_SIZE, INK, PAGE_WIDTH, figure_style, method_colours
+from evaluation.figures.style import FONT_SIZE, INK, PAGE_WIDTH, figure_style, method_colours
 from reader_study.case_means import case_differences
 from reader_study.ratings import RatingScale, first_ratings
 from reader_study.summary import ALL_REGIONS

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from evaluation.figure_style import INK, PAGE_WIDTH, figure_style, method_colours, method_markers
+from evaluation.figures.style import INK, PAGE_WIDTH, figure_style, method_colours, method_markers
 from reader_study.rating_figures import place_name
 from reader_study.ratings import first_ratings
 from reader_study.summary import ALL_REGIONS

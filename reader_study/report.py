@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from darts_ensemble.versions import package_version
-from evaluation.embedded_images import lighter_of
-from evaluation.html_report import (
+from evaluation.report.embedded_images import lighter_of
+from evaluation.report.html_page import (
     Block,
     Column,
     Facts,
@@ -24,7 +24,7 @@ from evaluation.html_report import (
     Table,
     write_report,
 )
-from evaluation.number_format import p_phrase
+from evaluation.results.number_format import p_phrase
 from reader_study.analysis import POOLED
 from reader_study.figures import StudyFigure
 from reader_study.layout import SYNTHETIC

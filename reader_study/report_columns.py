@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evaluation.html_report import Column
+from evaluation.report.html_page import Column
 
 __all__ = [
     "AGREEMENT", "BLINDING", "CASE_MEANS", "COMPARISON", "MODEL_TESTS", "ODDS_RATIOS", "PUBLISHED_TESTS", "VARIANCES",

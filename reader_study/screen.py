@@ -20,7 +20,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from evaluation.number_format import format_p, format_value, p_phrase
+from evaluation.results.number_format import format_p, format_value, p_phrase
 from reader_study.layout import SYNTHETIC
 from reader_study.study_analysis import StudyAnalysis
 from reader_study.summary import ALL_REGIONS

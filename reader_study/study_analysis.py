@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from evaluation.intervals import Bootstrap
+from evaluation.statistics.intervals import Bootstrap
 from reader_study.analysis import PublishedTable, published_table
 from reader_study.blinding import blinding_table
 from reader_study.case_means import compare_case_means

@@ -16,7 +16,7 @@ from nibabel.orientations import axcodes2ornt, inv_ornt_aff, io_orientation, orn
 from darts_ensemble.labels import classes_to_ids
 from darts_ensemble.scans.conform import conform, conform_labels, whole_voxel_map
 from darts_ensemble.scans.scan import Scan, read_label_map, read_scan
-from evaluation.grids import holds_class_indices
+from evaluation.metrics.grids import holds_class_indices
 from reader_study.errors import StudyError
 from reader_study.study_regions import StudyRegion
 

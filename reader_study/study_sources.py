@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from darts_ensemble.scans.inputs import find_scans, name_scans
-from evaluation.cohort import Subject, find_predictions, parse_location
+from evaluation.cohort.find import Subject, find_predictions, parse_location
 from reader_study.design import Design
 from reader_study.errors import StudyError
 

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from evaluation.figure_style import FONT_SIZE, PAGE_HEIGHT, PAGE_WIDTH, figure_style
-from evaluation.number_format import p_phrase
+from evaluation.figures.style import FONT_SIZE, PAGE_HEIGHT, PAGE_WIDTH, figure_style
+from evaluation.results.number_format import p_phrase
 from reader_study.rating_figures import level_colours, likert_on, places_of
 from reader_study.ratings import first_ratings
 from reader_study.reader_figures import agreement_on, odds_ratios_on, severity_of, severity_on, statistics_on

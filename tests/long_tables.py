@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from evaluation.intervals import Bootstrap
+from evaluation.statistics.intervals import Bootstrap
 
 QUICK = Bootstrap(resamples=499)
 

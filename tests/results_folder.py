@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from darts_ensemble.labels import REGION_BY_ID
-from evaluation.intervals import Bootstrap
-from evaluation.overall import compare_overall
-from evaluation.paired import compare_methods
-from evaluation.summaries import region_means, subject_means, summarise
+from evaluation.results.summaries import region_means, subject_means, summarise
+from evaluation.statistics.intervals import Bootstrap
+from evaluation.statistics.overall import compare_overall
+from evaluation.statistics.paired import compare_methods
 
 FEW_IDS = (12, 51, 17, 53, 16, 1024, 2024, 1035, 2035)
 

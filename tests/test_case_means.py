@@ -13,7 +13,7 @@ from scipy import stats
 from statsmodels.formula.api import ols
 from statsmodels.stats.multitest import multipletests
 
-from evaluation.intervals import Bootstrap
+from evaluation.statistics.intervals import Bootstrap
 from reader_study.case_means import case_differences, compare_case_means
 from reader_study.crossed_test import crossed_test
 from reader_study.ratings import check_ratings

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from darts_ensemble.errors import CohortError
-from evaluation.cohort import Location, choose_subjects, find_cohort, find_predictions, parse_location
-from evaluation.flat_folder import named_by_subject
-from evaluation.layouts import WRONG_HEADERS
+from evaluation.cohort.find import Location, choose_subjects, find_cohort, find_predictions, parse_location
+from evaluation.cohort.flat_folder import named_by_subject
+from evaluation.cohort.layouts import WRONG_HEADERS
 
 
 def touch(root: Path, *names: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 from test_cohort import touch
 
 from darts_ensemble.errors import CohortError
-from evaluation.cohort import Location, find_cohort, find_predictions
+from evaluation.cohort.find import Location, find_cohort, find_predictions
 
 
 @pytest.fixture

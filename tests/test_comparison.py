@@ -11,8 +11,8 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from darts_ensemble.errors import CohortError
-from evaluation.comparison import compared_metrics, save_comparison
-from evaluation.results import SIDES_MERGED
+from evaluation.results.folder import SIDES_MERGED
+from evaluation.statistics.comparison import compared_metrics, save_comparison
 from tests.results_folder import random_scores, write_results
 
 FEW = {"bootstrap": {"resamples": 199}}

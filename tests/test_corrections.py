@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from evaluation.corrections import adjust_p_values
-from evaluation.paired import compare_methods
+from evaluation.statistics.corrections import adjust_p_values
+from evaluation.statistics.paired import compare_methods
 from tests.long_tables import QUICK, by_region, r_oracles
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evaluation.intervals import Bootstrap
+from evaluation.statistics.intervals import Bootstrap
 from reader_study.figures import study_figures
 from reader_study.ratings import check_ratings
 from reader_study.study_analysis import StudyAnalysis, analyse_study

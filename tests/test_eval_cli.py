@@ -18,10 +18,10 @@ from darts_ensemble.errors import UsageError
 from darts_ensemble.networks.dense_unet import DenseUNet
 from darts_ensemble.scans.scan import voxel_checksum
 from darts_ensemble.weights.view_file import save_view
-from evaluation.cli import app, choose_regions
-from evaluation.intervals import Bootstrap
-from evaluation.protocol import load_protocol
-from evaluation.results import read_results
+from evaluation.commands.evaluate import app, choose_regions
+from evaluation.protocols.protocol import load_protocol
+from evaluation.results.folder import read_results
+from evaluation.statistics.intervals import Bootstrap
 
 AFFINE = np.diag([-1.0, 1.0, 1.0, 1.0])
 
@@ -282,7 +282,7 @@ def test_a_method_may_not_take_the_name_of_a_view(data: Path, name: str) -> None
 
 def test_scoring_label_maps_never_imports_torch(data: Path) -> None:
     code = (
-        "import sys\nfrom evaluation.cli import app\n"
+        "import sys\nfrom evaluation.commands.evaluate import app\n"
         f"app(['--gt', {str(data / 'gt')!r}, '--pred', {'half=' + str(data / 'half')!r}, '-o', {str(data / 'out')!r}],"
         " standalone_mode=False)\nassert 'torch' not in sys.modules"
     )
@@ -304,7 +304,7 @@ def test_regions_are_chosen_by_name_id_or_group() -> None:
 
 def test_help_and_its_examples_need_nothing_that_is_slow_to_load() -> None:
     code = (
-        "import sys\nfrom typer.testing import CliRunner\nfrom evaluation.cli import app\n"
+        "import sys\nfrom typer.testing import CliRunner\nfrom evaluation.commands.evaluate import app\n"
         "result = CliRunner().invoke(app, ['--help'])\nassert result.exit_code == 0, result.output\n"
         "assert 'darts-eval --gt mindboggle/ -o results/' in result.output\n"
         "slow = {'torch', 'pandas', 'scipy', 'numpy', 'nibabel', 'matplotlib'} & set(sys.modules)\nassert not slow, slow"

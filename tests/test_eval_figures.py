@@ -16,19 +16,19 @@ from matplotlib.patches import Rectangle
 
 from darts_ensemble.errors import CohortError, UsageError
 from darts_ensemble.labels import REGIONS
-from evaluation.agreement import bland_altman
-from evaluation.bland_altman_plot import draw_bland_altman
-from evaluation.box_plots import draw_box_plot, draw_published_box_plot
-from evaluation.captions import read_captions
-from evaluation.difference_plot import draw_differences
-from evaluation.figure_style import SUFFIXES, method_colours
-from evaluation.figures import draw_figures, save_figures
-from evaluation.gain_plot import draw_gain
-from evaluation.heat_map import draw_heat_map
-from evaluation.paired import compare_methods
-from evaluation.region_layout import Part, parts_of, region_rows
-from evaluation.results import SIDES_MERGED, read_results
-from evaluation.significance import Mark, marks_of
+from evaluation.figures.bland_altman import draw_bland_altman
+from evaluation.figures.box_plots import draw_box_plot, draw_published_box_plot
+from evaluation.figures.difference_plot import draw_differences
+from evaluation.figures.draw import draw_figures, save_figures
+from evaluation.figures.gain_plot import draw_gain
+from evaluation.figures.heat_map import draw_heat_map
+from evaluation.figures.region_layout import Part, parts_of, region_rows
+from evaluation.figures.style import SUFFIXES, method_colours
+from evaluation.results.captions import read_captions
+from evaluation.results.folder import SIDES_MERGED, read_results
+from evaluation.results.significance import Mark, marks_of
+from evaluation.statistics.agreement import bland_altman
+from evaluation.statistics.paired import compare_methods
 from tests.results_folder import random_scores, write_results
 
 
@@ -235,7 +235,7 @@ def test_a_folder_gets_its_figures_and_captions_that_name_the_tests(tmp_path: Pa
             path.touch()
         return paths
 
-    monkeypatch.setattr("evaluation.figures.save_figure", quick)
+    monkeypatch.setattr("evaluation.figures.draw.save_figure", quick)
     scores = random_scores(6, ["axial", "ensemble", f"sagittal{SIDES_MERGED}"], (12, 51))
     folder = write_results(tmp_path / "run", scores)
     captions_file = folder / "figures" / "captions.json"

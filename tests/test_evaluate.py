@@ -12,12 +12,12 @@ import pytest
 from brain_phantom import AFFINE, brain
 from brain_phantom import save as save_brain
 
-from evaluation.cohort import Subject, choose_subjects, find_cohort, find_predictions
-from evaluation.evaluate import Method, Scores, score_cohort
-from evaluation.pair_scores import Scoring
-from evaluation.protocol import load_protocol
-from evaluation.results import IDENTITY, OVERLAP_METRICS
-from evaluation.summaries import never_emitted, region_means, subject_means, summarise
+from evaluation.cohort.find import Subject, choose_subjects, find_cohort, find_predictions
+from evaluation.metrics.pair_scores import Scoring
+from evaluation.protocols.protocol import load_protocol
+from evaluation.results.folder import IDENTITY, OVERLAP_METRICS
+from evaluation.results.summaries import never_emitted, region_means, subject_means, summarise
+from evaluation.run.evaluate import Method, Scores, score_cohort
 
 SIZE = (24, 20, 16)
 DARTS = load_protocol("darts102")

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from darts_ensemble.errors import ScanError
-from evaluation.figure_style import COLOURS, INK, figure_style, method_colours, method_markers, save_figure
+from evaluation.figures.style import COLOURS, INK, figure_style, method_colours, method_markers, save_figure
 
 
 def small_figure() -> Figure:

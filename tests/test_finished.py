@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from test_evaluate import OVERLAP, save, subject
 
-import evaluation.evaluate as module
-from evaluation.cohort import Subject
-from evaluation.evaluate import Method, Scores, score_cohort
-from evaluation.finished import finished_file
+import evaluation.run.evaluate as module
+from evaluation.cohort.find import Subject
+from evaluation.results.finished import finished_file
+from evaluation.run.evaluate import Method, Scores, score_cohort
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from nibabel.processing import resample_from_to
 from darts_ensemble.errors import CohortError
 from darts_ensemble.labels import ids_to_classes
 from darts_ensemble.scans.scan import Scan, read_label_map
-from evaluation.grids import holds_class_indices, on_grid_of, read_prediction, read_reference
-from evaluation.parcellation import Parcellation, parcellation_of
-from evaluation.protocol import load_protocol
+from evaluation.metrics.grids import holds_class_indices, on_grid_of, read_prediction, read_reference
+from evaluation.protocols.parcellation import Parcellation, parcellation_of
+from evaluation.protocols.protocol import load_protocol
 
 DARTS = load_protocol("darts102")
 IDS = brain()

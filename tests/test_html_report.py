@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from darts_ensemble.errors import DartsError, ScanError
-from evaluation.embedded_images import LARGEST_SVG, WIDEST, embed_image, lighter_of
-from evaluation.html_report import (
+from evaluation.report.embedded_images import LARGEST_SVG, WIDEST, embed_image, lighter_of
+from evaluation.report.html_page import (
     Column,
     Facts,
     Figure,
@@ -29,7 +29,7 @@ from evaluation.html_report import (
     render_report,
     write_report,
 )
-from evaluation.number_format import format_interval, format_number, format_p, format_value
+from evaluation.results.number_format import format_interval, format_number, format_p, format_value
 
 EVIL = "<script>alert('x')</script>\"&"
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 300 100"><rect width="300" height="100"/></svg>'

@@ -13,7 +13,7 @@ from brain_phantom import AFFINE, SHAPE, brain
 from brain_phantom import save as save_brain
 from typer.testing import CliRunner, Result
 
-from evaluation.cli import app
+from evaluation.commands.evaluate import app
 from tests.conftest import SOAK
 
 N = 200

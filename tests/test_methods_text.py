@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from evaluation.citations import CITATIONS
-from evaluation.methods_text import methods_text
-from evaluation.metric_text import describe_metric
-from evaluation.results import read_results
+from evaluation.report.citations import CITATIONS
+from evaluation.report.methods_text import methods_text
+from evaluation.results.folder import read_results
+from evaluation.results.metric_text import describe_metric
 from tests.results_folder import random_scores
 from tests.test_report import METHODS, copy_of, tables_only, whole_run
 

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from evaluation.cli import app
-from evaluation.results import Results, read_results
+from evaluation.commands.evaluate import app
+from evaluation.results.folder import Results, read_results
 
 #: Mean Dice of sub-01 in the README of the real scans, no id masked, over the 97 regions that the method emits.
 MESHNET = 0.6628

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from evaluation.overall import compare_overall, fit_mixed_model
+from evaluation.statistics.overall import compare_overall, fit_mixed_model
 from tests.long_tables import QUICK, by_region, r_oracles
 
 

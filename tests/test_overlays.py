@@ -18,19 +18,19 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from darts_ensemble.errors import CohortError, UsageError
-from evaluation.anatomical_planes import cut_plane, largest_slice, to_canonical, window_around
-from evaluation.cli import app
-from evaluation.overlay_choice import (
+from evaluation.commands.evaluate import app
+from evaluation.overlays.choice import (
     choose_structures,
     default_structures,
     lowest_regions,
     ranked_subjects,
     structure_dice,
 )
-from evaluation.overlay_picture import draw_overlay
-from evaluation.overlays import read_subject_maps, save_overlays
-from evaluation.report import write_report
-from evaluation.results import read_results
+from evaluation.overlays.picture import draw_overlay
+from evaluation.overlays.planes import cut_plane, largest_slice, to_canonical, window_around
+from evaluation.overlays.save import read_subject_maps, save_overlays
+from evaluation.report.assemble import write_report
+from evaluation.results.folder import read_results
 from tests.phantom_run import BOXES, phantom_run, ras_affine, reoriented
 
 ORIENTATIONS = ["".join(p) for axes in permutations(("RL", "AP", "SI")) for p in product(*axes)]

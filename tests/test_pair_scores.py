@@ -13,11 +13,11 @@ import pytest
 from brain_phantom import AFFINE, brain, save
 
 from darts_ensemble.labels import REGION_BY_ID, REGIONS
-from evaluation.grids import read_prediction, read_reference
-from evaluation.groups import GROUPS
-from evaluation.pair_scores import PairScores, Scoring, score_pair
-from evaluation.protocol import Protocol, load_protocol
-from evaluation.surface import surface_scores
+from evaluation.metrics.grids import read_prediction, read_reference
+from evaluation.metrics.pair_scores import PairScores, Scoring, score_pair
+from evaluation.metrics.surface import surface_scores
+from evaluation.protocols.groups import GROUPS
+from evaluation.protocols.protocol import Protocol, load_protocol
 
 SIZE = (24, 20, 16)
 DARTS = load_protocol("darts102")

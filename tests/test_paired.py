@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from evaluation.intervals import Bootstrap, bootstrap_cluster_mean, bootstrap_mean_and_median
-from evaluation.paired import compare_methods, summarise_differences
+from evaluation.statistics.intervals import Bootstrap, bootstrap_cluster_mean, bootstrap_mean_and_median
+from evaluation.statistics.paired import compare_methods, summarise_differences
 from tests.long_tables import QUICK, by_region, long_table, r_oracles
 
 # Hours of sleep gained with two drugs: Student (1908).

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation.results import SIDES_MERGED, read_results
-from evaluation.table_formats import Cell, PaperTable, latex_text, to_latex, to_markdown
-from evaluation.tables import paper_tables, save_tables
+from evaluation.results.folder import SIDES_MERGED, read_results
+from evaluation.tables.formats import Cell, PaperTable, latex_text, to_latex, to_markdown
+from evaluation.tables.paper import paper_tables, save_tables
 from tests.results_folder import random_scores, write_results
 
 NASTY = r"50%_of $x$ & {a} #1 ~ ^ \alpha <b> |c| [d] “q”"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.parallel import in_processes
+from evaluation.run.parallel import in_processes
 
 
 def double(item: int) -> int:

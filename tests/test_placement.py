@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from darts_ensemble.labels import REGION_BY_ID
 from darts_ensemble.scans.scan import Scan
-from evaluation.grids import Reference, read_prediction, read_reference
-from evaluation.parcellation import parcellation_of
-from evaluation.placement import Fault, find_fault
-from evaluation.protocol import load_protocol
+from evaluation.metrics.grids import Reference, read_prediction, read_reference
+from evaluation.metrics.placement import Fault, find_fault
+from evaluation.protocols.parcellation import parcellation_of
+from evaluation.protocols.protocol import load_protocol
 
 DARTS = load_protocol("darts102")
 IDS = brain().astype(np.int32)

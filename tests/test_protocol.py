@@ -10,8 +10,8 @@ import pytest
 
 from darts_ensemble.errors import UsageError
 from darts_ensemble.labels import REGIONS
-from evaluation.groups import GROUPS, groups_of, layers
-from evaluation.protocol import PROTOCOLS, homologous_id, load_protocol, side_of
+from evaluation.protocols.groups import GROUPS, groups_of, layers
+from evaluation.protocols.protocol import PROTOCOLS, homologous_id, load_protocol, side_of
 
 LEFT_DKT = {1002, 1003, *range(1005, 1032), 1034, 1035}
 DOCS = Path(__file__).resolve().parents[1] / "docs/evaluation.md"

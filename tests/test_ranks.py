@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from evaluation.paired import rank_methods
+from evaluation.statistics.paired import rank_methods
 from tests.long_tables import by_region, long_table, r_oracles
 
 # Seconds to round first base in three ways: Hollander and Wolfe (1973), table 7.1.

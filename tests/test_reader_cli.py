@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from evaluation.number_format import p_phrase
+from evaluation.results.number_format import p_phrase
 from reader_study import cli
 from reader_study.layout import SYNTHETIC
 from reader_study.ratings import read_ratings

@@ -16,9 +16,9 @@ import pytest
 from PIL import Image
 
 from darts_ensemble.errors import CohortError
-from evaluation.comparison import save_comparison
-from evaluation.report import write_report
-from evaluation.summaries import region_means, subject_means, summarise
+from evaluation.report.assemble import write_report
+from evaluation.results.summaries import region_means, subject_means, summarise
+from evaluation.statistics.comparison import save_comparison
 from tests.results_folder import random_scores
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 300 100"><rect width="300" height="100"/></svg>'
@@ -291,7 +291,7 @@ def test_many_pairs_are_cut_to_those_of_the_baseline_which_the_caption_says(
 ) -> None:
     folder = copy_of(run, tmp_path / "run")
     assert len(Page(write_report(folder)).rows("Dice of pairs of methods")) == 27
-    monkeypatch.setattr("evaluation.report.MOST_PAIRED_ROWS", 20)
+    monkeypatch.setattr("evaluation.report.assemble.MOST_PAIRED_ROWS", 20)
     rows = Page(write_report(folder)).rows("Dice of ensemble and each other method in every region; the file has all pairs")
     assert len(rows) == 18
     assert all("ensemble" in (row["A"], row["B"]) for row in rows)

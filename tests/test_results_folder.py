@@ -12,10 +12,10 @@ import pytest
 from test_evaluate import OVERLAP, save, subject
 
 from darts_ensemble.errors import CohortError, ScanError
-from evaluation.captions import write_captions
-from evaluation.evaluate import Method, Scores, score_cohort
-from evaluation.results import counted_rows, is_distance, metric_columns, read_results
-from evaluation.write_results import write_results
+from evaluation.results.captions import write_captions
+from evaluation.results.folder import counted_rows, is_distance, metric_columns, read_results
+from evaluation.run.evaluate import Method, Scores, score_cohort
+from evaluation.run.write_results import write_results
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from darts_ensemble.networks.dense_unet import DenseUNet
 from darts_ensemble.scans.scan import read_scan, voxel_checksum
 from darts_ensemble.segment.segmenter import Segmenter
 from darts_ensemble.weights.view_file import save_view
-from evaluation.cohort import find_cohort
-from evaluation.evaluate import score_cohort
-from evaluation.segmentations import segment_cohort
+from evaluation.cohort.find import find_cohort
+from evaluation.run.evaluate import score_cohort
+from evaluation.run.segmentations import segment_cohort
 
 
 @pytest.fixture

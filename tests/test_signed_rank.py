@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from evaluation.intervals import Bootstrap
-from evaluation.paired import summarise_differences
-from evaluation.signed_rank import hodges_lehmann, signed_rank_test
+from evaluation.statistics.intervals import Bootstrap
+from evaluation.statistics.paired import summarise_differences
+from evaluation.statistics.signed_rank import hodges_lehmann, signed_rank_test
 
 # Depression scores before and after: Hollander and Wolfe (1999), table 3.1.
 BEFORE = np.array([1.83, 0.50, 1.62, 2.48, 1.68, 1.88, 1.55, 3.06, 1.30])

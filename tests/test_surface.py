@@ -17,8 +17,8 @@ from monai.metrics.surface_distance import compute_average_surface_distance
 from scipy import ndimage
 from scipy.spatial.distance import cdist
 
-from evaluation.surface import mean_surface_scores, surface_scores
-from evaluation.surface_points import dual_grid_areas
+from evaluation.metrics.surface import mean_surface_scores, surface_scores
+from evaluation.metrics.surface_points import dual_grid_areas
 
 LABELS = (11, 12, 2035, 53, 17, 58, 26, 99)
 BOTH = ("voxel", "dual_grid")

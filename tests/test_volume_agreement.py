@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from evaluation.agreement import agreement_with_reference, bland_altman, intraclass_correlation
+from evaluation.statistics.agreement import agreement_with_reference, bland_altman, intraclass_correlation
 from tests.long_tables import by_region
 
 # Peak flow by a large and a small meter: Bland and Altman (1986), first measurements.

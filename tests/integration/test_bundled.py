@@ -34,7 +34,15 @@ class Run:
 def run(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """`darts-eval --gt SUBJECTS_DIR --subjects sub-07`, as a user runs it."""
     out = tmp_path_factory.mktemp("bundled")
-    command = [sys.executable, "-m", "evaluation.cli", "--gt", str(shared_data / "subjects"), "--subjects", SUBJECT]
+    command = [
+        sys.executable,
+        "-m",
+        "evaluation.commands.evaluate",
+        "--gt",
+        str(shared_data / "subjects"),
+        "--subjects",
+        SUBJECT,
+    ]
     command += ["--metrics", "overlap", "--no-figures", "--no-report"]  # the labels are looked at, not the pictures
     done = subprocess.run([*command, "-o", str(out)], capture_output=True, text=True, check=False)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from evaluation.html_report import (
+from evaluation.report.assemble import write_report as write_evaluation
+from evaluation.report.html_page import (
     Column,
     Facts,
     Figure,
@@ -24,7 +25,6 @@ from evaluation.html_report import (
     Table,
     write_report,
 )
-from evaluation.report import write_report as write_evaluation
 from tests.results_folder import random_scores
 from tests.test_report import whole_run
 

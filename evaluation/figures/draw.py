@@ -1,0 +1,249 @@
+"""All figures of a results folder, with their captions: box plots, heat map, differences, gain of an ensemble, volumes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from darts_ensemble.errors import UsageError
+from evaluation.figures.bland_altman import FEWEST_FOR_LIMITS, draw_bland_altman
+from evaluation.figures.box_plots import FEWEST_FOR_BOXES, PUBLISHED_WHISKERS, WHISKERS, draw_box_plot, draw_published_box_plot
+from evaluation.figures.difference_plot import draw_differences
+from evaluation.figures.gain_plot import VIEWS, draw_gain
+from evaluation.figures.heat_map import draw_heat_map
+from evaluation.figures.region_layout import Part, parts_of, readable_name, region_rows
+from evaluation.figures.style import save_figure
+from evaluation.results.captions import forget_pictures, write_captions
+from evaluation.results.finished import file_name
+from evaluation.results.folder import SIDES_MERGED, Results, read_results
+from evaluation.results.metric_text import describe_metric
+from evaluation.results.significance import choose_baseline, describe_family, marks_of
+
+__all__ = ["STYLES", "DrawnFigure", "draw_figures", "save_figures"]
+
+STYLES = ("default", "published")
+# Structures of the published reader study, and the hippocampus: those whose volumes are looked at.
+_STRUCTURES = ("thalamus", "caudate", "putamen", "pallidum", "hippocampus", "lateral ventricle", "cingulate gyrus", "insula")
+
+
+@dataclass(frozen=True)
+class DrawnFigure:
+    """A figure, the name of its files without an extension, and its caption."""
+
+    stem: str
+    figure: Figure
+    caption: str
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What all figures of a run share."""
+
+    results: Results
+    scores: pd.DataFrame
+    methods: list[str]
+    baseline: str
+    metric: str
+    label: str
+    paired: pd.DataFrame | None
+    parts: list[Part]
+
+    @property
+    def others(self) -> list[str]:
+        return [method for method in self.methods if method != self.baseline]
+
+    @property
+    def suffix(self) -> str:
+        return "" if self.metric == "dice" else f"_{self.metric}"
+
+
+def save_figures(folder: Path, *, style: str = "default", metric: str = "dice", out: Path | None = None) -> list[Path]:
+    """Draw the figures of a results folder as PDF, SVG and PNG, with `captions.json`.
+
+    Figures of an earlier call that are not drawn again are removed.
+
+    Parameters
+    ----------
+    folder : Path
+        Of darts-eval.
+    style : {"default", "published"}
+        Which box plots: with subjects and tests, or those of the DARTS paper.
+    metric : str
+        A metric's column of scores.csv.
+    out : Path, optional
+        `figures/` in the folder by default.
+
+    Returns
+    -------
+    list of Path
+        The files.
+
+    Raises
+    ------
+    UsageError
+        If the style or the metric is none.
+    CohortError
+        If the folder has no results.
+    ScanError
+        If the folder can't be written to.
+    """
+    results, target = read_results(folder), out or folder / "figures"
+    if style not in STYLES:
+        raise UsageError(f"--style {style}; expected {' or '.join(STYLES)}")
+    forget_pictures(target)
+    written, captions = [], {}
+    for drawn in draw_figures(results, style=style, metric=metric):
+        written += save_figure(drawn.figure, target / drawn.stem)
+        captions[drawn.stem] = drawn.caption
+    if captions:
+        write_captions(target, captions)
+    return written
+
+
+def draw_figures(results: Results, *, style: str = "default", metric: str = "dice") -> Iterator[DrawnFigure]:
+    """Draw the figures of a run, one after the other.
+
+    Methods whose sides were merged have other regions and are left out. Without a comparison of methods, or with one method,
+    there are no differences; the gain is drawn where a run has an ensemble and views.
+
+    Raises
+    ------
+    UsageError
+        If there is no such metric.
+    """
+    if metric not in results.metrics:
+        raise UsageError(f"metric {metric}; expected {', '.join(results.metrics)}")
+    content = _content(results, metric)
+    if not content.parts:
+        return
+    yield from _box_plots(content, published=style == "published")
+    means = content.scores.pivot_table(index="region_id", columns="method", values=metric, sort=False)
+    caption = f"Mean {content.label} over subjects, per region and method ({_counts(content)}). Hatched: no value."
+    yield DrawnFigure(
+        f"heat_map{content.suffix}", draw_heat_map(means, content.parts, content.methods, label=content.label), caption
+    )
+    if content.paired is not None and content.others:
+        yield from _differences(content, content.paired)
+    yield from _volumes(content)
+
+
+def _content(results: Results, metric: str) -> _Content:
+    """Collect what the figures show; infinite distances are left out, as no picture has room for them."""
+    scores = results.counted()
+    scores = scores[np.isfinite(scores[metric]) & ~scores["method"].str.endswith(SIDES_MERGED)]
+    methods = [method for method in results.methods if method in set(scores["method"])]
+    paired = results.paired_regions
+    if paired is not None:
+        paired = paired[paired["region_id"].notna() & paired["method_a"].isin(methods) & paired["method_b"].isin(methods)]
+        if "metric" in paired.columns:
+            paired = paired[paired["metric"] == metric]
+        paired = paired.astype({"region_id": int}) if len(paired) else None
+    means = scores.groupby(["method", "subject"])[metric].mean().groupby("method").mean()
+    # Of distances the smallest is the best.
+    worth = -means if describe_metric(metric).better == "lower" else means
+    baseline = choose_baseline(methods, worth) if methods else ""
+    of_baseline = scores[scores["method"] == baseline].groupby("region_id")[metric].mean()
+    rows = region_rows(scores, {int(str(id_)): float(value) for id_, value in of_baseline.items()})
+    label = describe_metric(metric).heading
+    return _Content(results, scores, methods, baseline, metric, label, paired, parts_of(rows, scores))
+
+
+def _counts(content: _Content) -> str:
+    """The number of subjects of each method, in words."""
+    counts = content.scores.groupby("method")["subject"].nunique()
+    if len(set(counts)) == 1:
+        return f"n = {counts.iloc[0]} subjects"
+    return "; ".join(f"{method}: n = {counts[method]}" for method in content.methods)
+
+
+def _box_plots(content: _Content, *, published: bool) -> Iterator[DrawnFigure]:
+    if published:
+        for number, part in enumerate(parts_of(region_rows(content.scores), content.scores), start=1):
+            figure = draw_published_box_plot(content.scores, part, content.methods, metric=content.metric, label=content.label)
+            caption = (
+                f"{content.label} of {part.title.lower()} ({_counts(content)}). Boxes: quartiles and median; whiskers reach "
+                f"the last value within {PUBLISHED_WHISKERS:.1f} interquartile range; outliers are not drawn."
+            )
+            yield DrawnFigure(f"box_plot_published_{number}{content.suffix}", figure, caption)
+        return
+    marks, tested = {}, "No paired tests."
+    if content.paired is not None and content.others:
+        marks = marks_of(content.paired, content.baseline)
+        tested = (
+            f"Triangles: the method's {content.label} lies above (▲) or below (▼) that of {content.baseline}: "
+            f"{describe_family(content.paired)}; filled where it also holds with Holm's correction over the regions."
+        )
+    for part in content.parts:
+        figure = draw_box_plot(
+            content.scores, part, content.methods, metric=content.metric, label=content.label, marks=marks,
+            baseline=content.baseline,
+        )  # fmt: skip
+        caption = (
+            f"{content.label} of {part.title.lower()} ({_counts(content)}). A point is a subject. Boxes: quartiles and median, "
+            f"from {FEWEST_FOR_BOXES} subjects on; whiskers reach the last value within {WHISKERS:.1f} interquartile ranges. "
+            f"Within a section regions stand by the mean of {content.baseline}. {tested}"
+        )
+        yield DrawnFigure(f"box_plot_{part.key}{content.suffix}", figure, caption)
+
+
+def _differences(content: _Content, paired: pd.DataFrame) -> Iterator[DrawnFigure]:
+    views = [view for view in VIEWS if view in content.methods]
+    intervals = "Lines: 95 % BCa bootstrap intervals over subjects. Filled signs: " + describe_family(paired)
+    for part in content.parts:
+        figure = draw_differences(paired, part, content.baseline, content.others, label=content.label)
+        caption = (
+            f"Mean paired difference of {content.label} within subjects, {content.baseline} minus each other method, "
+            f"{part.title.lower()}. {intervals}."
+        )
+        yield DrawnFigure(f"differences_{part.key}{content.suffix}", figure, caption)
+    if "ensemble" not in content.methods or not views:
+        return
+    for part in content.parts:
+        figure = draw_gain(paired, part, "ensemble", views, label=content.label)
+        caption = (
+            f"What the ensemble gains over each single view: mean paired difference of {content.label} within subjects, "
+            f"{part.title.lower()}. {intervals}."
+        )
+        yield DrawnFigure(f"ensemble_gain_{part.key}{content.suffix}", figure, caption)
+
+
+def _volumes(content: _Content) -> Iterator[DrawnFigure]:
+    """Bland-Altman panels of each method that has volumes."""
+    tables = [content.results.counted(), content.results.counted(content.results.groups)]
+    rows = pd.concat([_structures(table) for table in tables], ignore_index=True)
+    if rows.empty:
+        return
+    # A structure that is a region of the run, too, is shown once.
+    rows = rows.drop_duplicates(["subject", "method", "structure"]).sort_values("order", kind="stable")
+    for method in content.methods:
+        mine = rows[rows["method"] == method]
+        if mine.empty:
+            continue
+        caption = (
+            f"Volumes of {method} against the reference, a point a subject. Blue: mean difference and its 95 % interval; "
+            "broken: 95 % limits of agreement, mean ± 1.96 SD (Bland and Altman 1986); numbers in mL. Neither stands on fewer "
+            f"than {FEWEST_FOR_LIMITS} subjects."
+        )
+        yield DrawnFigure(f"bland_altman_{file_name(method)}", draw_bland_altman(mine, method), caption)
+
+
+def _structures(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of structures whose volumes are looked at, each side for itself, that the reference or the method has."""
+    sided = table[table["hemisphere"].isin(["left", "right"]) & (table["status"] != "absent by protocol")]
+    sided = sided.dropna(subset=["volume_ref_mm3", "volume_pred_mm3"])
+    sided = sided[sided["volume_ref_mm3"] + sided["volume_pred_mm3"] > 0]
+    names = sided["region_name"].map(_structure_name)
+    known = sided[names.isin(_STRUCTURES)]
+    names = names[known.index]
+    order = [2 * _STRUCTURES.index(name) + (side == "right") for name, side in zip(names, known["hemisphere"], strict=True)]
+    return known.assign(structure=names + " " + known["hemisphere"].str[0].str.upper(), order=order)
+
+
+def _structure_name(region_name: str) -> str:
+    return re.sub("^(left|right) ", "", readable_name(region_name))

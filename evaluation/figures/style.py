@@ -1,0 +1,146 @@
+"""How every figure looks, and how it is written: PDF, SVG and 300-dpi PNG with the fonts inside."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from darts_ensemble.errors import ScanError
+from evaluation.results.captions import SUFFIXES
+
+__all__ = [
+    "COLOURS", "DPI", "FONT_SIZE", "INK", "MARKERS", "PAGE_HEIGHT", "PAGE_WIDTH", "RC", "SUFFIXES", "figure_style",
+    "legend_below", "method_colours", "method_markers", "save_figure",
+]  # fmt: skip
+
+#: Inches: two columns of a journal, and what a page leaves above a caption.
+PAGE_WIDTH, PAGE_HEIGHT = 7.2, 9.4
+#: Points, at the size at which a figure is printed.
+FONT_SIZE = 7.0
+#: Of the PNG files, and of dense point clouds inside PDF and SVG.
+DPI = 300
+#: Of text and axes; grey that prints.
+INK = "#333333"
+#: Told apart by readers with any of the common colour vision deficiencies: Okabe M, Ito K, Color universal design (2008),
+#: without its yellow, which is too pale for lines and points.
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000")
+#: A second sign beside the colour, for prints without one.
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+RC: dict[Any, Any] = {
+    # Of matplotlib's own: a figure is the same on every machine.
+    "font.family": ["DejaVu Sans"],
+    "font.size": FONT_SIZE,
+    "axes.titlesize": FONT_SIZE,
+    "axes.labelsize": FONT_SIZE,
+    "xtick.labelsize": FONT_SIZE,
+    "ytick.labelsize": FONT_SIZE,
+    "legend.fontsize": FONT_SIZE,
+    "figure.titlesize": FONT_SIZE + 2,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": "0.4",
+    "axes.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.unicode_minus": True,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "grid.color": "0.88",
+    "grid.linewidth": 0.5,
+    "lines.linewidth": 1.0,
+    "legend.frameon": False,
+    "hatch.linewidth": 0.4,
+    # TrueType, not Type 3, which journals refuse; in SVG the outlines of the letters.
+    "pdf.fonttype": 42,
+    "ps.fonttype": 42,
+    "svg.fonttype": "path",
+    # Names inside SVG files don't change from run to run.
+    "svg.hashsalt": "darts",
+}
+
+
+@contextmanager
+def figure_style() -> Iterator[None]:
+    """Draw in the style of the project inside a `with`; the caller's own matplotlib settings come back after it."""
+    with mpl.rc_context(RC):
+        yield
+
+
+def method_colours(methods: Sequence[str]) -> dict[str, Any]:
+    """Return a colour for each method, by its place in the list."""
+    colours = COLOURS if len(methods) <= len(COLOURS) else sns.color_palette("husl", len(methods))
+    return {method: colours[place] for place, method in enumerate(methods)}
+
+
+def method_markers(methods: Sequence[str]) -> dict[str, str]:
+    """Return a matplotlib marker for each method, by its place in the list."""
+    return {method: MARKERS[place % len(MARKERS)] for place, method in enumerate(methods)}
+
+
+def legend_below(figure: Figure, handles: Sequence[Any]) -> None:
+    """Put a legend below the axes, in as many columns as fit the width of the figure."""
+    # A letter is about 0.6 of the font's size wide; the sign before a label takes another four letters.
+    widest = max((len(str(handle.get_label())) for handle in handles), default=0) + 4
+    columns = int(figure.get_figwidth() * 72 / (0.6 * FONT_SIZE * widest))
+    if handles:
+        figure.legend(handles=handles, loc="outside lower left", ncols=min(len(handles), max(1, columns)))
+
+
+def save_figure(figure: Figure, stem: Path) -> list[Path]:
+    """Write a figure as PDF, SVG and PNG; each name appears when its file is whole.
+
+    The files hold no date: the same figure gives the same bytes.
+
+    Parameters
+    ----------
+    figure : Figure
+    stem : Path
+        Without an extension; a dot in its name is not one.
+
+    Returns
+    -------
+    list of Path
+        The files, in the order of :data:`SUFFIXES`.
+
+    Raises
+    ------
+    ScanError
+        If the folder can't be written to or is full.
+    """
+    # The layout is worked out once, not again for each form.
+    engine = figure.get_layout_engine()
+    with figure_style():
+        figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    dates: dict[str, dict[str, Any]] = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}, ".png": {}}
+    written = []
+    for suffix in SUFFIXES:
+        path = stem.with_name(stem.name + suffix)
+        temporary = stem.with_name(f".{stem.name}.tmp{suffix}")
+        try:
+            stem.parent.mkdir(parents=True, exist_ok=True)
+            with figure_style():
+                figure.savefig(temporary, dpi=DPI, metadata=dates[suffix])
+            os.replace(temporary, path)
+        except OSError as error:
+            with suppress(OSError):  # there is nothing to remove where the folder itself could not be made
+                temporary.unlink()
+            raise ScanError(f"{path}: {error.strerror}; expected a folder with room to write") from None
+        written.append(path)
+    figure.set_layout_engine(engine)
+    return written

@@ -1,0 +1,195 @@
+"""Is a prediction where its reference is: left and right exchanged, shifted origin, another affine, hardly any overlap.
+
+Each is a fault of files, not of a method. It is found by asking whether another placement fits clearly better, on a sample of
+the reference's voxels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import nibabel as nib
+import numpy as np
+import numpy.typing as npt
+
+from darts_ensemble.scans.scan import Scan
+from evaluation.metrics.grids import Reference, flat, region_voxels
+from evaluation.protocols.protocol import Protocol
+
+__all__ = ["Fault", "FaultKind", "find_fault"]
+
+FaultKind = Literal["left and right exchanged", "origin shifted", "another affine", "overlap near zero", "the reference itself"]
+Points = npt.NDArray[np.float64]
+
+#: Mean Dice by which another placement must be better to be suspected; real pairs gain less than 0.01 by any.
+CLEARLY = 0.1
+#: Mean Dice, over at least as many regions, below which two maps are hardly of one brain in one place.
+NEAR_ZERO, FEWEST_REGIONS = 0.05, 5
+#: Two brains of which less than this share of the smaller lies in the other are not the same head in the same place.
+SMALLEST_OVERLAP = 0.1
+#: Voxels of the reference that are looked at.
+_SAMPLE = 200_000
+#: A region of fewer sampled voxels has no steady centre.
+_FEWEST_VOXELS = 10
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why a pair is suspected.
+
+    Attributes
+    ----------
+    kind : str
+        See :data:`FaultKind`.
+    detail : str
+        What was found, with numbers.
+    """
+
+    kind: FaultKind
+    detail: str
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """Every so many foreground voxels of a map, (n, 3) indices and mm, their regions, and the voxels of each region in all."""
+
+    step: int
+    voxels: Points
+    mm: Points
+    places: npt.NDArray[np.int64]
+    sizes: npt.NDArray[np.int64]
+    n_foreground: int
+
+
+def find_fault(reference: Reference, prediction: Scan, protocol: Protocol) -> Fault | None:
+    """Look for a sign that a prediction is not where its reference is.
+
+    Parameters
+    ----------
+    reference : Reference
+    prediction : Scan
+        On its own grid.
+    protocol : Protocol
+
+    Returns
+    -------
+    Fault or None
+        None also for an empty prediction.
+
+    Notes
+    -----
+    Compared by mean Dice over the regions that both maps hold: the prediction where its affine puts it; with homologous labels
+    exchanged; moved by the median distance between the centres of its regions and the reference's; and, where the shapes agree
+    and the affines don't, laid voxel on voxel.
+    """
+    one = _sample(reference.labels, reference.foreground, protocol)
+    two = _sample(prediction, np.flatnonzero(flat(prediction.data)), protocol)
+    if not two.n_foreground:
+        return None
+    scale = float(abs(np.linalg.det(prediction.affine[:3, :3]) / np.linalg.det(reference.labels.affine[:3, :3])))
+    sizes = two.sizes * scale
+
+    def fit(ids: npt.NDArray[Any], exchange: bool = False) -> float:
+        return _mean_dice(one, protocol.places(ids).astype(np.int64), sizes, protocol.homologue_places if exchange else None)
+
+    placed = _ids_at(prediction, one.mm)
+    as_it_is = fit(placed)
+    found: list[tuple[float, Fault]] = []
+
+    def offer(value: float, kind: FaultKind, otherwise: str, more: str = "") -> None:
+        if value > as_it_is + CLEARLY:
+            found.append((value, Fault(kind, f"mean Dice {as_it_is:.2f}, {otherwise} {value:.2f}{more}")))
+
+    offer(fit(placed, exchange=True), "left and right exchanged", "with left and right labels exchanged")
+    shift = _shift(one, two)
+    if np.linalg.norm(shift) >= np.linalg.norm(reference.labels.affine[:3, :3], axis=0).min():
+        text = ", ".join(f"{value:+.1f}" for value in shift)
+        offer(fit(_ids_at(prediction, one.mm + shift)), "origin shifted", f"moved by ({text}) mm")
+    turned = not np.allclose(prediction.affine[:3, :3], reference.labels.affine[:3, :3], atol=1e-3)
+    if turned and prediction.data.shape == reference.labels.data.shape:
+        codes = ["".join(nib.aff2axcodes(affine)) for affine in (reference.labels.affine, prediction.affine)]
+        axes = f": the reference's axes are {codes[0]}, the prediction's {codes[1]}"
+        offer(fit(_ids_at_voxels(prediction.data, one.voxels)), "another affine", "laid voxel on voxel", axes)
+    if found:
+        return max(found, key=lambda pair: pair[0])[1]
+    return _near_zero(one, two, placed, as_it_is, scale, protocol)
+
+
+def _near_zero(
+    one: _Sample, two: _Sample, placed: npt.NDArray[Any], as_it_is: float, scale: float, protocol: Protocol
+) -> Fault | None:
+    inside = np.count_nonzero(placed) * one.step
+    smaller = min(one.n_foreground, two.n_foreground * scale)
+    if inside < SMALLEST_OVERLAP * smaller:
+        return Fault("overlap near zero", f"{100 * inside / smaller:.0f} % of the smaller brain lies in the other")
+    n_both = np.count_nonzero((one.sizes > 0) & (two.sizes > 0))
+    if as_it_is < NEAR_ZERO and n_both >= FEWEST_REGIONS:
+        return Fault("overlap near zero", f"mean Dice {as_it_is:.3f} over {n_both} regions")
+    return None
+
+
+def _sample(labels: Scan, foreground: npt.NDArray[np.int64], protocol: Protocol) -> _Sample:
+    step = max(1, -(-foreground.size // _SAMPLE))
+    taken = foreground[::step]
+    voxels = np.stack(np.unravel_index(taken, labels.data.shape, order="F"), axis=-1).astype(np.float64)
+    ids = flat(labels.data)
+    return _Sample(
+        step=step,
+        voxels=voxels,
+        mm=voxels @ labels.affine[:3, :3].T + labels.affine[:3, 3],
+        places=protocol.places(ids[taken]).astype(np.int64),
+        sizes=region_voxels(ids[foreground], protocol),
+        n_foreground=foreground.size,
+    )
+
+
+def _ids_at(labels: Scan, mm: Points) -> npt.NDArray[Any]:
+    """Ids of a map at points in mm, the nearest voxel's; 0 outside."""
+    inverse = np.linalg.inv(labels.affine)
+    return _ids_at_voxels(labels.data, mm @ inverse[:3, :3].T + inverse[:3, 3])
+
+
+def _ids_at_voxels(data: npt.NDArray[Any], voxels: Points) -> npt.NDArray[Any]:
+    nearest = np.rint(voxels).astype(np.int64)
+    inside = ((nearest >= 0) & (nearest < data.shape)).all(axis=1)
+    ids = np.zeros(len(nearest), dtype=data.dtype)
+    ids[inside] = data[tuple(nearest[inside].T)]
+    return ids
+
+
+def _mean_dice(
+    reference: _Sample, places: npt.NDArray[np.int64], sizes: npt.NDArray[Any], exchange: npt.NDArray[np.int64] | None
+) -> float:
+    """Mean Dice over the regions that both maps hold, with each label taken for its homologue where asked for."""
+    n = len(sizes)
+    if exchange is not None:
+        places = np.append(exchange, [n, n, n])[places]
+        sizes = sizes[exchange]
+    agree = reference.places[(reference.places == places) & (places < n)]
+    shared = np.bincount(agree, minlength=n) * reference.step
+    both = (reference.sizes > 0) & (sizes > 0)
+    # A sample can count more voxels of a small region than there are.
+    dice = np.minimum(1.0, 2 * shared[both] / (reference.sizes[both] + sizes[both]))
+    return float(dice.mean()) if both.any() else 0.0
+
+
+def _shift(one: _Sample, two: _Sample) -> Points:
+    """The median, over regions, of the way in mm from the reference's centre to the prediction's; 0 where few have both.
+
+    A single region that a method misplaces always fits better elsewhere: that is no sign of a shifted origin.
+    """
+    n = len(one.sizes)
+    centres, counts = [], []
+    for sample in (one, two):
+        of_region = sample.places < n
+        places = sample.places[of_region]
+        count = np.bincount(places, minlength=n)
+        sums = [np.bincount(places, sample.mm[of_region, axis], minlength=n) for axis in range(3)]
+        centres.append(np.stack(sums, axis=-1) / np.maximum(count, 1)[:, None])
+        counts.append(count)
+    both = (counts[0] >= _FEWEST_VOXELS) & (counts[1] >= _FEWEST_VOXELS)
+    if np.count_nonzero(both) < FEWEST_REGIONS:
+        return np.zeros(3)
+    shift: Points = np.median(centres[1][both] - centres[0][both], axis=0)
+    return shift

@@ -1,0 +1,234 @@
+"""The report of an evaluation, `report.html`: what was compared, means, figures, all regions, worst cases, tests, methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import Any
+
+import pandas as pd
+
+from evaluation.report import html_page
+from evaluation.report.figures import pictures
+from evaluation.report.html_page import Block, Heading, Notice, Prose, Quotation, Report, Section, Table
+from evaluation.report.methods_text import methods_text
+from evaluation.report.overview import n_subjects, overview, when
+from evaluation.report.tables import (
+    MOST_PAIRED_ROWS,
+    agreement_table,
+    dice_table,
+    group_table,
+    misses_table,
+    mixed_model_table,
+    overall_table,
+    paired_table,
+    rank_table,
+    region_table,
+    subject_table,
+    summary_table,
+    worst_cases,
+    worst_table,
+)
+from evaluation.results.folder import SIDES_MERGED, Results, read_results
+from evaluation.results.number_format import format_interval, format_p, format_value
+from evaluation.results.run_facts import count_of, listed
+from evaluation.results.significance import choose_baseline
+
+__all__ = ["evaluation_report", "write_report"]
+
+#: Worst cases that are listed, and methods that the first paragraph names.
+WORST_CASES, NAMED_METHODS = 20, 5
+
+
+def write_report(folder: str | Path) -> Path:
+    """Write `report.html` into a results folder and return its path.
+
+    Raises
+    ------
+    CohortError
+        If the folder has no results.
+    ScanError
+        If the folder can't be written to.
+    """
+    return html_page.write_report(evaluation_report(read_results(folder)), Path(folder) / "report.html")
+
+
+def evaluation_report(results: Results) -> Report:
+    """Return the report of a run; what a run doesn't have is said in its place."""
+    account = results.account
+    made = f"darts-eval of darts-ensemble {account.get('versions', {}).get('darts-ensemble', '')}".strip()
+    return Report(
+        title=f"Evaluation of {listed(_first(results.methods, NAMED_METHODS))}",
+        subtitle=_subtitle(results),
+        lead=_lead(results),
+        sections=[
+            Section("What was compared", overview(results)),
+            Section("Summary", _summary(results)),
+            Section("Figures", pictures(results.folder / "figures", "figure", "darts-eval figures draws them")),
+            Section("All regions", [dice_table(results), region_table(results)] if _has_means(results) else [_no_means()]),
+            Section("Worst cases", _worst(results)),
+            Section("Paired tests", _paired(results)),
+            Section("Methods", _methods(results)),
+        ],
+        footer=f"Written by {made} from a run of {when(account)}. Exact values stand in the CSV files beside this page.",
+    )
+
+
+def _first(names: Sequence[str], number: int) -> list[str]:
+    return list(names) if len(names) <= number else [*names[: number - 1], f"{len(names) - number + 1} more"]
+
+
+def _has_means(results: Results) -> bool:
+    return not results.regions.empty
+
+
+def _no_means() -> Notice:
+    text = "Every subject was seen in training by one of the methods: there are no means. --include-seen keeps them."
+    return Notice(text, level="note")
+
+
+def _subtitle(results: Results) -> str:
+    protocol = results.account.get("protocol", {}).get("name")
+    parts = [count_of(n_subjects(results), "subject"), count_of(len(results.methods), "method")]
+    parts.append(count_of(results.scores["region_id"].nunique(), "region"))
+    return " · ".join([*parts, *([f"protocol {PurePath(str(protocol)).name}"] if protocol else [])])
+
+
+def _lead(results: Results) -> list[str]:
+    if not _has_means(results):
+        return [_no_means().title]
+    ranked = results.summary[results.summary["mean_dice"].notna()].sort_values("mean_dice", ascending=False, kind="stable")
+    # Methods on different subjects can't share one n.
+    numbers = sorted(set(ranked["n_subjects"]))
+    over = count_of(int(numbers[0]), "subject") if len(numbers) == 1 else "the subjects that each method has"
+    means = [_mean(row, with_n=len(numbers) > 1) for row in ranked.to_dict("records")]
+    shown = "; ".join(means[:NAMED_METHODS]) + (
+        f"; {len(means) - NAMED_METHODS} more below" if len(means) > NAMED_METHODS else ""
+    )
+    text = [f"Mean Dice over regions, mean ± SD over {over}: {shown}."]
+    overall = results.paired_overall
+    if overall is not None and len(overall):
+        text.append(_difference(results, _of_dice(overall)))
+    attention = [
+        (len(results.account.get("failures", [])), "failure"),
+        (len(results.account.get("suspects", [])), "suspected pair"),
+        (len(results.account.get("warnings", [])), "warning"),
+    ]
+    said = [count_of(number, noun) for number, noun in attention if number]
+    return [one for one in text if one] + ([f"{listed(said)}: see What was compared."] if said else [])
+
+
+def _mean(row: Mapping[Any, Any], *, with_n: bool) -> str:
+    spread = "" if pd.isna(row["sd_dice"]) else f" ± {format_value(row['sd_dice'], 'number')}"
+    n = f" (n = {row['n_subjects']})" if with_n else ""
+    return f"{row['method']} {format_value(row['mean_dice'], 'number')}{spread}{n}"
+
+
+def _difference(results: Results, overall: pd.DataFrame) -> str:
+    """The difference between the two methods of the highest mean, those with their sides merged apart."""
+    ranked = results.summary[~results.summary["method"].str.endswith(SIDES_MERGED)]
+    ranked = ranked.sort_values("mean_dice", ascending=False, kind="stable")
+    best = list(ranked["method"][:2])
+    rows = overall[overall["method_a"].isin(best) & overall["method_b"].isin(best)]
+    if len(best) < 2 or rows.empty:
+        return ""
+    row = rows.iloc[0].to_dict()
+    interval = format_interval(row.get("mean_low"), row.get("mean_high"), "signed")
+    p_column = next((name for name in ("wilcoxon_p_holm_methods", "wilcoxon_p") if name in row), None)
+    test = f"; Wilcoxon signed-rank p {_equals(row[p_column])}" if p_column else ""
+    holm = " (Holm over the pairs of methods)" if p_column == "wilcoxon_p_holm_methods" and len(overall) > 1 else ""
+    return (
+        f"{row['method_a']} − {row['method_b']}: {format_value(row['mean_difference'], 'signed')} {interval}{test}{holm}, "
+        f"n = {row['n']} subjects."
+    )
+
+
+def _equals(p: float) -> str:
+    text = format_p(p)
+    return text if text[0] in "<>" else f"= {text}"
+
+
+def _of_dice(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame[frame["metric"] == "dice"] if "metric" in frame.columns else frame
+
+
+def _summary(results: Results) -> list[Block]:
+    if not _has_means(results):
+        return [_no_means(), summary_table(results)]
+    groups = group_table(results)
+    if groups is None:
+        return [summary_table(results), Notice("The protocol has no group of regions in full: none is scored.", level="note")]
+    return [summary_table(results), groups]
+
+
+def _worst(results: Results) -> list[Block]:
+    worst = worst_cases(results, WORST_CASES)
+    blocks: list[Block] = []
+    if len(worst):
+        blocks.append(worst_table(results, worst))
+    else:
+        blocks.append(Notice("No region is in both maps of any pair that enters means.", level="note"))
+    misses = misses_table(results)
+    blocks.append(misses if misses else Notice("No region was missed or invented.", level="note"))
+    blocks += [Heading("Overlays"), *pictures(results.folder / "overlays", "overlay", "darts-eval overlay draws them")]
+    return [*blocks, Heading("Subjects"), subject_table(results)]
+
+
+def _paired(results: Results) -> list[Block]:
+    parts: list[tuple[str, pd.DataFrame | None, str, Callable[[pd.DataFrame], Table]]] = [
+        ("Over all regions", results.paired_overall, "paired_overall.csv", overall_table),
+        ("Mixed model", results.mixed_model, "mixed_model.csv", mixed_model_table),
+        ("Region by region", results.paired_regions, "paired_regions.csv", lambda frame: _paired_regions(results, frame)),
+        ("Ranks of three methods or more", results.ranks, "ranks.csv", _ranks),
+    ]
+    blocks: list[Block] = []
+    for title, frame, name, make in parts:
+        blocks.append(Heading(title))
+        blocks.append(make(frame) if frame is not None and len(frame) else _absent(results, name))
+    volumes = results.volume_agreement
+    blocks.append(Heading("Volumes against the reference"))
+    if volumes is not None and len(volumes):
+        return [*blocks, agreement_table(volumes)]
+    few = n_subjects(results) < 2
+    reason = "fewer than two subjects: no agreement of volumes" if few else "the folder holds no volume_agreement.csv"
+    return [*blocks, Notice(f"Not here: {reason}.", level="note")]
+
+
+def _absent(results: Results, name: str) -> Notice:
+    """Say why a comparison of methods is not there."""
+    methods, n = len([one for one in results.methods if not one.endswith(SIDES_MERGED)]), n_subjects(results)
+    needed = 3 if name == "ranks.csv" else 2
+    if methods < needed:
+        reason = f"{count_of(methods, 'method')}; it takes {needed}"
+    elif n < 2:
+        reason = f"{count_of(n, 'subject')} in the means; it takes two"
+    else:
+        reason = f"the folder holds no {name}"
+    return Notice(f"Not here: {reason}.", level="note")
+
+
+def _paired_regions(results: Results, frame: pd.DataFrame) -> Table:
+    rows = _of_dice(frame)
+    more = " The file has the other metrics, too." if len(rows) < len(frame) else ""
+    caption = f"Dice of pairs of methods in every region.{more}"
+    if len(rows) > MOST_PAIRED_ROWS:
+        baseline = choose_baseline(results.methods, results.summary.set_index("method")["mean_dice"])
+        rows = rows[(rows["method_a"] == baseline) | (rows["method_b"] == baseline)]
+        caption = f"Dice of {baseline} and each other method in every region; the file has all pairs.{more}"
+    return paired_table(rows, caption)
+
+
+def _ranks(frame: pd.DataFrame) -> Table:
+    rows = _of_dice(frame)
+    more = " The file has the other metrics, too." if len(rows) < len(frame) else ""
+    return rank_table(rows, f"Mean ranks of the methods within subjects by Dice; 1 is the lowest.{more}")
+
+
+def _methods(results: Results) -> list[Block]:
+    text = methods_text(results)
+    return [
+        Prose(
+            "To paste into a paper: what this run did and nothing else. Numbers and names are those of run.json and the tables."
+        ),
+        Quotation(text.paragraphs, text.references),
+    ]

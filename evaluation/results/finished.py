@@ -1,0 +1,76 @@
+"""What a run has finished, one file a subject: pairs of files whose content and options are the same are not scored again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from darts_ensemble.errors import ScanError
+from darts_ensemble.results.outputs import write_text
+from darts_ensemble.versions import package_version
+from evaluation.metrics.pair_scores import PairScores
+
+__all__ = ["file_checksum", "finished_file", "pair_key", "read_finished", "write_finished"]
+
+#: Counts up whenever the same files and options would give other numbers.
+_VERSION = 1
+
+
+def file_checksum(path: Path) -> str:
+    """Return the sha256 of a file's bytes.
+
+    Raises
+    ------
+    ScanError
+        If it can't be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ScanError(f"{path}: not readable ({error.strerror}); expected a label map") from None
+
+
+def pair_key(reference: str, prediction: str, scoring: str, *, also_merged: bool, wrong_header: bool) -> str:
+    """Return what is the same only where scoring would give the same: from checksums, :meth:`Scoring.digest` and options."""
+    words = [_VERSION, package_version("darts-ensemble"), reference, prediction, scoring, also_merged, wrong_header]
+    return hashlib.sha256(json.dumps(words).encode()).hexdigest()
+
+
+def file_name(subject: str) -> str:
+    """Return a name for the files of a subject or method, whose own may hold what file names may not.
+
+    No two share one where file names tell upper case from lower.
+    """
+    safe = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in subject)
+    if safe != subject:
+        safe += "-" + hashlib.sha256(subject.encode()).hexdigest()[:8]
+    return safe
+
+
+def finished_file(folder: Path, subject: str) -> Path:
+    """Return the file of a subject's finished pairs."""
+    return folder / f"{file_name(subject)}.json"
+
+
+def read_finished(path: Path) -> dict[str, PairScores]:
+    """Return the finished pairs of a subject by :func:`pair_key`; none where the file is missing, damaged or older."""
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return {key: PairScores.from_json(one) for key, one in content["pairs"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def write_finished(path: Path, subject: str, pairs: dict[str, PairScores]) -> None:
+    """Write the finished pairs of a subject.
+
+    Raises
+    ------
+    ScanError
+        If the folder can't be written to.
+    """
+    content = {"subject": subject, "pairs": {key: one.to_json() for key, one in pairs.items()}}
+    write_text(path, json.dumps(content) + "\n")  # in one line, as only that is written fast

@@ -1,0 +1,128 @@
+"""Segment a cohort: the label maps of each view and of their ensemble become methods to score."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from darts_ensemble.errors import CohortError
+from darts_ensemble.results.outputs import write_json
+from darts_ensemble.scans.scan import write_label_map
+from darts_ensemble.weights.checksums import sha256_of
+from evaluation.cohort.find import Subject
+from evaluation.results.finished import file_name
+from evaluation.run.evaluate import Failure, Method, Report, reason_of
+
+if TYPE_CHECKING:
+    from darts_ensemble.segment.segmenter import Segmenter
+
+__all__ = ["Segmented", "segment_cohort"]
+
+
+@dataclass(frozen=True)
+class Segmented:
+    """A cohort segmented: methods with label maps on disk, sha256 of each weights file, what failed, warnings."""
+
+    methods: list[Method]
+    weights: dict[str, str]
+    failures: list[Failure]
+    warnings: list[str]
+
+
+def segment_cohort(
+    subjects: Sequence[Subject], weights: str | Path, out: Path, *, device: str = "auto", overwrite: bool = False,
+    report: Report = lambda line: None,
+) -> Segmented:  # fmt: skip
+    """Segment every scan; the label maps of each view and of their ensemble are methods of their own.
+
+    The maps lie under `out/<method>/<subject>.nii.gz`, and `out/<subject>.json`, written last, says with which weights and scan
+    they were made: what is finished with the same ones is not done again unless `overwrite`. One view has no ensemble. A scan
+    that fails costs none of the others.
+
+    Raises
+    ------
+    CheckpointError
+        If the weights ("bundled", a folder or a file) can't be used.
+    UsageError
+        If the device is not there.
+    """
+    from darts_ensemble.segment.segmenter import Segmenter
+
+    segmenter = Segmenter(weights, device=device)
+    networks = segmenter.ensemble.networks
+    files = {str(one.path): sha256_of(one.path) for one in networks.values() if one.path}
+    names = [*segmenter.views, "ensemble"] if len(segmenter.views) > 1 else list(segmenter.views)
+    done: dict[str, bool] = {}
+    failures = []
+    for subject in subjects:
+        maps = _maps(out, names, subject)
+        try:
+            earlier = None if overwrite else _segmented_earlier(subject, out, maps, files)
+            done[subject.id] = _segment(segmenter, subject, out, maps, files) if earlier is None else earlier
+        except Exception as error:  # one scan that meets a bug or a full disk must not cost the others
+            failures.append(Failure(subject.id, "", reason_of(error)))
+            continue
+        report(f"{subject.id}: {f'segmented {subject.scan and subject.scan.name}' if earlier is None else 'segmented earlier'}")
+    seen = frozenset(subject for subject, was_seen in done.items() if was_seen)
+    methods = [
+        Method(
+            name,
+            {one.id: _maps(out, names, one)[name] for one in subjects if one.id in done},
+            name == "sagittal",
+            seen,
+            made_here=True,
+        )
+        for name in names
+    ]
+    silent = [one.path.name for one in networks.values() if one.path and not one.training_subjects]
+    tuned = [name for name in silent if re.search(r"(?<!non)(?<!non[_-])finetuned", name.lower())]
+    warnings = [
+        f"{name}: fine-tuned on Mindboggle scans that the file doesn't name: the split is unknown and means may be too high"
+        for name in tuned
+        if any(subject.layout == "mindboggle" for subject in subjects)
+    ]
+    return Segmented(methods, files, failures, warnings)
+
+
+def _maps(out: Path, names: Sequence[str], subject: Subject) -> dict[str, Path]:
+    """Where the label map of each method lies."""
+    return {name: out / name / f"{file_name(subject.id)}.nii.gz" for name in names}
+
+
+def _made_of(subject: Subject, weights: Mapping[str, str]) -> dict[str, Any]:
+    """What the label maps of a subject depend on."""
+    if subject.scan is None:
+        raise CohortError(f"{subject.reference.parent}: no scan found; expected a T1 beside the reference")
+    file = subject.scan.stat()
+    return {"scan": [str(subject.scan), file.st_size, file.st_mtime_ns], "weights": sorted(weights.values())}
+
+
+def _account(out: Path, subject: Subject) -> Path:
+    return out / f"{file_name(subject.id)}.json"
+
+
+def _segmented_earlier(subject: Subject, out: Path, maps: Mapping[str, Path], weights: Mapping[str, str]) -> bool | None:
+    """Whether a scan segmented earlier was seen in training; None where it is to be segmented."""
+    made = _made_of(subject, weights)
+    try:
+        earlier = json.loads(_account(out, subject).read_text(encoding="utf-8"))
+        same = all(earlier[key] == value for key, value in made.items()) and all(path.is_file() for path in maps.values())
+        return bool(earlier["seen_in_training"]) if same else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _segment(segmenter: Segmenter, subject: Subject, out: Path, maps: Mapping[str, Path], weights: Mapping[str, str]) -> bool:
+    """Segment a scan and write its label maps, then their account; return whether the networks were trained on it."""
+    made = _made_of(subject, weights)
+    _account(out, subject).unlink(missing_ok=True)
+    result = segmenter.segment(made["scan"][0], keep_views=True)
+    for name, path in maps.items():
+        ids = result.per_view_ids[name] if name != "ensemble" and len(maps) > 1 else result.ids
+        write_label_map(ids, result.scan, path)
+    write_json(_account(out, subject), {**made, "seen_in_training": result.seen_in_training})
+    return result.seen_in_training

@@ -1,0 +1,151 @@
+"""Compare the methods of a results folder: per region, over regions, by ranks, by a mixed model, and volumes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from darts_ensemble.results.outputs import write_text
+from evaluation.results.folder import COMPARISONS, SIDES_MERGED, SURFACE_PREFIXES, Results, read_results
+from evaluation.statistics.agreement import agreement_with_reference
+from evaluation.statistics.intervals import Bootstrap
+from evaluation.statistics.overall import compare_overall
+from evaluation.statistics.paired import compare_methods, rank_methods
+
+__all__ = ["compare_results", "compared_metrics", "save_comparison"]
+
+#: What identifies a region: with the sides merged, the left id stands for both.
+_REGION = ["region_id", "region_name", "hemisphere", "group"]
+
+
+def save_comparison(folder: Path) -> list[Path]:
+    """Read a results folder, compare its methods, and write the tables beside the scores.
+
+    Parameters
+    ----------
+    folder : Path
+        With scores.csv and the other tables of a run.
+
+    Returns
+    -------
+    list of Path
+        The files written. A table of an earlier run that there is nothing for any more is removed.
+
+    Raises
+    ------
+    CohortError
+        If the folder's tables can't be read.
+    ScanError
+        If a table can't be written.
+    """
+    tables = compare_results(read_results(folder))
+    written = []
+    for name in COMPARISONS:
+        path = folder / f"{name}.csv"
+        if name in tables:
+            write_text(path, tables[name].to_csv(index=False, float_format="%.6g"))
+            written.append(path)
+        else:
+            path.unlink(missing_ok=True)
+    return written
+
+
+def compare_results(results: Results) -> dict[str, pd.DataFrame]:
+    """Compare the methods of a run on the subjects that enter its means.
+
+    Methods whose sides were merged have regions of their own and are compared with each other only: with another method they
+    share the regions of the midline, where they are what they were before.
+
+    Parameters
+    ----------
+    results : Results
+        Its account may say how to resample (`bootstrap`: the fields of :class:`evaluation.statistics.intervals.Bootstrap`).
+
+    Returns
+    -------
+    dict of str to DataFrame
+        All but the last have a column `metric`, see :func:`compared_metrics`; those of regions begin with `region_id`,
+        `region_name`, `hemisphere`, `group`.
+
+        - "paired_regions": see :func:`evaluation.statistics.paired.compare_methods`;
+        - "paired_overall": see :func:`evaluation.statistics.overall.compare_overall`, of which "mixed_model" has the columns
+        `lmm_`;
+          families of subjects are the units where the scores name some;
+        - "ranks", for three methods or more: see :func:`evaluation.statistics.paired.rank_methods`;
+        - "volume_agreement", in mm3: see :func:`evaluation.statistics.agreement.agreement_with_reference`.
+
+        A table that no row could be made for, as with one subject or one method, is not there.
+    """
+    scores = results.counted()
+    if scores["subject"].nunique() < 2:
+        return {}
+    bootstrap = Bootstrap(**results.account.get("bootstrap", {}))
+    merged = scores["method"].str.endswith(SIDES_MERGED)
+    # In the order of the tables, the methods as they are before those with sides merged.
+    parts = [part for part in (scores[~merged], scores[merged]) if len(set(part["method"])) > 1]
+    found: dict[str, list[pd.DataFrame]] = {}
+    for part in parts:
+        part = part.assign(family=_families(part))
+        family = "family" if part["family"].nunique() < part["subject"].nunique() else None
+        for metric in compared_metrics(part):
+            rows = {"paired_regions": compare_methods(part, metric, region="region_id", bootstrap=bootstrap)}
+            overall = compare_overall(part, metric, region="region_id", family=family, bootstrap=bootstrap)
+            rows |= {"paired_overall": _without_model(overall), "mixed_model": _model_only(overall)}
+            if len(set(part["method"])) > 2:
+                rows["ranks"] = rank_methods(part, metric, region="region_id")
+            for name, table in rows.items():
+                table.insert(0, "metric", metric)
+                found.setdefault(name, []).append(_with_region(table, part) if "region_id" in table else table)
+    volumes = [_volume_agreement(rows) for _, rows in scores.groupby("method", sort=False)]
+    found["volume_agreement"] = [table for table in volumes if len(table)]
+    return {name: pd.concat(found[name], ignore_index=True) for name in COMPARISONS if found.get(name)}
+
+
+def compared_metrics(scores: pd.DataFrame) -> list[str]:
+    """Return the columns that are compared: Dice, volume similarity and all distances and surface Dice.
+
+    Jaccard follows from Dice; sensitivity and precision trade against each other, so that a difference in one alone says
+    little.
+    """
+    return [name for name in scores.columns if name in ("dice", "volume_similarity") or str(name).startswith(SURFACE_PREFIXES)]
+
+
+def _families(scores: pd.DataFrame) -> pd.Series:
+    """The family of each row's subject; subjects without one are families of their own."""
+    named = scores["family"].astype("string").fillna("").astype(str)
+    return named.mask(named == "", "subject " + scores["subject"].astype(str))
+
+
+def _model_only(overall: pd.DataFrame) -> pd.DataFrame:
+    pair = ["method_a", "method_b", "n", *(["n_families"] if "n_families" in overall else []), "n_regions"]
+    model = [name for name in overall.columns if name.startswith("lmm_")]
+    return overall[pair + model].rename(columns={"lmm_note": "note"})
+
+
+def _without_model(overall: pd.DataFrame) -> pd.DataFrame:
+    return overall[[name for name in overall.columns if not name.startswith("lmm_")]].copy()
+
+
+def _with_region(table: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    named = scores[_REGION].drop_duplicates("region_id")
+    joined = table.merge(named, on="region_id", how="left", validate="many_to_one")
+    return joined[["metric"] * ("metric" in table) + _REGION + [name for name in joined if name not in ["metric", *_REGION]]]
+
+
+def _volume_agreement(scores: pd.DataFrame) -> pd.DataFrame:
+    """How the volumes of one method agree with those of the reference; a missed region counts with 0 mm3."""
+    there = scores[scores["status"].isin(["scored", "missed", "invented"])]
+    columns = ["subject", "region_id"]
+    # One table: the reference as a method beside the method, whatever its name is.
+    both = pd.concat(
+        [
+            there[columns].assign(source="reference", volume=there["volume_ref_mm3"]),
+            there[columns].assign(source="method", volume=there["volume_pred_mm3"]),
+        ]
+    )
+    if both.empty:
+        return pd.DataFrame()
+    table = agreement_with_reference(both, "volume", "reference", method="source", region="region_id")
+    table["method"] = scores["method"].iloc[0]
+    return _with_region(table, scores)

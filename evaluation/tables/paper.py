@@ -1,0 +1,219 @@
+"""The tables of a results folder as papers print them: methods, regions and paired tests, each as CSV, Markdown and LaTeX."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from evaluation.figures.region_layout import SIDES, parts_of, readable_name, region_rows
+from evaluation.results.folder import SIDES_MERGED, Results, read_results
+from evaluation.results.metric_text import describe_metric
+from evaluation.results.number_format import MISSING, as_number, format_interval, format_number, format_p
+from evaluation.tables.formats import Cell, PaperTable, write_table
+
+__all__ = ["paper_tables", "save_tables"]
+
+
+def save_tables(folder: Path) -> list[Path]:
+    """Write the tables of a results folder into its `tables/`.
+
+    Those that it held before are removed.
+
+    Parameters
+    ----------
+    folder : Path
+        Of darts-eval.
+
+    Returns
+    -------
+    list of Path
+        The files.
+
+    Raises
+    ------
+    CohortError
+        If the folder has no results.
+    ScanError
+        If it can't be written to.
+    """
+    results, out = read_results(folder), folder / "tables"
+    for pattern in ("summary.*", "regions_*.*", "paired_overall.*", "paired_regions_*.*"):
+        for path in out.glob(pattern):
+            with suppress(OSError):
+                path.unlink()
+    return [path for table in paper_tables(results) for path in write_table(table, out)]
+
+
+def paper_tables(results: Results) -> list[PaperTable]:
+    """Return the summary, one table of regions a metric, and the paired tests where methods were compared."""
+    tables = [_summary(results), *(_regions(results, metric) for metric in results.metrics)]
+    if results.paired_overall is not None and len(results.paired_overall):
+        tables.append(_paired_overall(results.paired_overall))
+    paired = results.paired_regions
+    if paired is not None and len(paired):
+        paired = paired[paired["region_id"].notna()]
+        metrics = list(dict.fromkeys(paired["metric"])) if "metric" in paired.columns else ["dice"]
+        for metric in metrics:
+            rows = paired[paired["metric"] == metric] if "metric" in paired.columns else paired
+            tables.append(_paired_regions(rows, metric))
+    return tables
+
+
+def _summary(results: Results) -> PaperTable:
+    """Methods x mean ± SD of the chief metrics, the best bold; the CSV file has all."""
+    rows = results.summary
+    metrics = _chief(results.metrics)
+    # Methods whose sides were merged have other regions: theirs is another average.
+    merged = rows["method"].str.endswith(SIDES_MERGED)
+    best = {metric: _best(metric, rows[f"mean_{metric}"].mask(merged)) for metric in metrics}
+    cells = []
+    for place, row in enumerate(rows.to_dict("records")):
+        shown = [_mean_sd(row, metric, bold=best[metric][place]) for metric in metrics]
+        cells.append((Cell(str(row["method"])), _count(row["n_subjects"]), *shown, _count(row["n_missing"])))
+    header = ("Method", "n", *(describe_metric(metric).heading for metric in metrics), "Missing")
+    caption = (
+        "Mean over regions within each subject, then mean ± SD over n subjects; the best of each metric is bold. Missing: "
+        "regions that only one of the two maps has, summed over subjects."
+    )
+    data = rows[["method", "n_subjects", *(f"{kind}_{m}" for m in results.metrics for kind in ("mean", "sd")), "n_missing"]]
+    return PaperTable("summary", caption, header, tuple(cells), "lr" + "r" * len(metrics) + "r", data)
+
+
+def _regions(results: Results, metric: str) -> PaperTable:
+    """Regions x methods, mean ± SD of a metric, the best bold."""
+    text = describe_metric(metric)
+    rows = results.regions[~results.regions["method"].str.endswith(SIDES_MERGED)]
+    methods = [method for method in results.methods if method in set(rows["method"])]
+    by = {(row["region_id"], row["method"]): row for row in rows.to_dict("records")}
+    named = rows.drop_duplicates("region_id").set_index("region_id")
+    laid_out = region_rows(rows)
+    order = [id_ for part in parts_of(laid_out, rows) for id_ in part.ids]
+    cells, data = [], []
+    for id_ in order:
+        found = [by.get((id_, method), {}) for method in methods]
+        best = _best(metric, pd.Series([as_number(row.get(f"mean_{metric}")) for row in found]))
+        counts = [int(as_number(row.get(f"n_{metric}", 0)) or 0) for row in found]
+        n = str(counts[0]) if len(set(counts)) == 1 else "/".join(map(str, counts))
+        side = SIDES.get(str(named.loc[id_, "hemisphere"]), "")
+        values = [_mean_sd(row, metric, bold=best[place], missing=True) for place, row in enumerate(found)]
+        cells.append((Cell(readable_name(str(named.loc[id_, "region_name"]))), Cell(side), Cell(n), *values))
+        line: dict[str, Any] = {"region_id": id_}
+        line |= {column: named.loc[id_, column] for column in ("region_name", "hemisphere", "group")}
+        for method, row in zip(methods, found, strict=True):
+            line |= {f"{method} {key}": row.get(f"{key}_{metric}") for key in ("mean", "sd", "n")}
+            line[f"{method} n_missing"] = row.get("n_missing")
+        data.append(line)
+    caption = (
+        f"Mean ± SD per region over n subjects of {text.definition} ({text.better} is better, the best is bold"
+        f"{'' if len(methods) < 2 else '; several n stand in the order of the methods'}). In brackets: subjects in which only "
+        "one of the two maps has the region."
+    )
+    header = ("Region", "Side", "n", *methods)
+    return PaperTable(f"regions_{metric}", caption, header, tuple(cells), "llr" + "r" * len(methods), pd.DataFrame(data))
+
+
+def _paired_overall(rows: pd.DataFrame) -> PaperTable:
+    """Pairs of methods over all regions."""
+    several, named = _pairs(rows)
+    cells = []
+    for row in rows.to_dict("records"):
+        pair = (Cell(_pair(row)),) if several else ()
+        metric = str(row.get("metric", "dice"))
+        digits = describe_metric(metric).digits
+        cells.append((
+            Cell(describe_metric(metric).heading), *pair, _count(row["n"]),
+            _difference(row, digits), _p(row, "t_p"), _p(row, "wilcoxon_p"), _p(row, "wilcoxon_p_holm_methods"),
+            Cell(format_number(as_number(row.get("d_z")), 2, signed=True)),
+        ))  # fmt: skip
+    caption = (
+        f"Paired differences of the means over regions, {named}, n subjects, with 95 % bootstrap intervals; p of the paired "
+        "t-test and of the Wilcoxon signed-rank test, and the latter with Holm's correction over the pairs of methods; Cohen's "
+        "d_z."
+    )
+    head = ("A − B",) if several else ()
+    header = ("Metric", *head, "n", "Difference", "p (t)", "p (Wilcoxon)", "p (Holm)", "d_z")
+    return PaperTable("paired_overall", caption, header, tuple(cells), "l" + "l" * several + "rrrrrr", rows)
+
+
+def _pairs(rows: pd.DataFrame) -> tuple[bool, str]:
+    """Whether there are several pairs of methods, and what a caption calls the difference."""
+    several = len({(row["method_a"], row["method_b"]) for row in rows.to_dict("records")}) > 1
+    return several, "A − B" if several else _pair(rows.iloc[0])
+
+
+def _pair(row: Any) -> str:
+    return f"{row['method_a']} − {row['method_b']}"
+
+
+def _paired_regions(rows: pd.DataFrame, metric: str) -> PaperTable:
+    """Pairs of methods in each region."""
+    text = describe_metric(metric)
+    order = {id_: place for place, id_ in enumerate(id_ for row in region_rows(rows) for id_ in row.ids)}
+    rows = rows.sort_values("region_id", key=lambda ids: ids.map(order), kind="stable")
+    several, named = _pairs(rows)
+    cells = []
+    for row in rows.to_dict("records"):
+        pair = (Cell(_pair(row)),) if several else ()
+        cells.append((
+            Cell(readable_name(str(row["region_name"]))), Cell(SIDES.get(str(row["hemisphere"]), "")), *pair, _count(row["n"]),
+            _difference(row, text.digits), _p(row, "wilcoxon_p"), _p(row, "wilcoxon_p_holm_regions"),
+            _p(row, "wilcoxon_p_fdr_regions"), Cell(format_number(as_number(row.get("rank_biserial")), 2, signed=True)),
+        ))  # fmt: skip
+    caption = (
+        f"Paired differences of {text.heading} per region, {named}, n subjects, with 95 % bootstrap intervals; p of the "
+        "Wilcoxon signed-rank test, with Holm's and with Benjamini and Hochberg's correction over the regions of a pair of "
+        "methods; rank-biserial correlation r."
+    )
+    head = ("A − B",) if several else ()
+    header = ("Region", "Side", *head, "n", "Difference", "p", "p (Holm)", "p (FDR)", "r")
+    return PaperTable(f"paired_regions_{metric}", caption, header, tuple(cells), "ll" + "l" * several + "rrrrrr", rows)
+
+
+def _chief(metrics: Sequence[str]) -> list[str]:
+    """Dice, volume similarity, and of each kind of distance the first definition: what fits the width of a page."""
+    chief: dict[str, str] = {}
+    for metric in metrics:
+        kind = next((start for start in ("hd95_", "assd_", "surface_dice_") if metric.startswith(start)), metric)
+        if kind not in ("jaccard", "sensitivity", "precision"):
+            chief.setdefault(kind, metric)
+    return list(chief.values())
+
+
+def _best(metric: str, means: pd.Series) -> list[bool]:
+    """Which means are the best at the digits that are shown; none where there is but one."""
+    text = describe_metric(metric)
+    rounded = means.astype(float).round(text.digits)
+    if rounded.notna().sum() < 2:
+        return [False] * len(rounded)
+    return list(rounded.eq(rounded.min() if text.better == "lower" else rounded.max()))
+
+
+def _mean_sd(row: Any, metric: str, *, bold: bool, missing: bool = False) -> Cell:
+    digits = describe_metric(metric).digits
+    mean, sd = as_number(row.get(f"mean_{metric}")), as_number(row.get(f"sd_{metric}"))
+    text = format_number(mean, digits)
+    if text != MISSING and sd == sd:
+        text += f" ± {format_number(sd, digits)}"
+    lacking = as_number(row.get("n_missing"))
+    if missing and lacking > 0:
+        text += f" ({int(lacking)})"
+    return Cell(text, bold)
+
+
+def _difference(row: Any, digits: int) -> Cell:
+    value = format_number(as_number(row.get("mean_difference")), digits, signed=True)
+    between = format_interval(row.get("mean_low"), row.get("mean_high"), "signed", digits)
+    return Cell(f"{value} {between}".strip())
+
+
+def _p(row: Any, column: str) -> Cell:
+    return Cell(format_p(as_number(row.get(column))))
+
+
+def _count(value: Any) -> Cell:
+    number = as_number(value)
+    return Cell(MISSING if number != number else str(int(number)))
