@@ -18,10 +18,10 @@ from pathlib import Path
 import httpx
 import numpy as np
 
-from reader_study.app.demo_study import lay_out_demo
-from reader_study.design import design_of
-from reader_study.study_folder import write_study
-from reader_study.study_sources import find_sources
+from reader_study.planning.demo_study import lay_out_demo
+from reader_study.planning.design import design_of
+from reader_study.planning.sources import find_sources
+from reader_study.study.folder import write_study
 
 
 def plan(folder: Path, readers: int) -> tuple[Path, list[str]]:
@@ -67,7 +67,9 @@ def main() -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        server = subprocess.Popen([sys.executable, "-m", "reader_study.cli", "serve", str(study), "--port", str(port)])
+        server = subprocess.Popen(
+            [sys.executable, "-m", "reader_study.commands.main", "serve", str(study), "--port", str(port)]
+        )
         try:
             base = f"http://127.0.0.1:{port}"
             for _ in range(600):

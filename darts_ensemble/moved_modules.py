@@ -21,6 +21,22 @@ MOVED = {
     "darts_ensemble.cli": "darts_ensemble.commands.segment",
     "darts_ensemble.overlay": "darts_ensemble.results.overlay",
     "darts_ensemble.training.cli": "darts_ensemble.commands.train",
+    "evaluation.agreement": "evaluation.statistics.agreement",
+    "evaluation.cli": "evaluation.commands.evaluate",
+    "evaluation.difference_plot": "evaluation.figures.difference_plot",
+    "evaluation.figure_style": "evaluation.figures.style",
+    "evaluation.html_report": "evaluation.report.html_page",
+    "evaluation.overall": "evaluation.statistics.overall",
+    "evaluation.paired": "evaluation.statistics.paired",
+    "evaluation.region_layout": "evaluation.figures.region_layout",
+    "reader_study.cli": "reader_study.commands.main",
+    "reader_study.consistency": "reader_study.published.grim",
+    "reader_study.layout": "reader_study.report.published_layout",
+    "reader_study.rating_figures": "reader_study.figures.ratings",
+    "reader_study.reader_figures": "reader_study.figures.readers",
+    "reader_study.simulate": "reader_study.simulation.simulate",
+    "reader_study.study_analysis": "reader_study.statistics.study_analysis",
+    "reader_study.study_files": "reader_study.report.study_files",
 }
 
 

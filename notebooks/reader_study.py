@@ -32,15 +32,15 @@ import pandas as pd
 from IPython.display import Image, Markdown, display
 
 from evaluation.figures.style import save_figure
-from reader_study.consistency import findings, grim_by_size
 from reader_study.figures import mark_synthetic
-from reader_study.layout import markdown_of
+from reader_study.figures.ratings import draw_box_plots, draw_differences, draw_likert
+from reader_study.figures.readers import draw_agreement, draw_odds_ratios, draw_severity
 from reader_study.published import STATED_N, published_summary
-from reader_study.rating_figures import draw_box_plots, draw_differences, draw_likert
-from reader_study.reader_figures import draw_agreement, draw_odds_ratios, draw_severity
-from reader_study.simulate import simulate_study, targets_of_summary
-from reader_study.study_analysis import analyse_study
-from reader_study.study_files import write_study
+from reader_study.published.grim import findings, grim_by_size
+from reader_study.report.published_layout import markdown_of
+from reader_study.report.study_files import write_study
+from reader_study.simulation.simulate import simulate_study, targets_of_summary
+from reader_study.statistics.study_analysis import analyse_study
 
 cases = int(os.environ.get("DARTS_NOTEBOOK_CASES", "20"))
 readers = int(os.environ.get("DARTS_NOTEBOOK_READERS", "5"))

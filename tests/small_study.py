@@ -13,9 +13,9 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
-from reader_study.design import read_design
-from reader_study.study_folder import Links, write_study
-from reader_study.study_sources import find_sources
+from reader_study.planning.design import read_design
+from reader_study.planning.sources import find_sources
+from reader_study.study.folder import Links, write_study
 
 METHODS = ("FreeSurfer", "NetworkPlain", "NetworkTuned")
 CASE, PRACTICE = "sub-Kowalski", "sub-Rehearsal"

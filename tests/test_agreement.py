@@ -12,11 +12,17 @@ import pandas as pd
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from reader_study.agreement import gwet_ac2, icc_two_way, krippendorff_alpha, lights_kappa, weighted_kappa
 from reader_study.errors import RatingsError
-from reader_study.ratings import RatingScale, check_ratings
-from reader_study.reader_agreement import RatedUnits, agreement_table, rated_units, repeated_units, within_reader_table
-from reader_study.tabular import read_text_table
+from reader_study.ratings.spreadsheets import read_text_table
+from reader_study.ratings.table import RatingScale, check_ratings
+from reader_study.statistics.agreement import gwet_ac2, icc_two_way, krippendorff_alpha, lights_kappa, weighted_kappa
+from reader_study.statistics.reader_agreement import (
+    RatedUnits,
+    agreement_table,
+    rated_units,
+    repeated_units,
+    within_reader_table,
+)
 
 LEVELS = (1.0, 2.0, 3.0, 4.0, 5.0)
 THREE = RatingScale((1, 2, 3), ("fail", "warning", "pass"))

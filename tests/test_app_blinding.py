@@ -149,7 +149,7 @@ def test_the_studys_file_pairs_no_item_with_a_method_and_image_files_tell_none(s
 
 
 def test_arms_are_not_dealt_in_the_order_of_the_design(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from reader_study.study_folder import _shuffled_secretly
+    from reader_study.study.folder import _shuffled_secretly
 
     orders = {tuple(_shuffled_secretly(dict.fromkeys(METHODS, tmp_path))) for _ in range(200)}
     assert len(orders) == 6

@@ -13,15 +13,15 @@ import pytest
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
-from reader_study.app.export import export_study, rating_scale
 from reader_study.app.monitor import longest_run, overview
-from reader_study.app.recorded import rating_table, seconds_until_answer
 from reader_study.app.server import create_app
-from reader_study.app.storage import open_study
-from reader_study.blinding import read_guesses
-from reader_study.cli import app as cli
+from reader_study.commands.main import app as cli
 from reader_study.errors import StudyError
-from reader_study.ratings import read_ratings
+from reader_study.ratings.table import read_ratings
+from reader_study.statistics.blinding import read_guesses
+from reader_study.study.export import export_study, rating_scale
+from reader_study.study.recorded import rating_table, seconds_until_answer
+from reader_study.study.storage import open_study
 from tests.small_study import METHODS, SmallStudy, small_study
 
 BASE = "http://127.0.0.1:8000"

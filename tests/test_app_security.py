@@ -12,14 +12,14 @@ import pytest
 from fastapi.testclient import TestClient
 
 from darts_ensemble.errors import UsageError
-from reader_study.app.links import link, renew_links, write_links
 from reader_study.app.run_server import safe_address
 from reader_study.app.security import HEADERS, MOST_BODY, host_of, is_loopback
 from reader_study.app.server import create_app
-from reader_study.app.storage import open_study
-from reader_study.app.tokens import GuessLimit, find_token, hash_token, new_token
 from reader_study.app.viewer_library import _checked, read_viewer_library
 from reader_study.errors import StudyError
+from reader_study.study.links import link, renew_links, write_links
+from reader_study.study.storage import open_study
+from reader_study.study.tokens import GuessLimit, find_token, hash_token, new_token
 from tests.small_study import SmallStudy, small_study
 
 BASE = "http://127.0.0.1:8000"
@@ -58,7 +58,7 @@ def test_a_token_is_compared_with_every_stored_hash_whichever_fits(monkeypatch: 
         compared.append(two)
         return one == two
 
-    monkeypatch.setattr("reader_study.app.tokens.hmac.compare_digest", compare)
+    monkeypatch.setattr("reader_study.study.tokens.hmac.compare_digest", compare)
     known = [(number, hash_token(f"token {number}")) for number in range(5)]
     assert find_token("token 0", known) == 0
     assert find_token("no token", known) is None

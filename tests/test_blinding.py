@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reader_study.blinding import bang_index, blinding_table, guess_counts, james_index, read_guesses
 from reader_study.errors import RatingsError
+from reader_study.statistics.blinding import bang_index, blinding_table, guess_counts, james_index, read_guesses
 
 #: The CRISP trial (Bang, Ni, Davis 2004, table 7): rows guesses of treatment, placebo, don't know; columns what it was.
 CRISP = np.array([[82, 27], [25, 29], [170, 83]])

@@ -14,9 +14,9 @@ from statsmodels.formula.api import ols
 from statsmodels.stats.multitest import multipletests
 
 from evaluation.statistics.intervals import Bootstrap
-from reader_study.case_means import case_differences, compare_case_means
-from reader_study.crossed_test import crossed_test
-from reader_study.ratings import check_ratings
+from reader_study.ratings.table import check_ratings
+from reader_study.statistics.case_means import case_differences, compare_case_means
+from reader_study.statistics.crossed_test import crossed_test
 
 QUICK = Bootstrap(resamples=200)
 METHODS = ("FS", "NFT", "FT")

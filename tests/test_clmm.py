@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reader_study.ordinal import OrdinalFit, fit_ordinal, ordinal_design
-from reader_study.ordinal_tables import likelihood_ratio, random_effects
+from reader_study.statistics.ordinal import OrdinalFit, fit_ordinal, ordinal_design
+from reader_study.statistics.ordinal_tables import likelihood_ratio, random_effects
 
 FIXTURES = Path(__file__).parent / "fixtures"
 CROSSED = ("case", "reader", "case:method", "reader:method")

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reader_study.consistency import (
+from reader_study.errors import SummaryError
+from reader_study.published import STATED_N, published_summary
+from reader_study.published.grim import (
     check_cells,
     check_totals,
     findings,
@@ -20,10 +22,8 @@ from reader_study.consistency import (
     pooled_moments,
     sd_bounds,
 )
-from reader_study.errors import SummaryError
-from reader_study.published import STATED_N, published_summary
-from reader_study.ratings import RatingScale
-from reader_study.summary import read_summary
+from reader_study.ratings.summary import read_summary
+from reader_study.ratings.table import RatingScale
 
 SAMPLES = st.lists(st.integers(1, 5), min_size=2, max_size=40)
 

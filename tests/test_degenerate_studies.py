@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 from evaluation.statistics.intervals import Bootstrap
-from reader_study.figures import study_figures
-from reader_study.ratings import check_ratings
-from reader_study.study_analysis import StudyAnalysis, analyse_study
+from reader_study.figures.draw import study_figures
+from reader_study.ratings.table import check_ratings
+from reader_study.statistics.study_analysis import StudyAnalysis, analyse_study
 
 METHODS = ("FS", "NFT", "FT")
 

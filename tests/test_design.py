@@ -11,13 +11,13 @@ import pytest
 from typer.testing import CliRunner
 
 from darts_ensemble.errors import UsageError
-from reader_study.cli import app as cli
-from reader_study.design import design_of, places_of, read_design
+from reader_study.commands.main import app as cli
 from reader_study.errors import StudyError
-from reader_study.study_folder import write_study
-from reader_study.study_images import image_bytes, read_case, region_masks
-from reader_study.study_regions import PUBLISHED_REGIONS, study_region
-from reader_study.study_sources import find_sources
+from reader_study.planning.design import design_of, places_of, read_design
+from reader_study.planning.images import image_bytes, read_case, region_masks
+from reader_study.planning.regions import PUBLISHED_REGIONS, study_region
+from reader_study.planning.sources import find_sources
+from reader_study.study.folder import write_study
 from tests.small_study import BALLS, CASE, DESIGN, METHODS, MOVED, PRACTICE, label_map, lay_out
 
 MINIMAL: dict[str, Any] = {"readers": ["a"], "scans": "scans", "methods": {"X": "x", "Y": "y"}, "seed": 1}

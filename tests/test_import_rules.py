@@ -34,11 +34,11 @@ WITHOUT_TORCH = (
     "darts_ensemble.fusion.view_weights", "darts_ensemble.commands.weights", "darts_ensemble.results.probabilities", "darts_ensemble.commands.segment",
     "darts_ensemble.commands.train", "evaluation.cohort.find", "evaluation.protocols.protocol", "evaluation.run.evaluate", "evaluation.figures.draw",
     "evaluation.commands.evaluate", "evaluation.overlays.save", "evaluation.commands.overlay", "evaluation.tables.paper", "evaluation.report.assemble",
-    "evaluation.statistics.paired", "evaluation.statistics.overall", "evaluation.metrics.surface", "evaluation.statistics.agreement", "reader_study.ratings",
-    "reader_study.analysis", "reader_study.layout", "reader_study.ordinal_tables", "reader_study.reader_agreement",
-    "reader_study.consistency", "reader_study.published", "reader_study.cli", "reader_study.study_analysis",
-    "reader_study.report", "reader_study.figures", "reader_study.power", "reader_study.blinding", "evaluation.statistics.comparison",
-    "reader_study.study_folder", "reader_study.app.server",
+    "evaluation.statistics.paired", "evaluation.statistics.overall", "evaluation.metrics.surface", "evaluation.statistics.agreement", "reader_study.ratings.table",
+    "reader_study.statistics.published_table", "reader_study.report.published_layout", "reader_study.statistics.ordinal_tables", "reader_study.statistics.reader_agreement",
+    "reader_study.published.grim", "reader_study.published", "reader_study.commands.main", "reader_study.statistics.study_analysis",
+    "reader_study.report.assemble", "reader_study.figures.draw", "reader_study.simulation.power", "reader_study.statistics.blinding", "evaluation.statistics.comparison",
+    "reader_study.study.folder", "reader_study.app.server",
 )  # fmt: skip
 
 
@@ -99,7 +99,7 @@ def test_no_file_imports_one_above_it(package: str) -> None:
         ("from darts_ensemble.scans.scan import Scan", "darts_ensemble.labels"),
         ("from darts_ensemble import segmenter", "darts_ensemble.slices.views"),
         ("def f():\n    import evaluation.cohort.find", "darts_ensemble.commands.segment"),
-        ("from reader_study.ratings import read", "evaluation.commands.evaluate"),
+        ("from reader_study.ratings.table import read", "evaluation.commands.evaluate"),
         ("from .segmenter import Segmenter", "darts_ensemble.scans.scan"),
         ("from ..cli import app", "darts_ensemble.training.fit"),
     ],

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reader_study.errors import StudyError
-from reader_study.order import Item, Place, greatest_washout, reading_order
+from reader_study.planning.order import Item, Place, greatest_washout, reading_order
 
 METHODS = ("FS", "NFT", "FT")
 

@@ -12,10 +12,10 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit
 from statsmodels.miscmodels.ordinal_model import OrderedModel
 
-from reader_study.cumulative_logit import laplace, to_search, unpack
 from reader_study.errors import RatingsError
-from reader_study.ordinal import OrdinalFit, fit_ordinal, ordinal_design
-from reader_study.ordinal_tables import (
+from reader_study.statistics.cumulative_logit import laplace, to_search, unpack
+from reader_study.statistics.ordinal import OrdinalFit, fit_ordinal, ordinal_design
+from reader_study.statistics.ordinal_tables import (
     category_probabilities,
     likelihood_ratio,
     odds_ratios,

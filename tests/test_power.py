@@ -10,8 +10,8 @@ from statsmodels.stats.power import TTestPower
 from statsmodels.stats.proportion import proportion_confint
 
 from reader_study.errors import SummaryError
-from reader_study.power import ANALYSES, PlannedStudy, p_values, planned_studies, power_table
-from reader_study.simulate import Shares, simulate_study
+from reader_study.simulation.power import ANALYSES, PlannedStudy, p_values, planned_studies, power_table
+from reader_study.simulation.simulate import Shares, simulate_study
 from tests.conftest import SOAK
 
 
@@ -32,9 +32,9 @@ def test_the_power_of_t_is_that_of_the_noncentral_t() -> None:
 
 
 def test_every_analysis_gives_the_p_of_the_command_analyse() -> None:
-    from reader_study.analysis import pooled_tests
-    from reader_study.case_means import compare_case_means
-    from reader_study.mixed_model import model_study
+    from reader_study.statistics.case_means import compare_case_means
+    from reader_study.statistics.mixed_model import model_study
+    from reader_study.statistics.published_table import pooled_tests
 
     plan = PlannedStudy(cases=12, readers=3, shift=0.5)
     study = simulate_study(plan.targets, cases=12, readers=3, seed=5).assign(roi="Insula", hemisphere="L")

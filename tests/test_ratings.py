@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from reader_study.errors import RatingsError
-from reader_study.ratings import (
+from reader_study.ratings.spreadsheets import read_text_table
+from reader_study.ratings.table import (
     LIKERT,
     RatingScale,
     check_ratings,
@@ -19,8 +20,7 @@ from reader_study.ratings import (
     read_ratings,
     who_rated_what,
 )
-from reader_study.tabular import read_text_table
-from reader_study.wide import long_from_wide
+from reader_study.ratings.wide import long_from_wide
 
 HEADER = "reader,case,roi,hemisphere,method,rating"
 

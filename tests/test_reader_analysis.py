@@ -12,12 +12,12 @@ import pytest
 from scipy import stats
 from statsmodels.stats.weightstats import DescrStatsW
 
-from reader_study.analysis import POOLED, pooled_tests, published_table
-from reader_study.consistency import findings
 from reader_study.errors import RatingsError
-from reader_study.layout import csv_of, latex_of, markdown_of, write_published_table
-from reader_study.ratings import check_ratings
-from reader_study.summary import read_summary
+from reader_study.published.grim import findings
+from reader_study.ratings.summary import read_summary
+from reader_study.ratings.table import check_ratings
+from reader_study.report.published_layout import csv_of, latex_of, markdown_of, write_published_table
+from reader_study.statistics.published_table import POOLED, pooled_tests, published_table
 
 METHODS = ("FS", "NFT", "FT")
 

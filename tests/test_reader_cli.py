@@ -13,9 +13,8 @@ import pandas as pd
 import pytest
 
 from evaluation.results.number_format import p_phrase
-from reader_study import cli
-from reader_study.layout import SYNTHETIC
-from reader_study.ratings import read_ratings
+from reader_study.commands import main as cli
+from reader_study.ratings.table import SYNTHETIC, read_ratings
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -219,7 +218,7 @@ def test_a_p_value_reads_as_a_sentence() -> None:
 
 def test_help_loads_no_tables_and_no_figures() -> None:
     code = (
-        "import sys\nfrom reader_study import cli\nsys.argv = ['x', 'analyse', '--help']\n"
+        "import sys\nfrom reader_study.commands import main as cli\nsys.argv = ['x', 'analyse', '--help']\n"
         "try:\n    cli.main()\nexcept SystemExit:\n    pass\n"
         "print([m for m in ('pandas', 'numpy', 'scipy', 'matplotlib', 'torch') if m in sys.modules])"
     )

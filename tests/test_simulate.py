@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from reader_study.errors import SummaryError
 from reader_study.published import published_summary
-from reader_study.ratings import RatingScale, check_ratings, is_synthetic
-from reader_study.simulate import (
+from reader_study.ratings.table import RatingScale, check_ratings, is_synthetic
+from reader_study.simulation.simulate import (
     CellTarget,
     Shares,
     level_probabilities,

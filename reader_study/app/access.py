@@ -11,9 +11,9 @@ from typing import Annotated
 
 from fastapi import Depends, HTTPException, Request, Response
 
-from reader_study.app.storage import now, open_study, transaction
-from reader_study.app.tokens import GuessLimit, hash_token, new_token
 from reader_study.app.viewer_library import ViewerLibrary
+from reader_study.study.storage import now, open_study, transaction
+from reader_study.study.tokens import GuessLimit, hash_token, new_token
 
 __all__ = ["COORDINATOR", "Connection", "Coordinator", "Reader", "Served", "Session", "begin", "end", "served"]
 

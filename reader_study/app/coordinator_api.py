@@ -7,9 +7,9 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from reader_study.app.access import Connection, Coordinator
-from reader_study.app.export import ratings_csv
 from reader_study.app.monitor import overview
-from reader_study.app.storage import note_audit, transaction
+from reader_study.study.export import ratings_csv
+from reader_study.study.storage import note_audit, transaction
 
 __all__ = ["router"]
 

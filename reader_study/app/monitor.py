@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reader_study.agreement import gwet_ac2
-from reader_study.app.recorded import audit_table, rating_table
-from reader_study.app.storage import setting
-from reader_study.order import PARTS
+from reader_study.planning.order import PARTS
+from reader_study.statistics.agreement import gwet_ac2
+from reader_study.study.recorded import audit_table, rating_table
+from reader_study.study.storage import setting
 
 __all__ = ["QUICK_SECONDS", "STRAIGHT_RUN", "longest_run", "overview"]
 

@@ -12,8 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import BaseModel, ConfigDict, Field
 
 from reader_study.app.access import COORDINATOR, Connection, Session, begin, end, served
-from reader_study.app.storage import setting
-from reader_study.app.tokens import find_token
+from reader_study.study.storage import setting
+from reader_study.study.tokens import find_token
 
 __all__ = ["router"]
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, HTTPException, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from reader_study.app.access import Connection, Reader, served
-from reader_study.app.reading import (
+from reader_study.study.answers import (
     Answer,
     mask_file,
     note_comment,
@@ -19,7 +19,7 @@ from reader_study.app.reading import (
     state_of,
     study_of,
 )
-from reader_study.app.storage import IMAGES, MOST_COMMENT
+from reader_study.study.storage import IMAGES, MOST_COMMENT
 
 __all__ = ["router"]
 

@@ -11,11 +11,11 @@ from fastapi.responses import JSONResponse
 
 from reader_study.app import coordinator_api, pages, reader_api
 from reader_study.app.access import Served
-from reader_study.app.reading import ConflictError, NotOpenError
 from reader_study.app.security import Guard
-from reader_study.app.storage import open_study, setting
-from reader_study.app.tokens import GuessLimit
 from reader_study.app.viewer_library import read_viewer_library
+from reader_study.study.answers import ConflictError, NotOpenError
+from reader_study.study.storage import open_study, setting
+from reader_study.study.tokens import GuessLimit
 
 __all__ = ["create_api", "create_app"]
 

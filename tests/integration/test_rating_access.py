@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from reader_study.app.recorded import event_table
-from reader_study.app.storage import open_study
+from reader_study.study.recorded import event_table
+from reader_study.study.storage import open_study
 from tests.integration.rating_pages import READY, WAIT, pass_screen, wait_past
 
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}

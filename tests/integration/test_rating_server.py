@@ -16,9 +16,9 @@ from typing import Any
 import httpx
 import pytest
 
-from reader_study.app.links import renew_links
-from reader_study.app.recorded import event_table
-from reader_study.app.storage import open_study
+from reader_study.study.links import renew_links
+from reader_study.study.recorded import event_table
+from reader_study.study.storage import open_study
 from tests.conftest import SOAK
 from tests.small_study import SmallStudy, small_study
 
@@ -36,7 +36,7 @@ class Server:
 
     def __init__(self, study: SmallStudy, port: int) -> None:
         self.base = f"http://127.0.0.1:{port}"
-        self._command = [sys.executable, "-m", "reader_study.cli", "serve", str(study.folder), "--port", str(port)]
+        self._command = [sys.executable, "-m", "reader_study.commands.main", "serve", str(study.folder), "--port", str(port)]
         self.start()
 
     def start(self) -> None:

@@ -1,0 +1,86 @@
+"""Words of the command line turned into what the analyses take: scales, lists, pairs of a name and a value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from darts_ensemble.commands.command_line import words
+from darts_ensemble.errors import UsageError
+
+if TYPE_CHECKING:  # what it imports takes longer to load than --help may
+    from reader_study.ratings.summary import Summary
+    from reader_study.ratings.table import RatingScale
+
+__all__ = ["numbers_of", "pairs_of", "printed_table_of", "scale_of", "whole_numbers_of"]
+
+_LEVEL = re.compile(r"\s*(-?\d+)\s*(?:=|\s)\s*(.+?)\s*")
+
+
+def numbers_of(text: str, option: str) -> list[float]:
+    """Return the numbers of a comma-separated list; :class:`UsageError` where one is none."""
+    try:
+        numbers = [float(word) for word in words(text)]
+    except ValueError:
+        numbers = []
+    if not numbers:
+        raise UsageError(f"{option} {text}: expected numbers such as 0.2,0.4")
+    return numbers
+
+
+def whole_numbers_of(text: str, option: str) -> list[int]:
+    """Return the whole numbers of a comma-separated list, each above zero; :class:`UsageError` where one is none."""
+    given = words(text)
+    if not given or not all(word.isdigit() and int(word) for word in given):
+        raise UsageError(f"{option} {text}: expected whole numbers such as 20,40")
+    return [int(word) for word in given]
+
+
+def pairs_of(texts: Sequence[str], option: str, example: str) -> dict[str, str]:
+    """Return `NAME=VALUE` words as a mapping; :class:`UsageError` for one without `=` or a name given twice."""
+    pairs: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError(f"{option} {text}: expected NAME=VALUE, such as {example}")
+        if name in pairs:
+            raise UsageError(f"{option} {name}: given twice; expected each once")
+        pairs[name] = value
+    return pairs
+
+
+def printed_table_of(text: str) -> Summary:
+    """Return the table of means and SDs that a text names: a file, or `published` for the 2019 one.
+
+    Raises
+    ------
+    SummaryError
+        If the file can't be read.
+    """
+    from reader_study.published import published_summary
+    from reader_study.ratings.summary import read_summary
+
+    return published_summary() if text == "published" else read_summary(Path(text))
+
+
+def scale_of(text: str, half_points: bool) -> RatingScale:
+    """Return the scale of a text like `1=fail,2=warning,3=pass`; the published one, 1 poor to 5 excellent, for an empty one.
+
+    Raises
+    ------
+    UsageError
+        If a level has no number or no word.
+    RatingsError
+        If the levels do not increase.
+    """
+    from reader_study.ratings.table import LIKERT, RatingScale
+
+    if not text:
+        return RatingScale(LIKERT.levels, LIKERT.words, half_points)
+    matches = [_LEVEL.fullmatch(word) for word in text.split(",")]
+    found = [match for match in matches if match]
+    if len(found) < len(matches):
+        raise UsageError(f"--scale {text}: expected levels with their words, such as 1=fail,2=warning,3=pass")
+    return RatingScale(tuple(int(match[1]) for match in found), tuple(match[2] for match in found), half_points)

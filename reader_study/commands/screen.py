@@ -1,0 +1,143 @@
+"""What darts-reader-study prints: how far it is, and what an analysis and a simulation of power gave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from evaluation.results.number_format import format_p, format_value, p_phrase
+from reader_study.ratings.summary import ALL_REGIONS
+from reader_study.ratings.table import SYNTHETIC
+from reader_study.statistics.study_analysis import StudyAnalysis
+
+__all__ = ["counting", "show_power", "show_study", "steps"]
+
+
+@contextmanager
+def steps(console: Console, what: str) -> Iterator[Callable[[str], None]]:
+    """Give a function that takes a line a step: the last one beside a clock on a terminal, every one elsewhere."""
+    if not console.is_terminal or console.quiet:
+        yield console.print
+        return
+    with Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console, transient=True
+    ) as bar:
+        task = bar.add_task(what)
+        yield lambda line: bar.update(task, description=f"{what}: {line}")
+
+
+@contextmanager
+def counting(console: Console, total: int, what: str) -> Iterator[Callable[[int, int], None]]:
+    """Give a function that takes how many of how many are done: a bar on a terminal, a line for each tenth elsewhere."""
+    if not console.is_terminal or console.quiet:
+        tenth = 0
+
+        def tell(done: int, of: int) -> None:
+            nonlocal tenth
+            if 10 * done // of > tenth:
+                tenth = 10 * done // of
+                console.print(f"{what}: {done} of {of}")
+
+        yield tell
+        return
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(elapsed_when_finished=True),
+        console=console, transient=True,
+    ) as bar:  # fmt: skip
+        task = bar.add_task(what, total=total)
+        yield lambda done, of: bar.update(task, completed=done, total=of)
+
+
+def show_study(console: Console, analysis: StudyAnalysis, out: Path, *, verbose: bool) -> None:
+    """Print means, tests over all regions (of each region too where `verbose`), agreement and blinding."""
+    if analysis.synthetic:
+        console.print(SYNTHETIC, style="bold red")
+    if analysis.published is not None:
+        _show_means(console, analysis)
+    if analysis.case_means is not None:
+        _show_tests(console, analysis.case_means, verbose)
+    if analysis.models is not None:
+        last = analysis.models.tests.iloc[-1]
+        if last["formula"]:
+            console.print(f"Mixed model: clmm({last['formula']})")
+            statistic = format_value(last["lr_statistic"], "number", 2)
+            console.print(f"  methods: χ² = {statistic}, df {last['lr_df']:g}, {p_phrase(last['lr_p'])}")
+        warned = (analysis.models.tests["warnings"].str.contains("proportional odds are rejected|separation")).sum()
+        if warned:
+            console.print(f"  {warned} models with a warning of separation or of proportional odds: model_tests.csv")
+        for row in analysis.models.tests[analysis.models.tests["reason"] != ""].to_dict("records"):
+            console.print(f"  no model of {row['roi']} {row['hemisphere']}: {row['reason']}")
+    if len(analysis.agreement):
+        rows = analysis.agreement[analysis.agreement["readers"] == "all"]
+        values = [f"{row['statistic']} {format_value(row['value'], 'number', 2)}" for row in rows.to_dict("records")]
+        console.print("Agreement of readers: " + ", ".join(values))
+    if analysis.blinding is not None:
+        rows = analysis.blinding[analysis.blinding["reader"] == "all"]
+        values = [f"{' '.join((r['index'], r['method'])).strip()} {_interval(r)}" for r in rows.to_dict("records")]
+        console.print("Blinding: " + ", ".join(values))
+    console.print(f"{out}: report.html, figures/, and a table for each analysis")
+
+
+def show_power(console: Console, table: pd.DataFrame, analyses: Sequence[str]) -> None:
+    """Print the power of each analysis for each plan, with its interval."""
+    shown = Table(title=f"Share of simulated studies with p < {table['level'].iloc[0]:g}", title_justify="left")
+    for heading in ("cases", "readers", "shift", *analyses):
+        shown.add_column(heading, justify="right")
+    for (cases, readers, shift), part in table.groupby(["cases", "readers", "shift"], sort=False):
+        by_analysis = part.set_index("analysis")
+        cells = []
+        for name in analyses:
+            power, low, high = by_analysis.loc[name, ["power", "low", "high"]].to_numpy(dtype=float)
+            cells.append(f"{power:.3f} [{low:.3f}, {high:.3f}]")
+        shown.add_row(str(cases), str(readers), f"{shift:g}", *cells)
+    console.print(shown)
+
+
+def _show_means(console: Console, analysis: StudyAnalysis) -> None:
+    published = analysis.published
+    assert published is not None
+    table = Table(title="Mean ± SD of pooled ratings, the best with *", title_justify="left")
+    for heading in ("region", "side", *published.methods):
+        table.add_column(heading, justify="left" if heading in ("region", "side") else "right")
+    for row in published.rows.to_dict("records"):
+        best = row["best"].split(";")
+        cells = []
+        for method in published.methods:
+            mean, spread = (format_value(row[f"{method}_{name}"], "number", 2) for name in ("mean", "sd"))
+            cells.append(f"{mean} ± {spread}{'*' if method in best else ' '}")
+        table.add_row(row["roi"], row["hemisphere"], *cells)
+    console.print(table)
+
+
+def _show_tests(console: Console, case_means: pd.DataFrame, verbose: bool) -> None:
+    rows = case_means if verbose else case_means[case_means["roi"] == ALL_REGIONS]
+    table = Table(title="Differences of case means, 95 % intervals, p by Holm over pairs", title_justify="left")
+    for heading in ("", "pair", "n", "difference", "Wilcoxon", "t", "readers too"):
+        table.add_column(heading, justify="left" if heading in ("", "pair") else "right", no_wrap=heading == "difference")
+    for row in rows.to_dict("records"):
+        ends = "" if pd.isna(row["hl_low"]) else f" [{row['hl_low']:.2f}, {row['hl_high']:.2f}]"
+        estimate = format_value(row["hl_estimate"], "signed", 2) + ends
+        values = [format_p(row[f"{test}_p_holm"]) for test in ("wilcoxon", "t", "crossed")]
+        place = f"{row['roi']} {row['hemisphere']}".rstrip()
+        table.add_row(place, f"{row['second']} − {row['first']}", str(row["n"]), estimate, *values)
+    console.print(table)
+
+
+def _interval(row: dict[Any, Any]) -> str:
+    value, low, high = (format_value(row[name], "number", 2) for name in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"

@@ -1,0 +1,178 @@
+"""The commands simulate and power (plan-size): made-up studies, and how large a study must be."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from darts_ensemble.commands.command_line import words
+from darts_ensemble.errors import UsageError
+from reader_study.commands.options import numbers_of, printed_table_of, scale_of, whole_numbers_of
+
+if TYPE_CHECKING:  # what it imports takes longer to load than --help may
+    from reader_study.simulation.simulate import Shares
+
+__all__ = ["register"]
+
+CaseShare = Annotated[float, typer.Option(help="Share of the variance of a rating that is of the case.")]
+ReaderShare = Annotated[float, typer.Option(help="... of the reader.")]
+CaseMethodShare = Annotated[float, typer.Option(help="... of what a case makes of a method.")]
+ReaderMethodShare = Annotated[float, typer.Option(help="... of what a reader makes of a method.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print warnings and errors only.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the account as JSON and nothing else.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to an application."""
+    app.command("simulate", epilog=_SIMULATE)(simulate)
+    app.command("power", epilog=_POWER)(power)
+    app.command("plan-size", epilog=_POWER, help="The same as power.")(power)
+
+
+_SIMULATE = """Examples:
+
+  darts-reader-study simulate -o synthetic.csv
+
+  darts-reader-study simulate --means FS=3.4,NFT=3.8,FT=3.9 --sd 1.0 --cases 20 --readers 5 --seed 1 -o synthetic.csv
+
+  darts-reader-study simulate --like published --cases 20 --readers 5 --repeats 0.1 -o synthetic.csv
+
+Every row is marked in the column synthetic, and whatever is made of the table says that it is.
+"""
+
+
+def simulate(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Ratings table to write (CSV).")],
+    cases: Annotated[int, typer.Option(min=1)] = 20,
+    readers: Annotated[int, typer.Option(min=1)] = 5,
+    means: Annotated[str, typer.Option(metavar="METHOD=MEAN,...", help="Mean rating of each method.")] = "",
+    sd: Annotated[float, typer.Option(help="SD of the ratings of a method.")] = 1.0,
+    regions: Annotated[str, typer.Option(help="Comma-separated; the published seven without.")] = "",
+    sides: Annotated[str, typer.Option(help="L, R or both; empty for midline regions.")] = "L,R",
+    like: Annotated[str, typer.Option(metavar="published|TABLE", help="Take means and SDs of a printed table instead.")] = "",
+    case_share: CaseShare = 0.25,
+    reader_share: ReaderShare = 0.10,
+    case_method_share: CaseMethodShare = 0.10,
+    reader_method_share: ReaderMethodShare = 0.05,
+    repeats: Annotated[float, typer.Option(min=0, max=1, help="Share of ratings that come a second time.")] = 0.0,
+    missing: Annotated[float, typer.Option(min=0, max=0.95, help="Share of ratings that are lost.")] = 0.0,
+    seed: Annotated[int, typer.Option(min=0, help="The same gives the same table.")] = 0,
+    scale: Annotated[str, typer.Option(metavar="LEVELS", help="Such as 1=fail,2=warning,3=pass.")] = "",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a table that is there.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Draw a synthetic study, marked as such in every row."""
+    from darts_ensemble.results.outputs import write_text
+    from reader_study.ratings.table import SYNTHETIC
+    from reader_study.simulation.simulate import simulate_study, targets_of_shifts, targets_of_summary
+
+    if like and (means or regions):
+        raise UsageError("--like takes means and regions from the table; expected it without --means and --regions")
+    if out.exists() and not overwrite:
+        raise UsageError(f"{out}: there already, and simulated ratings must not replace real ones unseen; give --overwrite")
+    levels = scale_of(scale, False)
+    if like:
+        targets = targets_of_summary(printed_table_of(like), levels)
+    else:
+        wanted = _means(means) if means else {"FS": 3.4, "NFT": 3.8, "FT": 3.9}
+        places = [(roi, side) for roi in words(regions) or _published_regions() for side in words(sides) or [""]]
+        targets = targets_of_shifts(places, wanted, sd)
+    shares = _shares(case_share, reader_share, case_method_share, reader_method_share)
+    table = simulate_study(
+        targets, cases=cases, readers=readers, shares=shares, repeats=repeats, missing=missing, seed=seed, scale=levels
+    )
+    table["rating"] = [f"{one:g}" for one in table["rating"]]
+    write_text(out, table.to_csv(index=False, lineterminator="\n"))
+    console = Console(quiet=quiet, markup=False, highlight=False, soft_wrap=True)
+    for target in targets:
+        if target.note:
+            console.print(f"{target.roi} {target.hemisphere}, {target.method}: {target.note}")
+    console.print(f"{out}: {len(table)} ratings. {SYNTHETIC}.")
+
+
+_POWER = """Examples:
+
+  darts-reader-study power --cases 20,40 --readers 3,5 --shift 0.4 --jobs 4 -o power/
+
+  darts-reader-study power --cases 20 --readers 5 --shift 0 --analyses all --simulations 500 -o type-1-error/
+
+Analyses: t, wilcoxon (on case means), crossed (readers and cases random), mixed-model, mixed-model-plain (case and reader
+only), pooled-t, pooled-wilcoxon (reader x case ratings, as published), or all. A shift of 0 gives the type I error.
+"""
+
+
+def power(
+    cases: Annotated[str, typer.Option(help="Numbers of cases, comma-separated.")] = "20,40",
+    readers: Annotated[str, typer.Option(help="Numbers of readers.")] = "3,5",
+    shift: Annotated[str, typer.Option(help="Differences in mean rating to be found.")] = "0.4",
+    mean: Annotated[float, typer.Option(help="Mean rating of the first method.")] = 3.5,
+    sd: Annotated[float, typer.Option(help="SD of the ratings of a method.")] = 0.9,
+    case_share: CaseShare = 0.25,
+    reader_share: ReaderShare = 0.10,
+    case_method_share: CaseMethodShare = 0.10,
+    reader_method_share: ReaderMethodShare = 0.05,
+    analyses: Annotated[str, typer.Option(help="Comma-separated, or all.")] = "t,wilcoxon,crossed,mixed-model",
+    simulations: Annotated[int, typer.Option(min=1, help="Studies for each combination.")] = 500,
+    level: Annotated[float, typer.Option(min=0.0001, max=0.5, help="Of the tests.")] = 0.05,
+    seed: Annotated[int, typer.Option(min=0, help="The same gives the same table, whatever --jobs is.")] = 0,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for power.csv and the curve.")] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Simulate studies and count how often each analysis finds a difference: how many cases and readers a study needs."""
+    from darts_ensemble.results.outputs import write_text
+    from reader_study.commands.screen import counting, show_power
+    from reader_study.simulation.power import ANALYSES, planned_studies, power_table
+
+    chosen = list(ANALYSES) if analyses == "all" else words(analyses)
+    unknown = [name for name in chosen if name not in ANALYSES]
+    if unknown or not chosen:
+        raise UsageError(f"--analyses {', '.join(unknown)}: expected all or some of {', '.join(ANALYSES)}")
+    plans = planned_studies(
+        whole_numbers_of(cases, "--cases"), whole_numbers_of(readers, "--readers"), numbers_of(shift, "--shift"),
+        mean=mean, sd=sd, shares=_shares(case_share, reader_share, case_method_share, reader_method_share),
+    )  # fmt: skip
+    console = Console(quiet=quiet or as_json, markup=False, highlight=False, soft_wrap=True)
+    with counting(console, simulations * len(plans), "Simulated studies") as report:
+        table = power_table(plans, chosen, simulations=simulations, level=level, seed=seed, jobs=jobs, report=report)
+    marked = table.assign(synthetic="simulated")
+    if out is not None:
+        from reader_study.figures.draw import save_power_curve
+
+        write_text(out / "power.csv", marked.to_csv(index=False, float_format="%.10g", lineterminator="\n"))
+        save_power_curve(table, chosen, out)
+    if as_json:
+        typer.echo(json.dumps(json.loads(marked.to_json(orient="records")), indent=1))
+    show_power(console, table, chosen)
+    if out is not None:
+        console.print(f"{out}: power.csv, power_curve.png")
+
+
+def _means(text: str) -> dict[str, float]:
+    means: dict[str, float] = {}
+    for word in words(text):
+        name, equals, value = word.partition("=")
+        try:
+            means[name] = float(value)
+        except ValueError:
+            equals = ""
+        if not equals or not name:
+            raise UsageError(f"--means {word}: expected METHOD=MEAN, such as FS=3.4,FT=3.9")
+    return means
+
+
+def _shares(case: float, reader: float, case_method: float, reader_method: float) -> Shares:
+    from reader_study.simulation.simulate import Shares
+
+    return Shares(case, reader, case_method, reader_method)
+
+
+def _published_regions() -> list[str]:
+    from reader_study.published import published_summary
+
+    return list(dict.fromkeys(cell.roi for cell in published_summary().cells))

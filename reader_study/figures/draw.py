@@ -1,0 +1,149 @@
+"""All figures of a study, drawn and written; those of made-up ratings say so on their face."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+
+from evaluation.figures.style import FONT_SIZE, SUFFIXES, save_figure
+from reader_study.figures.comparison import draw_comparison, draw_power
+from reader_study.figures.ratings import draw_box_plots, draw_differences, draw_likert
+from reader_study.figures.readers import draw_agreement, draw_odds_ratios, draw_severity
+from reader_study.figures.summary_page import draw_summary_page
+from reader_study.ratings.table import SYNTHETIC
+from reader_study.statistics.study_analysis import StudyAnalysis
+
+__all__ = ["StudyFigure", "mark_synthetic", "save_power_curve", "save_study_figures", "study_figures"]
+
+
+@dataclass(frozen=True)
+class StudyFigure:
+    """A figure: its name, which is that of its files, what it shows in words, and how it is drawn."""
+
+    name: str
+    caption: str
+    alt: str
+    draw: Callable[[], Figure]
+
+
+def study_figures(analysis: StudyAnalysis, title: str) -> list[StudyFigure]:
+    """Return the figures that a study has something for; none is drawn yet."""
+    ratings, methods, scale = analysis.ratings, analysis.methods, analysis.scale
+    figures = [
+        StudyFigure(
+            "likert_bars",
+            "Share of each rating, centred on the middle of the scale. Hidden repeats are left out here and in all "
+            "comparisons.",
+            "Diverging stacked bars, one for each region, side and method",
+            lambda: draw_likert(ratings, methods, scale),
+        ),
+        StudyFigure(
+            "box_plots",
+            "Ratings pooled over readers and cases, the published kind of figure: quartiles, whiskers to 1.5 of the box, "
+            "means as diamonds. With so few levels a box hides most of the distribution, which the bars show.",
+            "Box plots of ratings by region, side and method",
+            lambda: draw_box_plots(ratings, methods, scale),
+        ),
+    ]  # fmt: skip
+    if analysis.published is not None:
+        page = StudyFigure(
+            "summary_page", "The study on one page.", "Bars of all ratings, tests, odds ratios, and agreement of the readers",
+            lambda: draw_summary_page(analysis, title),
+        )  # fmt: skip
+        figures.insert(0, page)
+    case_means, models = analysis.case_means, analysis.models
+    if case_means is not None and len(case_means):
+        figures.append(StudyFigure(
+            "paired_differences",
+            "Differences of two methods within a case, mean over readers; the marker is the Hodges-Lehmann estimate with its "
+            "95 % interval, filled where Wilcoxon's test rejects after Holm within the region and side.",
+            "Differences of case means with intervals, one panel for each pair of methods",
+            lambda: draw_differences(ratings, methods, case_means),
+        ))  # fmt: skip
+    if models is not None and len(models.odds_ratios):
+        figures.append(StudyFigure(
+            "odds_ratios",
+            "Odds ratio of a higher rating from the cumulative-logit mixed model, with 95 % intervals (Wald).",
+            "Odds ratios on a logarithmic scale, one panel for each pair of methods",
+            lambda: draw_odds_ratios(models.odds_ratios, methods),
+        ))  # fmt: skip
+    if models is not None:
+        figures.append(StudyFigure(
+            "reader_severity",
+            "Left: mean rating of each reader and method. Right: the reader's effect in the mixed model with its 95 % "
+            "interval, below zero for one who rates lower than the others.",
+            "Mean ratings and severity of each reader",
+            lambda: draw_severity(ratings, methods, models.random_effects),
+        ))  # fmt: skip
+    if len(analysis.agreement):
+        figures.append(StudyFigure(
+            "agreement",
+            "Quadratic-weighted kappa of every two readers, and measures over all of them with bootstrap intervals over cases.",
+            "Matrix of kappas and a list of measures of agreement",
+            lambda: draw_agreement(analysis.agreement),
+        ))  # fmt: skip
+    comparison = analysis.comparison
+    if comparison is not None:
+        figures.append(StudyFigure(
+            "comparison", "Mean ratings as printed (hollow) and of this study (filled).", "Printed and new means side by side",
+            lambda: draw_comparison(comparison),
+        ))  # fmt: skip
+    return figures
+
+
+def save_study_figures(
+    analysis: StudyAnalysis, folder: Path, title: str, *, report: Callable[[str], None] | None = None
+) -> list[StudyFigure]:
+    """Draw all figures and write them as PDF, SVG and PNG; those of an earlier run that this study has nothing for go.
+
+    Returns
+    -------
+    list of StudyFigure
+        Those written, to be found at ``folder / name``.
+
+    Raises
+    ------
+    ScanError
+        If the folder can't be written to.
+    """
+    figures = study_figures(analysis, title)
+    for one in figures:
+        drawn = one.draw()
+        if analysis.synthetic:
+            mark_synthetic(drawn)
+        save_figure(drawn, folder / one.name)
+        plt.close(drawn)
+        if report is not None:
+            report(f"figure {one.name}")
+    written = {one.name for one in figures}
+    for name in ("summary_page", "paired_differences", "odds_ratios", "reader_severity", "agreement", "comparison"):
+        for suffix in SUFFIXES if name not in written else ():
+            (folder / f"{name}{suffix}").unlink(missing_ok=True)
+    return figures
+
+
+def save_power_curve(table: pd.DataFrame, analyses: Sequence[str], folder: Path) -> None:
+    """Draw :func:`reader_study.simulation.power.power_table` and write it as `power_curve`.
+
+    Raises
+    ------
+    ScanError
+        If the folder can't be written to.
+    """
+    drawn = draw_power(table, analyses)
+    save_figure(drawn, folder / "power_curve")
+    plt.close(drawn)
+
+
+def mark_synthetic(figure: Figure) -> None:
+    """Write below a figure that its ratings are made up."""
+    figure.supxlabel(SYNTHETIC, color="#B00020", fontweight="bold", fontsize=FONT_SIZE + 1)

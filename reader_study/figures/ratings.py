@@ -1,0 +1,214 @@
+"""Figures of the ratings themselves: box plots as published, diverging Likert bars, paired differences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from evaluation.figures.style import FONT_SIZE, INK, PAGE_WIDTH, figure_style, method_colours
+from reader_study.ratings.summary import ALL_REGIONS
+from reader_study.ratings.table import RatingScale, first_ratings
+from reader_study.statistics.case_means import case_differences
+
+__all__ = [
+    "draw_box_plots", "draw_differences", "draw_likert", "level_colours", "likert_on", "place_name", "places_of",
+]  # fmt: skip
+
+#: Regions side by side in a row of box plots, and regions and sides below each other in a column of bars.
+_ROW, _COLUMN = 8, 16
+_SIDE_NAMES = {"L": "Left", "R": "Right", "": "Midline"}
+
+
+def place_name(roi: str, side: str) -> str:
+    """Return a region and side as figures name it: `Lateral Ventricles L`."""
+    return f"{roi.replace('-', ' ').replace('_', ' ')} {side}".rstrip()
+
+
+def places_of(ratings: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return the regions and sides of a table, in its order."""
+    return [(str(roi), str(side)) for roi, side in dict.fromkeys(zip(ratings["roi"], ratings["hemisphere"], strict=True))]
+
+
+def draw_box_plots(ratings: pd.DataFrame, methods: Sequence[str], scale: RatingScale) -> Figure:
+    """Draw the published kind of figure: a box of all ratings of each region and method, one panel a side.
+
+    Boxes are quartiles with whiskers to the furthest rating within 1.5 of their length; diamonds are means.
+    """
+    rows = first_ratings(ratings)
+    rows = rows.assign(place=[place_name(roi, "") for roi in rows["roi"]])
+    colours = method_colours(methods)
+    panels = []
+    for side in [one for one in _SIDE_NAMES if one in set(rows["hemisphere"])]:
+        part = rows[rows["hemisphere"] == side]
+        names = list(dict.fromkeys(part["place"]))
+        panels += [(side, part, names[start : start + _ROW]) for start in range(0, len(names), _ROW)]
+    with figure_style():
+        height = 0.6 + 1.9 * len(panels)
+        figure, grid = plt.subplots(len(panels), figsize=(PAGE_WIDTH, height), layout="constrained", squeeze=False)
+        for axes, (side, part, names) in zip(grid[:, 0], panels, strict=True):
+            sns.boxplot(
+                data=part[part["place"].isin(names)], x="place", y="rating", hue="method", order=names, hue_order=methods,
+                palette=colours, saturation=1, width=0.75, gap=0.15, linewidth=0.6, fliersize=1.5, legend=False, ax=axes,
+                boxprops={"alpha": 0.55}, medianprops={"color": "black", "linewidth": 1.4}, showmeans=True,
+                meanprops={"marker": "D", "markerfacecolor": "white", "markeredgecolor": "black", "markersize": 2.6,
+                           "markeredgewidth": 0.6},
+            )  # fmt: skip
+            axes.set(xlabel="", ylabel="Rating", xlim=(-0.5, max(len(names), 3) - 0.5))
+            axes.set_title(_SIDE_NAMES[side], loc="left", fontweight="bold")
+            _name_levels(axes, scale)
+        handles = [Patch(facecolor=colours[name], alpha=0.55, edgecolor=INK, linewidth=0.6, label=name) for name in methods]
+        mean: Any = Line2D([], [], marker="D", markerfacecolor="white", markeredgecolor="black", linestyle="", markersize=3)
+        mean.set_label("mean")
+        figure.legend(handles=[*handles, mean], loc="outside upper right", ncols=len(handles) + 1)
+    return figure
+
+
+def draw_likert(ratings: pd.DataFrame, methods: Sequence[str], scale: RatingScale) -> Figure:
+    """Draw a bar of the share of each level for every region, side and method, centred on the middle of the scale."""
+    rows = first_ratings(ratings)
+    places = places_of(rows)
+    n_columns = -(-len(places) // _COLUMN)
+    length = -(-len(places) // n_columns)
+    parts = [places[start : start + length] for start in range(0, len(places), length)]
+    with figure_style():
+        height = 0.9 + length * (0.1 + 0.13 * len(methods))
+        figure, grid = plt.subplots(1, len(parts), figsize=(PAGE_WIDTH, height), layout="constrained", squeeze=False)
+        for axes, part in zip(grid[0], parts, strict=True):
+            likert_on(axes, rows, part, methods, scale)
+        figure.legend(handles=_level_handles(scale), loc="outside upper center", ncols=len(scale.allowed))
+    return figure
+
+
+def likert_on(
+    axes: Axes, ratings: pd.DataFrame, places: Sequence[tuple[str, str]], methods: Sequence[str], scale: RatingScale
+) -> None:
+    """Draw the bars of :func:`draw_likert` on axes; ``(ALL_REGIONS, "")`` is a place of all ratings together."""
+    levels, colours = scale.allowed, level_colours(scale)
+    step = len(methods) + 0.8
+    # Points that the longest name of a method takes beside the axes, at 0.6 of the size of its letters each.
+    beside = 10 + 0.6 * 0.83 * FONT_SIZE * max(len(method) for method in methods)
+    labels, ends = [], []
+    for number, (roi, side) in enumerate(places):
+        here = ratings if roi == ALL_REGIONS else ratings[(ratings["roi"] == roi) & (ratings["hemisphere"] == side)]
+        for place, method in enumerate(methods):
+            given = here.loc[here["method"] == method, "rating"].to_numpy()
+            y = number * step + place
+            labels.append((y, method))
+            if not len(given):
+                axes.text(0, y, "not rated", ha="center", va="center", color="0.5", fontsize="small")
+                continue
+            share = np.array([100 * float((given == level).mean()) for level in levels])
+            left = _start_of(share)
+            axes.barh(
+                y, share, left=left + np.concatenate([[0], np.cumsum(share)[:-1]]), height=0.86, color=colours, linewidth=0
+            )
+            ends += [left, left + share.sum()]
+        axes.annotate(
+            place_name(roi, side), (0, number * step + (len(methods) - 1) / 2), (-beside, 0), ha="right", va="center",
+            xycoords=axes.get_yaxis_transform(), textcoords="offset points", fontweight="bold", fontsize="small",
+        )  # fmt: skip
+    axes.axvline(0, color=INK, linewidth=0.6)
+    least, most = (min(-5.0, *ends), max(5.0, *ends)) if ends else (-100.0, 100.0)
+    axes.set(xlim=(least - 2, most + 2), ylim=(len(places) * step - 0.8, -0.8), xlabel="% of ratings")
+    axes.set_yticks([y for y, _ in labels], [name for _, name in labels], fontsize="small")
+    axes.tick_params(axis="y", length=0)
+    axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(7))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
+    axes.grid(visible=True, axis="x")
+    axes.spines["left"].set_visible(False)
+
+
+def draw_differences(ratings: pd.DataFrame, methods: Sequence[str], case_means: pd.DataFrame) -> Figure:
+    """Draw every pair's differences of case means: dots are cases, the marker is Hodges-Lehmann with its interval.
+
+    A filled marker is a pair that differs by Wilcoxon's test after Holm within the region and side.
+    """
+    places = [*places_of(first_ratings(ratings)), (ALL_REGIONS, "")]
+    pairs = list(combinations(methods, 2))
+    n_columns = min(len(pairs), 3)
+    n_rows = -(-len(pairs) // n_columns)
+    rows = {(r["roi"], r["hemisphere"], r["first"], r["second"]): r for r in case_means.to_dict("records")}
+    random = np.random.default_rng(0)
+    with figure_style():
+        size = (PAGE_WIDTH, n_rows * (0.6 + 0.2 * len(places)) + 0.4)
+        figure, grid = plt.subplots(
+            n_rows, n_columns, figsize=size, layout="constrained", squeeze=False, sharey=True, sharex=True
+        )
+        for axes in grid.flat[len(pairs) :]:
+            axes.set_visible(False)
+        for axes, (first, second) in zip(grid.flat, pairs, strict=False):
+            for y, (roi, side) in enumerate(places):
+                here = ratings if roi == ALL_REGIONS else ratings[(ratings["roi"] == roi) & (ratings["hemisphere"] == side)]
+                values = case_differences(here, first, second).mean(axis=1).to_numpy(dtype=np.float64)
+                spread = y + random.uniform(-0.25, 0.25, len(values))
+                axes.scatter(values, spread, s=3, color="0.6", linewidths=0, zorder=2)
+                if (roi, side, first, second) in rows:
+                    _marker(axes, y, rows[(roi, side, first, second)])
+            axes.axvline(0, color=INK, linewidth=0.6)
+            axes.axhline(len(places) - 1.5, color="0.7", linewidth=0.5)
+            axes.set_title(f"{second} − {first}", loc="left")
+            axes.set(ylim=(len(places) - 0.5, -0.5), xlabel="Difference in rating")
+            axes.grid(visible=True, axis="x")
+            axes.set_yticks(range(len(places)), [place_name(*place) for place in places])
+        figure.legend(handles=_difference_handles(), loc="outside upper right", ncols=3)
+    return figure
+
+
+def level_colours(scale: RatingScale) -> list[Any]:
+    """Return a colour for each level: brown for the worst over grey to blue-green for the best."""
+    places = np.linspace(0.12, 0.88, len(scale.allowed))
+    return ["0.86" if abs(place - 0.5) < 1e-9 else mpl.colormaps["BrBG"](place) for place in places]
+
+
+def _level_handles(scale: RatingScale) -> list[Patch]:
+    words = dict(zip(map(float, scale.levels), scale.words, strict=True))
+    return [
+        Patch(facecolor=colour, label=f"{level:g} {words[level]}" if level in words else f"{level:g}")
+        for level, colour in zip(scale.allowed, level_colours(scale), strict=True)
+    ]
+
+
+def _start_of(share: npt.NDArray[np.float64]) -> float:
+    """Where a bar begins so that the middle of the scale lies at zero: half of a middle level to each side."""
+    half = len(share) // 2
+    return -float(share[:half].sum() + (share[half] / 2 if len(share) % 2 else 0))
+
+
+def _name_levels(axes: Axes, scale: RatingScale) -> None:
+    axes.set_yticks(scale.levels, [f"{level} {word}" for level, word in zip(scale.levels, scale.words, strict=True)])
+    axes.set_ylim(scale.levels[0] - 0.25, scale.levels[-1] + 0.25)
+    axes.grid(visible=True, axis="y")
+
+
+def _marker(axes: Axes, y: float, row: dict[Any, Any]) -> None:
+    estimate, low, high = row["hl_estimate"], row["hl_low"], row["hl_high"]
+    if np.isnan(estimate):
+        axes.text(0, y, " not rated by both", va="center", color="0.5", fontsize="small")
+        return
+    if not np.isnan(low):
+        axes.plot([low, high], [y, y], color="black", linewidth=1.1, zorder=3)
+    face = "black" if row["wilcoxon_p_holm"] < 0.05 else "white"
+    axes.plot(
+        estimate, y, marker="D", markersize=3.4, markerfacecolor=face, markeredgecolor="black", markeredgewidth=0.7, zorder=4
+    )
+
+
+def _difference_handles() -> list[Line2D]:
+    look = {"marker": "D", "markersize": 3.4, "markeredgecolor": "black", "color": "black", "linewidth": 1.1}
+    return [
+        Line2D([], [], marker="o", markersize=2, color="0.6", linestyle="", label="case, mean over readers"),
+        Line2D([], [], markerfacecolor="black", label="Hodges-Lehmann, 95 %; p < 0.05 (Wilcoxon, Holm)", **look),  # type: ignore[arg-type]
+        Line2D([], [], markerfacecolor="white", label="p ≥ 0.05", **look),  # type: ignore[arg-type]
+    ]

@@ -1,0 +1,205 @@
+"""Figures of the readers and of the models: severity, agreement, odds ratios."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from evaluation.figures.style import INK, PAGE_WIDTH, figure_style, method_colours, method_markers
+from reader_study.figures.ratings import place_name
+from reader_study.ratings.summary import ALL_REGIONS
+from reader_study.ratings.table import first_ratings
+
+__all__ = [
+    "agreement_on", "draw_agreement", "draw_odds_ratios", "draw_severity", "kappa_matrix", "odds_ratios_on", "severity_of",
+    "severity_on", "statistics_on",
+]  # fmt: skip
+
+_STATISTICS = {
+    "kappa_light": "Light's kappa", "gwet_ac2": "Gwet's AC2", "icc_2_1": "ICC(2,1)", "icc_2_k": "ICC(2,k)",
+    "alpha_ordinal": "Krippendorff's α",
+}  # fmt: skip
+
+
+def severity_of(effects: pd.DataFrame) -> pd.DataFrame:
+    """Return the readers' effects of the model over all regions, or of the only one there is; empty where none has readers."""
+    if not len(effects):
+        return effects
+    readers = effects[effects["term"] == "reader"]
+    overall = readers[readers["roi"] == ALL_REGIONS]
+    if len(overall):
+        return overall
+    return readers if readers[["roi", "hemisphere"]].drop_duplicates().shape[0] == 1 else readers.head(0)
+
+
+def draw_severity(ratings: pd.DataFrame, methods: Sequence[str], effects: pd.DataFrame) -> Figure:
+    """Draw each reader's mean rating by method, and beside it the severity that the mixed model finds."""
+    severity = severity_of(effects)
+    readers = sorted(ratings["reader"].unique())
+    with figure_style():
+        n_panels = 2 if len(severity) else 1
+        figure, grid = plt.subplots(
+            1, n_panels, figsize=(PAGE_WIDTH, 0.9 + 0.24 * len(readers)), layout="constrained", sharey=True, squeeze=False
+        )
+        _means_on(grid[0, 0], ratings, methods, readers)
+        if n_panels == 2:
+            severity_on(grid[0, 1], severity, readers)
+        figure.legend(handles=_method_handles(methods), loc="outside upper right", ncols=len(methods))
+    return figure
+
+
+def severity_on(axes: Axes, severity: pd.DataFrame, readers: Sequence[str]) -> None:
+    """Draw conditional modes of the readers with 95 % intervals, in log odds."""
+    rows = {row["level"]: row for row in severity.to_dict("records")}
+    for y, reader in enumerate(readers):
+        if reader in rows:
+            effect, error = rows[reader]["effect"], rows[reader]["se"]
+            axes.plot([effect - 1.96 * error, effect + 1.96 * error], [y, y], color="black", linewidth=1.1)
+            axes.plot(effect, y, marker="s", markersize=3.4, color="black")
+    axes.axvline(0, color=INK, linewidth=0.6)
+    axes.set(ylim=(len(readers) - 0.5, -0.5), xlabel="Severe ←  log odds of a higher rating  → lenient")
+    axes.set_yticks(range(len(readers)), readers)
+    axes.grid(visible=True, axis="x")
+
+
+def draw_agreement(agreement: pd.DataFrame) -> Figure:
+    """Draw the matrix of quadratic-weighted kappas, and the measures over all readers with their intervals."""
+    names, _ = kappa_matrix(agreement)
+    with figure_style():
+        side = min(3.8, max(1.6, 0.42 * len(names)))
+        figure, (left, right) = plt.subplots(
+            1, 2, figsize=(PAGE_WIDTH, side + 0.7), layout="constrained", width_ratios=(1.2, 1)
+        )
+        agreement_on(left, agreement)
+        statistics_on(right, agreement)
+    return figure
+
+
+def agreement_on(axes: Axes, agreement: pd.DataFrame, *, most_numbers: int = 12) -> None:
+    """Draw the matrix of kappas on axes, with numbers in the cells of up to `most_numbers` readers."""
+    names, matrix = kappa_matrix(agreement)
+    image = axes.imshow(matrix, cmap="viridis", vmin=min(0.0, float(np.nanmin(matrix, initial=0.0))), vmax=1)
+    axes.set_xticks(range(len(names)), names, rotation=90)
+    axes.set_yticks(range(len(names)), names)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_title("Weighted kappa of two readers", loc="left")
+    if len(names) <= most_numbers:
+        for row, column in np.ndindex(matrix.shape):
+            value = matrix[row, column]
+            if not np.isnan(value):
+                axes.text(
+                    column, row, f"{value:.2f}", ha="center", va="center", color="black" if value > 0.6 else "white",
+                    fontsize="small",
+                )  # fmt: skip
+    axes.figure.colorbar(image, ax=axes, shrink=0.8, pad=0.02)
+
+
+def statistics_on(axes: Axes, agreement: pd.DataFrame) -> None:
+    """Draw the measures over all readers, each with its interval, on axes."""
+    rows = agreement.set_index("statistic")[["value", "low", "high"]].astype(float)
+    for y, name in enumerate(_STATISTICS):
+        value, low, high = rows.loc[name].to_numpy()
+        if np.isnan(value):
+            axes.text(0.02, y, "undefined", va="center", color="0.5", fontsize="small")
+            continue
+        if not np.isnan(low):
+            axes.plot([low, high], [y, y], color="black", linewidth=1.1)
+        axes.plot(value, y, marker="D", markersize=3.4, color="black")
+    lowest = min(0.0, float(np.nanmin(rows.loc[list(_STATISTICS), ["value", "low"]].to_numpy(dtype=float), initial=0.0)))
+    axes.set(xlim=(lowest - 0.02, 1.02), ylim=(len(_STATISTICS) - 0.5, -0.5), xlabel="Agreement (95 % interval over cases)")
+    axes.set_yticks(range(len(_STATISTICS)), list(_STATISTICS.values()))
+    axes.grid(visible=True, axis="x")
+
+
+def kappa_matrix(agreement: pd.DataFrame) -> tuple[list[str], np.ndarray]:
+    """Return the readers and the symmetric matrix of their weighted kappas, NaN on the diagonal."""
+    pairs = agreement[agreement["statistic"] == "kappa_quadratic"]
+    split = [tuple(str(text).split(", ")) for text in pairs["readers"]]
+    names = list(dict.fromkeys(name for pair in split for name in pair))
+    matrix = np.full((len(names), len(names)), np.nan)
+    for (one, two), value in zip(split, pairs["value"], strict=True):
+        matrix[names.index(one), names.index(two)] = matrix[names.index(two), names.index(one)] = value
+    return names, matrix
+
+
+def draw_odds_ratios(odds: pd.DataFrame, methods: Sequence[str]) -> Figure:
+    """Draw the odds ratio of a higher rating of every pair of methods, in every region and side, with 95 % intervals.
+
+    A filled marker is a pair that differs after Holm within the region and side.
+    """
+    places = list(dict.fromkeys(zip(odds["roi"], odds["hemisphere"], strict=True)))
+    pairs = list(combinations(methods, 2))
+    n_columns = min(len(pairs), 3)
+    n_rows = -(-len(pairs) // n_columns)
+    with figure_style():
+        size = (PAGE_WIDTH, n_rows * (0.6 + 0.2 * len(places)) + 0.4)
+        figure, grid = plt.subplots(
+            n_rows, n_columns, figsize=size, layout="constrained", squeeze=False, sharey=True, sharex=True
+        )
+        for axes in grid.flat[len(pairs) :]:
+            axes.set_visible(False)
+        for axes, (first, second) in zip(grid.flat, pairs, strict=False):
+            odds_ratios_on(axes, odds, places, first, second)
+        look = {"marker": "D", "markersize": 3.4, "markeredgecolor": "black", "color": "black", "linewidth": 1.1}
+        handles = [
+            Line2D([], [], markerfacecolor="black", label="p < 0.05 (Wald, Holm)", **look),  # type: ignore[arg-type]
+            Line2D([], [], markerfacecolor="white", label="p ≥ 0.05", **look),  # type: ignore[arg-type]
+        ]
+        figure.legend(handles=handles, loc="outside upper right", ncols=2)
+    return figure
+
+
+def odds_ratios_on(axes: Axes, odds: pd.DataFrame, places: Sequence[tuple[str, str]], first: str, second: str) -> None:
+    """Draw one pair's odds ratios on axes with a logarithmic scale."""
+    rows = {(r["roi"], r["hemisphere"], r["first"], r["second"]): r for r in odds.to_dict("records")}
+    for y, (roi, side) in enumerate(places):
+        if (roi, side, first, second) not in rows:
+            axes.text(1, y, " not rated by both", va="center", color="0.5", fontsize="small")
+            continue
+        row = rows[(roi, side, first, second)]
+        if np.isnan(row["odds_ratio"]):
+            axes.text(1, y, " separated", va="center", color="0.5", fontsize="small")
+            continue
+        if not np.isnan(row["low"]):
+            axes.plot([row["low"], row["high"]], [y, y], color="black", linewidth=1.1)
+        face = "black" if row["p_holm"] < 0.05 else "white"
+        axes.plot(
+            row["odds_ratio"], y, marker="D", markersize=3.4, markerfacecolor=face, markeredgecolor="black",
+            markeredgewidth=0.7, zorder=4,
+        )  # fmt: skip
+    if (ALL_REGIONS, "") in places and len(places) > 1:
+        axes.axhline(len(places) - 1.5, color="0.7", linewidth=0.5)
+    axes.axvline(1, color=INK, linewidth=0.6)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.xaxis.set_minor_formatter(lambda value, _: "")
+    axes.set(ylim=(len(places) - 0.5, -0.5), xlabel="Odds ratio of a higher rating")
+    axes.set_title(f"{second} against {first}", loc="left")
+    axes.set_yticks(range(len(places)), [place_name(*place) for place in places])
+    axes.grid(visible=True, axis="x")
+
+
+def _means_on(axes: Axes, ratings: pd.DataFrame, methods: Sequence[str], readers: Sequence[str]) -> None:
+    means = first_ratings(ratings).groupby(["reader", "method"])["rating"].mean()
+    colours, markers = method_colours(methods), method_markers(methods)
+    for y, reader in enumerate(readers):
+        given = [(method, means[(reader, method)]) for method in methods if (reader, method) in means.index]
+        axes.plot([min(v for _, v in given), max(v for _, v in given)], [y, y], color="0.8", linewidth=1, zorder=1)
+        for method, value in given:
+            axes.plot(value, y, marker=markers[method], markersize=4, color=colours[method], zorder=2)
+    axes.set(ylim=(len(readers) - 0.5, -0.5), xlabel="Mean rating")
+    axes.set_yticks(range(len(readers)), readers)
+    axes.grid(visible=True, axis="x")
+
+
+def _method_handles(methods: Sequence[str]) -> list[Line2D]:
+    colours, markers = method_colours(methods), method_markers(methods)
+    return [Line2D([], [], marker=markers[m], color=colours[m], linestyle="", markersize=4, label=m) for m in methods]

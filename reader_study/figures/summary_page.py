@@ -1,0 +1,129 @@
+"""One page that sums a study up: bars of all ratings, the tests, the readers and how far they agree."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from evaluation.figures.style import FONT_SIZE, PAGE_HEIGHT, PAGE_WIDTH, figure_style
+from evaluation.results.number_format import p_phrase
+from reader_study.figures.ratings import level_colours, likert_on, places_of
+from reader_study.figures.readers import agreement_on, odds_ratios_on, severity_of, severity_on, statistics_on
+from reader_study.ratings.summary import ALL_REGIONS
+from reader_study.ratings.table import first_ratings
+from reader_study.statistics.study_analysis import StudyAnalysis
+
+__all__ = ["draw_summary_page"]
+
+#: Regions of which the page shows bars (both sides together), places with odds ratios, and pairs; other figures have all.
+_MOST_BARS, _MOST_ODDS, _MOST_PAIRS = 8, 14, 3
+
+
+def draw_summary_page(analysis: StudyAnalysis, title: str) -> Figure:
+    """Draw the page.
+
+    Parameters
+    ----------
+    analysis : StudyAnalysis
+    title : str
+
+    Returns
+    -------
+    Figure
+        Of the size of a printed page. Parts that the study has nothing for say so.
+    """
+    ratings = first_ratings(analysis.ratings)
+    with figure_style():
+        figure = plt.figure(figsize=(PAGE_WIDTH, PAGE_HEIGHT), layout="constrained")
+        parts: Any = figure.subfigures(3, 1, height_ratios=(4.6, 2.9, 1.9))
+        top, middle, bottom = parts
+        figure.suptitle(f"{title}: {_facts(analysis)}", x=0.01, ha="left", fontsize=FONT_SIZE + 1)
+        bars, table = top.subplots(1, 2, width_ratios=(1.5, 1))
+        both_sides = ratings.assign(hemisphere="")
+        places = places_of(both_sides)
+        shown = [(ALL_REGIONS, ""), *(places[:_MOST_BARS] if len(places) > 1 else [])]
+        likert_on(bars, both_sides, shown, analysis.methods, analysis.scale)
+        colours = level_colours(analysis.scale)
+        handles = [Patch(facecolor=c, label=f"{level:g}") for c, level in zip(colours, analysis.scale.allowed, strict=True)]
+        bars.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(handles))
+        _tests_on(table, analysis)
+        _models_on(middle, analysis)
+        _readers_on(bottom, analysis)
+    return figure
+
+
+def _facts(analysis: StudyAnalysis) -> str:
+    n = len(first_ratings(analysis.ratings))
+    return (
+        f"{n} ratings of {analysis.n_cases} cases by {len(analysis.readers)} "
+        f"reader{'s' * (len(analysis.readers) != 1)}, {len(analysis.methods)} methods"
+    )
+
+
+def _tests_on(axes: Axes, analysis: StudyAnalysis) -> None:
+    """Mean and SD of each method, and what each analysis says of each pair over all regions."""
+    axes.axis("off")
+    lines: list[tuple[str, str]] = [("All regions", "bold")]
+    if analysis.published is not None:
+        row = analysis.published.rows.iloc[-1]
+        lines += [(f"{m}: {row[f'{m}_mean']:.2f} ± {row[f'{m}_sd']:.2f}", "normal") for m in analysis.methods]
+    if analysis.case_means is not None:
+        overall = analysis.case_means[analysis.case_means["roi"] == ALL_REGIONS]
+        for one in overall.to_dict("records")[:_MOST_PAIRS]:
+            lines += [("", "normal"), (f"{one['second']} − {one['first']}, case means of {one['n']} cases", "bold")]
+            lines.append((f"Hodges-Lehmann {_interval(one, 'hl_estimate', 'hl_low', 'hl_high')}", "normal"))
+            lines.append((f"Wilcoxon {p_phrase(one['wilcoxon_p_holm'])}, t {p_phrase(one['t_p_holm'])} (Holm)", "normal"))
+            lines.append((f"for other readers too: {p_phrase(one['crossed_p_holm'])} (Holm)", "normal"))
+    if analysis.models is not None and len(analysis.models.tests):
+        last = analysis.models.tests.iloc[-1]
+        lines += [("", "normal"), ("Cumulative-logit mixed model", "bold")]
+        lines.append((f"methods differ: {p_phrase(last['lr_p'])} (likelihood ratio)", "normal"))
+    for number, (text, weight) in enumerate(lines):
+        axes.text(0.02, 0.99 - 0.046 * number, text, va="top", fontweight=weight, transform=axes.transAxes)
+
+
+def _models_on(part: Any, analysis: StudyAnalysis) -> None:
+    odds = analysis.models.odds_ratios if analysis.models is not None else None
+    if odds is None or not len(odds):
+        _nothing(part.subplots(), "no model could be fitted")
+        return
+    places = list(dict.fromkeys(zip(odds["roi"], odds["hemisphere"], strict=True)))
+    kept = places if len(places) <= _MOST_ODDS + 1 else [*places[:_MOST_ODDS], places[-1]]
+    pairs = list(combinations(analysis.methods, 2))[:_MOST_PAIRS]
+    grid = part.subplots(1, len(pairs), sharey=True, sharex=True, squeeze=False)
+    for axes, (first, second) in zip(grid[0], pairs, strict=True):
+        odds_ratios_on(axes, odds, kept, first, second)
+
+
+def _readers_on(part: Any, analysis: StudyAnalysis) -> None:
+    left, middle, right = part.subplots(1, 3, width_ratios=(1, 1, 1))
+    severity = severity_of(analysis.models.random_effects) if analysis.models is not None else None
+    if severity is not None and len(severity):
+        severity_on(left, severity, analysis.readers)
+        left.set_xlabel("Severe ← log odds → lenient")
+    else:
+        _nothing(left, "no severity: one reader, or no model")
+    if len(analysis.agreement):
+        agreement_on(middle, analysis.agreement, most_numbers=6)
+        statistics_on(right, analysis.agreement)
+        right.set_xlabel("Agreement, 95 %")
+    else:
+        _nothing(middle, "no agreement: one reader")
+        _nothing(right, "")
+
+
+def _nothing(axes: Axes, text: str) -> None:
+    axes.axis("off")
+    axes.text(0.5, 0.5, text, ha="center", va="center", color="0.5", transform=axes.transAxes)
+
+
+def _interval(row: dict[Any, Any], value: str, low: str, high: str) -> str:
+    if row[value] != row[value]:
+        return "n/a"
+    ends = f" [{row[low]:.2f}, {row[high]:.2f}]" if row[low] == row[low] else ", no interval"
+    return f"{row[value]:.2f}{ends}"

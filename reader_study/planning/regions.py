@@ -1,0 +1,83 @@
+"""The regions of a reader study: FreeSurfer ids a side, and the plane each is looked at in."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from darts_ensemble.labels import REGIONS
+from reader_study.errors import StudyError
+from reader_study.ratings.table import known_regions
+
+__all__ = ["PUBLISHED_REGIONS", "VIEWS", "StudyRegion", "study_region"]
+
+VIEWS = ("axial", "coronal", "sagittal")
+_SIDE_LETTER = {"left": "L", "right": "R", "midline": ""}
+_SIDE_PREFIXES = ("ctx-lh-", "ctx-rh-", "Left-", "Right-")
+
+
+@dataclass(frozen=True)
+class StudyRegion:
+    """A region to be rated.
+
+    Attributes
+    ----------
+    name : str
+        As the ratings table names it; one of :func:`reader_study.ratings.table.known_regions`.
+    view : {"axial", "coronal", "sagittal"}
+        Plane in which it is shown first.
+    ids : mapping of str to tuple of int
+        FreeSurfer ids whose union is the region, by side: `L`, `R`, or ``""`` for a midline region.
+    """
+
+    name: str
+    view: str
+    ids: Mapping[str, tuple[int, ...]]
+
+
+def _pair(name: str, *left: int, right: tuple[int, ...], view: str = "axial") -> StudyRegion:
+    return StudyRegion(name, view, {"L": left, "R": right})
+
+
+#: The seven of the published study. The paper viewed the cingulate gyrus sagittally; it is the union of its four DKT parts.
+PUBLISHED_REGIONS = (
+    _pair("Insula", 1035, right=(2035,)),
+    _pair("Caudate", 11, right=(50,)),
+    _pair("Cingulate-Gyrus", 1002, 1010, 1023, 1026, right=(2002, 2010, 2023, 2026), view="sagittal"),
+    _pair("Lateral-Ventricles", 4, right=(43,)),
+    _pair("Pallidum", 13, right=(52,)),
+    _pair("Putamen", 12, right=(51,)),
+    _pair("Thalamus", 10, right=(49,)),
+)
+
+
+def study_region(name: str, view: str = "") -> StudyRegion:
+    """Return the region of a name: one of the published seven, or one of the 102 without its side.
+
+    Parameters
+    ----------
+    name : str
+    view : str
+        Plane to show it in; axial without, or the published study's.
+
+    Raises
+    ------
+    StudyError
+        If the name or the plane is unknown.
+    """
+    if view and view not in VIEWS:
+        raise StudyError(f"region {name}: view {view!r}; expected one of {', '.join(VIEWS)}")
+    for region in PUBLISHED_REGIONS:
+        if region.name == name:
+            return StudyRegion(name, view or region.view, region.ids)
+    ids: dict[str, tuple[int, ...]] = {}
+    for one in REGIONS:
+        prefix = next((p for p in _SIDE_PREFIXES if one.name.startswith(p)), "")
+        if one.name.removeprefix(prefix) == name:
+            ids[_SIDE_LETTER[one.hemisphere]] = (one.id,)
+    if not ids:
+        close = difflib.get_close_matches(name, known_regions(), n=1)
+        hint = f": did you mean {close[0]}?" if close else f", such as {', '.join(r.name for r in PUBLISHED_REGIONS)}"
+        raise StudyError(f"region {name!r} is unknown; expected a region without its side{hint}")
+    return StudyRegion(name, view or "axial", ids)

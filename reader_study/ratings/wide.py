@@ -1,0 +1,102 @@
+"""Wide ratings to long: tables with a column a reader, a method or a region become the one ratings table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from reader_study.errors import RatingsError
+from reader_study.ratings.table import COLUMNS, LIKERT, OPTIONAL_COLUMNS, Problem, RatingScale, rating_of
+
+__all__ = ["long_from_wide"]
+
+_FIELD = re.compile(r"\{(\w+)\}")
+
+
+def long_from_wide(
+    table: pd.DataFrame,
+    headers: str,
+    *,
+    rename: Mapping[str, str] | None = None,
+    constants: Mapping[str, str] | None = None,
+    scale: RatingScale = LIKERT,
+    source: str = "ratings",
+) -> pd.DataFrame:
+    """Turn a table with several ratings in a row into one with a row a rating.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Every cell text, as :func:`reader_study.ratings.spreadsheets.read_text_table` gives it.
+    headers : str
+        What the headers of the rating columns are made of, with fields in braces: ``{reader}``,
+        ``{roi}_{hemisphere}_{method}``, ``rating {method}``. A field stands for any text; where it could end in several
+        places it ends in the first. Columns that hold no ratings are told by their names: those of :data:`COLUMNS`
+        and :data:`OPTIONAL_COLUMNS` (after `rename`) are kept.
+    rename : mapping of str to str, optional
+        Header in the file to name in the ratings table, as ``{"subject": "case"}``.
+    constants : mapping of str to str, optional
+        Columns that the file leaves out because they never change, as ``{"method": "raw"}``.
+    scale : RatingScale
+    source : str
+        File name that an error starts with.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Text columns, one row a rating, to be checked by :func:`reader_study.ratings.table.check_ratings`. Empty cells were not
+        rated and have no row.
+
+    Raises
+    ------
+    RatingsError
+        If a field is unknown, no header fits, a column the table needs comes from nowhere, or a cell holds no rating of
+        the scale: its row and column in the wide file are named.
+    """
+    table = table.rename(columns=dict(rename or {}))
+    known = (*COLUMNS, *OPTIONAL_COLUMNS)
+    fields = _FIELD.findall(headers)
+    unknown = [field for field in fields if field not in known or field == "rating"]
+    if unknown or not fields:
+        raise RatingsError(f"headers {headers!r}: {unknown or 'no field'}; expected fields among {', '.join(known)} in braces")
+    kept = [column for column in table.columns if column in known]
+    pattern = re.compile(_pattern_of(headers))
+    matches = {column: match for column in table.columns if column not in kept and (match := pattern.fullmatch(column))}
+    if not matches:
+        raise RatingsError(f"{source}: no header among {', '.join(table.columns)} is like {headers!r}; correct the pattern")
+    given = {*kept, *fields, *(constants or {})}
+    lacking = [column for column in COLUMNS if column not in given and column != "rating"]
+    if lacking:
+        raise RatingsError(
+            f"{source}: nothing gives {', '.join(lacking)}; name it in the headers, the columns or the constants"
+        )
+    problems = _wrong_cells(table, list(matches), scale)
+    if problems:
+        more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
+        raise RatingsError(f"{source}: {'; '.join(map(str, problems[:3]))}{more}; correct the table")
+    parts = []
+    for column, match in matches.items():
+        part = table[kept].copy()
+        for name, value in {**(constants or {}), **match.groupdict()}.items():
+            part[name] = value
+        part["rating"] = table[column]
+        parts.append(part[table[column] != ""])
+    long = pd.concat(parts, ignore_index=True)
+    return long[[column for column in known if column in long]]
+
+
+def _pattern_of(headers: str) -> str:
+    pieces = _FIELD.split(headers)
+    return "".join(f"(?P<{piece}>.+?)" if number % 2 else re.escape(piece) for number, piece in enumerate(pieces))
+
+
+def _wrong_cells(table: pd.DataFrame, columns: Sequence[str], scale: RatingScale) -> list[Problem]:
+    problems = [
+        Problem(row, column, repr(cell), f"one of {scale.describe()}, or nothing where it was not rated")
+        for column in columns
+        for row, cell in enumerate(table[column], start=2)
+        if cell and rating_of(cell, scale) is None
+    ]
+    return sorted(problems, key=lambda problem: problem.row)

@@ -1,0 +1,81 @@
+"""A new study beside a printed table: means and SDs of both, region by region, where names agree."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from reader_study.errors import SummaryError
+from reader_study.ratings.summary import ALL_REGIONS, Summary
+from reader_study.statistics.published_table import PublishedTable
+
+__all__ = ["compare_with_summary"]
+
+
+def compare_with_summary(table: PublishedTable, summary: Summary) -> pd.DataFrame:
+    """Put the means of a study beside those of a printed table.
+
+    No test is made: a printed table does not say how its ratings depend on each other, nor, often, how many there were.
+
+    Parameters
+    ----------
+    table : PublishedTable
+        Of the new study.
+    summary : Summary
+        The printed one.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a region, side and method that either has, the printed ones first: `roi`, `hemisphere`, `method`,
+        `printed_mean`, `printed_sd`, `study_mean`, `study_sd`, `study_n`, `difference` (study - printed),
+        `printed_best`, `study_best` (methods with the highest mean there, of those that both have), `best_agrees` (True, False,
+        or None where one has none); NaN where one has no such row.
+
+    Raises
+    ------
+    SummaryError
+        If the two share no region, side and method.
+    """
+    printed = pd.DataFrame(
+        [
+            (cell.roi, cell.hemisphere, cell.method, float(cell.mean), float(cell.sd) if cell.sd else math.nan)
+            for cell in (*summary.cells, *summary.totals)
+        ],
+        columns=["roi", "hemisphere", "method", "printed_mean", "printed_sd"],
+    )
+    study = pd.DataFrame(
+        [
+            (row["roi"], row["hemisphere"], method, row[f"{method}_mean"], row[f"{method}_sd"], row[f"{method}_n"])
+            for row in table.rows.to_dict("records")
+            for method in table.methods
+        ],
+        columns=["roi", "hemisphere", "method", "study_mean", "study_sd", "study_n"],
+    )
+    keys = ["roi", "hemisphere", "method"]
+    shared = printed.merge(study, on=keys)
+    if shared[shared["roi"] != ALL_REGIONS].empty:
+        raise SummaryError(
+            f"nothing to compare: the printed table has {', '.join(summary.methods)} in {', '.join(_regions(printed))}, the "
+            f"study {', '.join(table.methods)} in {', '.join(_regions(study))}; name methods and regions alike"
+        )
+    both = printed.merge(study, on=keys, how="outer", sort=False)
+    order = {key: place for place, key in enumerate(map(tuple, pd.concat([printed, study])[keys].drop_duplicates().to_numpy()))}
+    both = both.loc[sorted(both.index, key=lambda row: order[tuple(both.loc[row, keys])])].reset_index(drop=True)
+    both["difference"] = both["study_mean"] - both["printed_mean"]
+    places = list(zip(both["roi"], both["hemisphere"], strict=True))
+    for source in ("printed", "study"):
+        best = {
+            (roi, side): ";".join(part.loc[part[f"{source}_mean"] >= part[f"{source}_mean"].max() - 1e-12, "method"])
+            for (roi, side), part in shared.dropna(subset=["printed_mean", "study_mean"]).groupby(["roi", "hemisphere"])
+        }
+        both[f"{source}_best"] = [best.get(place, "") for place in places]
+    both["best_agrees"] = [
+        None if not (one and two) else one == two for one, two in zip(both["printed_best"], both["study_best"], strict=True)
+    ]
+    return both
+
+
+def _regions(table: pd.DataFrame) -> list[str]:
+    return [roi for roi in dict.fromkeys(table["roi"]) if roi != ALL_REGIONS]

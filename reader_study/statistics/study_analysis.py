@@ -1,0 +1,168 @@
+"""Everything that is computed of a study's ratings, in one place; what draws or writes takes it from here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from evaluation.statistics.intervals import Bootstrap
+from reader_study.ratings.summary import Summary
+from reader_study.ratings.table import LIKERT, RatingScale, first_ratings, is_synthetic, missing_ratings, who_rated_what
+from reader_study.statistics.blinding import blinding_table
+from reader_study.statistics.case_means import compare_case_means
+from reader_study.statistics.comparison import compare_with_summary
+from reader_study.statistics.mixed_model import RANDOM_TERMS, ModelTables, model_study
+from reader_study.statistics.published_table import PublishedTable, published_table
+from reader_study.statistics.reader_agreement import agreement_table, rated_units, within_reader_table
+
+__all__ = ["StudyAnalysis", "analyse_study"]
+
+
+@dataclass(frozen=True)
+class StudyAnalysis:
+    """The results of a study.
+
+    Attributes
+    ----------
+    ratings : pandas.DataFrame
+        As :func:`reader_study.ratings.table.check_ratings` returns it.
+    methods : tuple of str
+        Their order everywhere.
+    scale : RatingScale
+    synthetic : bool
+        Whether ratings are made up; every output must say so.
+    published : PublishedTable or None
+        None, as `case_means` and `models`, where there is one method: there is nothing to compare.
+    case_means : pandas.DataFrame or None
+        As :func:`reader_study.statistics.case_means.compare_case_means` returns it.
+    models : ModelTables or None
+    agreement, within_readers : pandas.DataFrame
+        As :func:`reader_study.statistics.reader_agreement.agreement_table` and `within_reader_table`; empty where nobody can
+        agree.
+    blinding : pandas.DataFrame or None
+        As :func:`reader_study.statistics.blinding.blinding_table`; None without guesses.
+    comparison : pandas.DataFrame or None
+        As :func:`reader_study.statistics.comparison.compare_with_summary`; None without a table to compare with.
+    who_rated : pandas.DataFrame
+        As :func:`reader_study.ratings.table.who_rated_what`.
+    n_missing : int
+        Ratings that a complete design lacks.
+    warnings : tuple of str
+        What a reader of the results must know.
+    """
+
+    ratings: pd.DataFrame
+    methods: tuple[str, ...]
+    scale: RatingScale
+    synthetic: bool
+    published: PublishedTable | None
+    case_means: pd.DataFrame | None
+    models: ModelTables | None
+    agreement: pd.DataFrame
+    within_readers: pd.DataFrame
+    blinding: pd.DataFrame | None
+    comparison: pd.DataFrame | None
+    who_rated: pd.DataFrame
+    n_missing: int
+    warnings: tuple[str, ...]
+
+    @property
+    def readers(self) -> tuple[str, ...]:
+        """Readers, sorted."""
+        return tuple(sorted(self.ratings["reader"].unique()))
+
+    @property
+    def n_cases(self) -> int:
+        """Number of cases."""
+        return int(self.ratings["case"].nunique())
+
+
+def analyse_study(
+    ratings: pd.DataFrame,
+    methods: Sequence[str] | None = None,
+    *,
+    scale: RatingScale = LIKERT,
+    random: Sequence[str] = RANDOM_TERMS,
+    bootstrap: Bootstrap | None = None,
+    compare: Summary | None = None,
+    guesses: pd.DataFrame | None = None,
+    report: Callable[[str], None] | None = None,
+) -> StudyAnalysis:
+    """Compute the published table, the tests on case means, the mixed models and the agreement of the readers.
+
+    Parameters
+    ----------
+    ratings : pandas.DataFrame
+        As :func:`reader_study.ratings.table.check_ratings` returns it.
+    methods : sequence of str, optional
+        Their order; the first is the reference of the models. In the order of the table without.
+    scale : RatingScale
+    random : sequence of str
+        Random effects of the models; see :func:`reader_study.statistics.mixed_model.model_study`.
+    bootstrap : Bootstrap, optional
+        Of all intervals that are bootstrapped.
+    compare : Summary, optional
+        A printed table to put beside.
+    guesses : pandas.DataFrame, optional
+        As :func:`reader_study.statistics.blinding.read_guesses` returns it.
+    report : callable, optional
+        Called with a line after each step.
+
+    Raises
+    ------
+    RatingsError, SummaryError
+        If a method has no rating, or nothing is shared with the table to compare with.
+    """
+    settings = bootstrap or Bootstrap()
+
+    def tell(line: str) -> None:
+        if report is not None:
+            report(line)
+
+    names = tuple(dict.fromkeys(ratings["method"])) if methods is None else tuple(methods)
+    ratings = ratings[ratings["method"].isin(names)] if len(ratings) else ratings
+    warnings = []
+    n_missing = len(missing_ratings(ratings))
+    if n_missing:
+        warnings.append(
+            f"the design is not balanced: {n_missing} ratings of a complete one are missing (who_rated_what.csv); the table as "
+            "published compares methods on different ratings there, the other tests only on those in common"
+        )
+    published = published_table(ratings, names) if len(names) > 1 else None
+    comparison = compare_with_summary(published, compare) if published is not None and compare is not None else None
+    case_means = models = None
+    if published is not None:
+        tell("table as published")
+        case_means = compare_case_means(ratings, names, bootstrap=settings)
+        tell("tests on case means")
+        models = model_study(ratings, names, random=random, report=report)
+    else:
+        warnings.append(f"one method ({', '.join(names)}): there is nothing to compare, only the readers' agreement")
+    agreement = pd.DataFrame()
+    resampling = {"resamples": min(settings.resamples, 2000), "seed": settings.seed}
+    if len(set(first_ratings(ratings)["reader"])) > 1:
+        agreement = agreement_table(rated_units(ratings, scale), confidence=settings.confidence, **resampling)
+        tell("agreement of the readers")
+    else:
+        warnings.append("one reader: no agreement between readers, and nothing is known of other readers")
+    within = within_reader_table(ratings, scale, confidence=settings.confidence, **resampling)
+    if len(within):
+        tell("agreement of each reader with himself")
+    return StudyAnalysis(
+        ratings=ratings,
+        methods=names,
+        scale=scale,
+        synthetic=is_synthetic(ratings),
+        published=published,
+        case_means=case_means,
+        models=models,
+        agreement=agreement,
+        within_readers=within,
+        blinding=None if guesses is None else blinding_table(guesses, names, confidence=settings.confidence),
+        comparison=comparison,
+        who_rated=who_rated_what(ratings),
+        n_missing=n_missing,
+        warnings=tuple(warnings),
+    )

@@ -1,0 +1,189 @@
+"""Export a study's ratings: blinded, or with the methods named, which the audit trail keeps."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import platform
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from darts_ensemble.results.outputs import write_json, write_text
+from reader_study.errors import StudyError
+from reader_study.ratings.spreadsheets import read_text_table
+from reader_study.ratings.table import COLUMNS, RatingScale, check_ratings
+from reader_study.study.recorded import audit_table, event_table, guess_table, ranking_table, rating_table
+from reader_study.study.storage import KEY, note_audit, now, open_study, setting, transaction
+
+__all__ = ["Exported", "export_study", "rating_scale", "ratings_csv", "read_key"]
+
+_RATINGS = (*COLUMNS, "view", "repeat", "seconds", "timestamp", "comment")
+_PLACE = ("reader", "case", "roi", "hemisphere")
+#: What a spreadsheet would take for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
+
+    Attributes
+    ----------
+    files : tuple of Path
+    n_ratings, n_planned : int
+        Ratings given, and asked for.
+    unblinded : bool
+    """
+
+    files: tuple[Path, ...]
+    n_ratings: int
+    n_planned: int
+    unblinded: bool
+
+
+def export_study(
+    folder: Path, out: Path, *, unblind: bool = False, key: Path | None = None, reason: str = "", overwrite: bool = False
+) -> Exported:
+    """Write `ratings.csv` as `analyse` reads it, beside it rankings, guesses, events and the audit trail.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the study; a server may be running on it.
+    out : Path
+    unblind : bool
+        Write the methods' names where the arms' letters stand otherwise. Goes into the audit trail before anything is written.
+    key : Path, optional
+        `key.json`, where it is kept elsewhere than in the study's folder.
+    reason : str
+        For the audit trail.
+    overwrite : bool
+        Whether an earlier export in `out` may be replaced.
+
+    Raises
+    ------
+    StudyError
+        If the folder is no study, has no rating yet, the key does not fit, or `out` holds an export.
+    """
+    if (out / "ratings.csv").exists() and not overwrite:
+        raise StudyError(f"{out / 'ratings.csv'}: an export is there; expected another folder, or --overwrite")
+    connection = open_study(folder)
+    try:
+        ratings = rating_table(connection)
+        rankings = ranking_table(connection)
+        if ratings.empty and rankings.empty:
+            raise StudyError(f"{folder}: no rating yet; expected some: export when readers have begun")
+        planned = connection.execute("SELECT count(*) FROM item WHERE part IN ('rating', 'ranking')").fetchone()[0]
+        given = len(ratings) + len(rankings.drop_duplicates([*_PLACE]))
+        methods = read_key(key or folder / KEY, connection) if unblind else None
+        with transaction(connection):
+            what = "unblinded" if unblind else "exported, blinded"
+            detail = f"{given} of {planned} answers" + (f"; {reason}" if reason else "")
+            note_audit(connection, _who(), what, detail)
+        tables = {"ratings.csv": _ratings_csv(ratings, methods)} if len(ratings) else {}
+        if len(rankings):
+            tables["rankings.csv"] = _csv(_named(rankings, methods))
+        if unblind:
+            tables["guesses.csv"] = _csv(_named(guess_table(connection), methods)[[*_PLACE, "guess", "method"]])
+        tables["events.csv"] = _csv(_safe(event_table(connection)))
+        tables["audit.csv"] = _csv(audit_table(connection))
+        if len(ratings):
+            _read_back(tables["ratings.csv"], rating_scale(connection), out)
+        for name, text in tables.items():
+            write_text(out / name, text)
+        write_json(out / "export.json", _account(connection, unblind, given, planned))
+        files = tuple(out / name for name in (*tables, "export.json"))
+        return Exported(files, given, planned, unblind)
+    finally:
+        connection.close()
+
+
+def ratings_csv(connection: sqlite3.Connection) -> str:
+    """Return the blinded ratings as CSV: the same table as `ratings.csv`, arms where methods would stand."""
+    return _ratings_csv(rating_table(connection), None)
+
+
+def rating_scale(connection: sqlite3.Connection) -> RatingScale:
+    """Return the study's rating scale."""
+    return RatingScale(tuple(json.loads(setting(connection, "levels"))), tuple(json.loads(setting(connection, "words"))))
+
+
+def read_key(path: Path, connection: sqlite3.Connection) -> dict[str, str]:
+    """Read which arm is which method.
+
+    Raises
+    ------
+    StudyError
+        If the file is not there or is another study's.
+    """
+    try:
+        arms = json.loads(path.read_text(encoding="utf-8"))["arms"]
+        named = {str(arm): str(method) for arm, method in arms.items()}
+    except OSError as error:
+        raise StudyError(f"{path}: {error.strerror}; expected the study's {KEY}: give its place with --key") from None
+    except (ValueError, KeyError, AttributeError, TypeError):
+        raise StudyError(f"{path}: not a key; expected the {KEY} that plan wrote") from None
+    used = {row["arm"] for row in connection.execute("SELECT DISTINCT arm FROM picture")}
+    guessed = json.loads(setting(connection, "methods_to_guess"))
+    if used - set(named) or sorted(named.values()) != sorted(guessed):
+        raise StudyError(f"{path}: the key of another study (its methods: {', '.join(named.values())}); expected this study's")
+    return named
+
+
+def _named(table: pd.DataFrame, methods: Mapping[str, str] | None) -> pd.DataFrame:
+    named = table.rename(columns={"arm": "method"})
+    if methods is not None:
+        named["method"] = named["method"].map(methods)
+    return named
+
+
+def _ratings_csv(ratings: pd.DataFrame, methods: Mapping[str, str] | None) -> str:
+    return _csv(_safe(_named(ratings, methods)[list(_RATINGS)]))
+
+
+def _safe(table: pd.DataFrame) -> pd.DataFrame:
+    """Comments that no spreadsheet takes for a formula: those that look like one get an apostrophe before them."""
+    guarded = table.copy()
+    guarded["comment"] = [
+        f"'{text}" if isinstance(text, str) and text.startswith(_FORMULA) else text for text in table["comment"]
+    ]
+    return guarded
+
+
+def _csv(table: pd.DataFrame) -> str:
+    return table.to_csv(index=False, lineterminator="\n")
+
+
+def _read_back(text: str, scale: RatingScale, out: Path) -> None:
+    """Read the table as `analyse` will, before anything stands under a final name."""
+    probe = out / ".ratings.check.csv"
+    write_text(probe, text)
+    try:
+        check_ratings(read_text_table(probe), scale, least_methods=1, source=str(out / "ratings.csv"))
+    finally:
+        probe.unlink()
+
+
+def _who() -> str:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a process whose user has no name
+        user = "unknown user"
+    return f"{user}@{platform.node() or 'unknown host'}"
+
+
+def _account(connection: sqlite3.Connection, unblinded: bool, given: int, planned: int) -> dict[str, object]:
+    return {
+        "title": setting(connection, "title"),
+        "exported": now(),
+        "unblinded": unblinded,
+        "answers": given,
+        "planned": planned,
+        "scale": dict(zip(json.loads(setting(connection, "levels")), json.loads(setting(connection, "words")), strict=True)),
+        "seconds": "on the screen before the first answer; pauses left out",
+        "timestamp": "of the last answer, UTC, the server's clock",
+    }

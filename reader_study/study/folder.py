@@ -1,0 +1,246 @@
+"""Write a planned study: one self-contained folder of orders and blinded images, which appears when it is whole.
+
+`study.sqlite` holds orders, hashes of tokens and later every answer; `images/` scans and masks under random names; `key.json`
+alone tells which arm is which method, and where the label maps came from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import secrets
+import shutil
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from random import SystemRandom
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from darts_ensemble.versions import package_versions
+from reader_study.errors import StudyError
+from reader_study.planning.design import Design, places_of
+from reader_study.planning.images import image_bytes, read_case, region_masks
+from reader_study.planning.order import Place
+from reader_study.planning.plan import Orders, draw_orders
+from reader_study.planning.sources import Sources
+from reader_study.study.storage import DATABASE, FORMAT, IMAGES, KEY, create_database, note_audit, now, transaction
+from reader_study.study.tokens import hash_token, new_token
+
+__all__ = ["Links", "write_study"]
+
+_ARMS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+@dataclass(frozen=True)
+class Links:
+    """Personal tokens, stored nowhere but here: each reader's, the coordinator's, and where the study stands.
+
+    Attributes
+    ----------
+    folder : Path
+    readers : mapping of str to str
+    coordinator : str
+    notes : tuple of str
+        What the coordinator should know: places dropped, images resampled.
+    """
+
+    folder: Path
+    readers: Mapping[str, str]
+    coordinator: str
+    notes: tuple[str, ...] = ()
+
+
+def write_study(
+    design: Design, sources: Sources, folder: Path, *, source_text: str = "", report: Callable[[str], None] = lambda line: None
+) -> Links:
+    """Read all images, blind them, draw the orders and write the study's folder; it appears when it is whole.
+
+    Parameters
+    ----------
+    design : Design
+    sources : Sources
+    folder : Path
+        Must not exist: a study that has begun is never planned anew over its ratings.
+    source_text : str
+        The `study.yaml`, kept in the key.
+    report : callable
+        Takes a line for every case.
+
+    Raises
+    ------
+    StudyError
+        If the folder is there, images don't fit together, or a region is missing in a method and the design does not drop it.
+    ScanError
+        If an image can't be read.
+    """
+    if folder.exists():
+        raise StudyError(f"{folder}: already there; expected a new folder: a study is never planned over another")
+    draw_orders(design, sources)  # a washout that can't be kept should not wait for the images
+    temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        (temporary / IMAGES).mkdir(parents=True, mode=0o700)
+        temporary.chmod(0o700)
+        links = _write(design, sources, temporary, source_text, report)
+        os.replace(temporary, folder)
+    except OSError as error:
+        raise StudyError(f"{folder}: {error.strerror}; expected a folder with room to write") from None
+    finally:
+        with suppress(OSError):
+            shutil.rmtree(temporary)
+    return Links(folder, links.readers, links.coordinator, links.notes)
+
+
+def _write(design: Design, sources: Sources, folder: Path, source_text: str, report: Callable[[str], None]) -> Links:
+    arms = dict(zip(_shuffled_secretly(design.methods), _ARMS, strict=False))
+    connection = create_database(folder / DATABASE, design.scale.levels)
+    try:
+        notes: list[str] = []
+        missing: list[tuple[Place, list[str]]] = []
+        with transaction(connection):
+            for number, case in enumerate([*sources.cases, *sources.practice], start=1):
+                lacking, resampled = _write_case(design, sources, case, arms, folder / IMAGES, connection)
+                missing += lacking
+                if resampled:
+                    notes.append(f"{case}: resampled to the study's grid of 1 mm: {', '.join(resampled)}")
+                report(f"[{number}/{len(sources.scans)}] {case}")
+            if missing and design.if_missing == "stop":
+                shown = "; ".join(f"{_name(place)} in {', '.join(methods)}" for place, methods in missing[:5])
+                more = f" (and {len(missing) - 5} more)" if len(missing) > 5 else ""
+                raise StudyError(
+                    f"no voxel of {shown}{more}; expected every region in every method: leave regions or cases out, or set "
+                    "if_missing: drop to leave such places out for all methods"
+                )
+            notes += [f"{_name(place)}: left out for all methods, absent in {', '.join(methods)}" for place, methods in missing]
+            orders = draw_orders(design, sources, without=[place for place, _ in missing])
+            tokens, coordinator = _write_orders(design, orders, arms, connection)
+            note_audit(connection, "plan", "planned", f"{len(orders.places)} places, {len(design.readers)} readers")
+        # The log goes into the file, so that the folder can be copied as it is.
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    finally:
+        connection.close()
+    _write_key(design, sources, arms, source_text, folder / KEY)
+    return Links(folder, tokens, coordinator, tuple(notes))
+
+
+def _shuffled_secretly(methods: Mapping[str, Path]) -> list[str]:
+    names = list(methods)
+    SystemRandom().shuffle(names)
+    return names
+
+
+def _write_case(
+    design: Design, sources: Sources, case: str, arms: Mapping[str, str], images: Path, connection: sqlite3.Connection
+) -> tuple[list[tuple[Place, list[str]]], tuple[str, ...]]:
+    """Write a case's images and rows; return the places that some method lacks, and what was resampled."""
+    read = read_case(case, sources.scans[case], {method: paths[case] for method, paths in sources.label_maps.items()})
+    scan_file = _write_image(images, read.scan, read.affine)
+    case_id = connection.execute(
+        "INSERT INTO study_case (name, scan_file, black, white) VALUES (?, ?, ?, ?)", (case, scan_file, *read.window)
+    ).lastrowid
+    regions = {region.name: region for region in design.regions}
+    missing = []
+    for place in places_of(design, (case,)):
+        region = regions[place.roi]
+        cut = region_masks(read, region, place.hemisphere)
+        if cut is None:
+            ids = region.ids[place.hemisphere]
+            missing.append((place, [name for name, map_ in read.label_maps.items() if not np.isin(map_, ids).any()]))
+            continue
+        # In the order of the arms, which is random: file times tell nothing either.
+        for method in sorted(cut.masks, key=arms.__getitem__):
+            mask_file = _write_image(images, cut.masks[method], read.affine, cut.offset)
+            connection.execute(
+                "INSERT INTO picture (case_id, roi, hemisphere, view, arm, mask_file, offset_x, offset_y, offset_z, "
+                "centre_x, centre_y, centre_z) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (case_id, place.roi, place.hemisphere, region.view, arms[method], mask_file, *cut.offset, *cut.centre),
+            )
+    return missing, read.resampled
+
+
+def _write_image(
+    folder: Path, data: npt.NDArray[np.uint8], affine: npt.NDArray[np.float64], offset: Sequence[int] = (0, 0, 0)
+) -> str:
+    name = f"{secrets.token_hex(16)}.nii.gz"
+    path = folder / name
+    path.touch(mode=0o600)
+    path.write_bytes(image_bytes(data, affine, offset))
+    return name
+
+
+def _write_orders(
+    design: Design, orders: Orders, arms: Mapping[str, str], connection: sqlite3.Connection
+) -> tuple[dict[str, str], str]:
+    tokens = {reader: new_token() for reader in design.readers}
+    coordinator = new_token()
+    settings = {
+        "format": FORMAT,
+        "study": secrets.token_hex(4),
+        "title": design.title,
+        "created": now(),
+        "levels": json.dumps(list(design.scale.levels)),
+        "words": json.dumps(list(design.scale.words)),
+        "convention": design.convention,
+        "undo_items": str(design.undo_items),
+        "washout": str(orders.washout),
+        "seconds_per_item": f"{design.seconds_per_item:g}",
+        # By name, not in the order of the arms; shown only when a reader guesses, after the last rating.
+        "methods_to_guess": json.dumps(sorted(design.methods)),
+        "coordinator_hash": hash_token(coordinator).hex(),
+    }
+    connection.executemany("INSERT INTO setting (name, value) VALUES (?, ?)", settings.items())
+    pictures = {
+        (row["name"], row["roi"], row["hemisphere"], row["arm"]): row["id"]
+        for row in connection.execute(
+            "SELECT picture.*, study_case.name FROM picture JOIN study_case ON study_case.id = case_id"
+        )
+    }
+    for reader, items in orders.items.items():
+        reader_id = connection.execute(
+            "INSERT INTO reader (name, token_hash) VALUES (?, ?)", (reader, hash_token(tokens[reader]))
+        ).lastrowid
+        for position, item in enumerate(items):
+            item_id = secrets.token_hex(16)
+            connection.execute(
+                "INSERT INTO item (id, reader_id, position, part, repeat) VALUES (?, ?, ?, ?, ?)",
+                (item_id, reader_id, position, item.part, item.repeat),
+            )
+            place = item.place
+            panels = [
+                (item_id, column, pictures[place.case, place.roi, place.hemisphere, arms[method]])
+                for column, method in enumerate(item.methods)
+            ]
+            connection.executemany("INSERT INTO panel (item_id, column_number, picture_id) VALUES (?, ?, ?)", panels)
+    return tokens, coordinator
+
+
+def _write_key(design: Design, sources: Sources, arms: Mapping[str, str], source_text: str, path: Path) -> None:
+    content: dict[str, Any] = {
+        "what": "Which arm is which method. Whoever reads this file is no longer blind; keep it from readers.",
+        "arms": {arm: method for method, arm in sorted(arms.items(), key=lambda pair: pair[1])},
+        "design": source_text,
+        "seed": design.seed,
+        "readers": list(design.readers),
+        "versions": {"python": platform.python_version()} | package_versions(("darts-ensemble", "nibabel", "numpy")),
+        "scans": {case: _file(file) for case, file in sources.scans.items()},
+        "label_maps": {
+            method: {case: _file(file) for case, file in paths.items()} for method, paths in sources.label_maps.items()
+        },
+    }
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _file(path: Path) -> dict[str, str]:
+    with path.open("rb") as file:
+        return {"path": str(path.resolve()), "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def _name(place: Place) -> str:
+    return f"{place.case} {place.roi}{f' {place.hemisphere}' if place.hemisphere else ''}"
