@@ -9,8 +9,8 @@ import torch
 
 from darts_ensemble.networks.dense_unet import DenseUNet
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from fixtures.make_network_parity import random_state
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tests.fixtures.make_network_parity import random_state
 
 __all__ = ["FILTERS", "full_size_network", "random_weights"]
 

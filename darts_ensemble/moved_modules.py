@@ -74,7 +74,8 @@ class _MovedModules(MetaPathFinder):
         if fullname not in MOVED:
             return None
         warnings.warn(f"{fullname} is now {MOVED[fullname]}; please import that", DeprecationWarning, stacklevel=2)
-        return ModuleSpec(fullname, _NewPlace(MOVED[fullname]))
+        there = find_spec(MOVED[fullname])
+        return ModuleSpec(fullname, _NewPlace(MOVED[fullname]), origin=there.origin if there else None)
 
 
 def follow_moved_modules() -> None:

@@ -16,6 +16,9 @@ from darts_ensemble.weights.view_file import save_view
 # Two threads make networks of two filters slower, several times so beside another load.
 torch.set_num_threads(1)
 
+#: The checkout, and what tests compare with that was made elsewhere (by R, by the published package).
+ROOT = Path(__file__).resolve().parents[1]
+FIXTURES = ROOT / "tests" / "fixtures"
 SOAK = bool(os.environ.get("DARTS_SOAK"))
 
 settings.register_profile(
@@ -25,7 +28,7 @@ settings.load_profile("darts")
 
 
 def _data_folder() -> Path:
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    beside = ROOT.parent / "shared" / "data"
     return Path(os.environ.get("DARTS_TEST_DATA", beside))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.small_study import SmallStudy, small_study
+from tests.phantoms.small_study import SmallStudy, small_study
 
 #: WebGL by software, for machines without a graphics card.
 GRAPHICS = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]

@@ -20,7 +20,7 @@ from reader_study.study.links import renew_links
 from reader_study.study.recorded import event_table
 from reader_study.study.storage import open_study
 from tests.conftest import SOAK
-from tests.small_study import SmallStudy, small_study
+from tests.phantoms.small_study import SmallStudy, small_study
 
 KILLS = 200 if SOAK else 4
 

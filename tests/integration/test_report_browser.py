@@ -25,8 +25,8 @@ from evaluation.report.html_page import (
     Table,
     write_report,
 )
-from tests.results_folder import random_scores
-from tests.test_report import whole_run
+from tests.evaluation.report.test_assemble import whole_run
+from tests.phantoms.results_folder import random_scores
 
 Open = Callable[..., Any]
 DICE = [0.9, np.nan, 0.1234, np.inf, 0.5, -0.2, 10.0, 9.0]
