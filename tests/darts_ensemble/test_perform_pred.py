@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from test_published import CORONAL, brightness_network, phantom, write_scan
 
 from darts_ensemble.perform_pred import main
 from darts_ensemble.published import write_class_list
+from tests.darts_ensemble.test_published import CORONAL, brightness_network, phantom, write_scan
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from test_training_data import write_subject
 from typer.testing import CliRunner
 
 from darts_ensemble.commands.train import app
 from darts_ensemble.device import choose_precision
 from darts_ensemble.weights.checkpoints import load_view
+from tests.darts_ensemble.training.test_slice_pool import write_subject
 
 SMALL = ["--filters", "2", "--convolutions", "1", "--steps", "2", "--batch", "1", "--views", "axial", "--device", "cpu"]
 

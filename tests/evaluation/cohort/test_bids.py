@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from test_cohort import touch
 
 from darts_ensemble.errors import CohortError
 from evaluation.cohort.find import Location, find_cohort, find_predictions
+from tests.evaluation.cohort.test_find import touch
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_evaluate import OVERLAP, save, subject
 
 import evaluation.run.evaluate as module
 from evaluation.cohort.find import Subject
 from evaluation.results.finished import finished_file
 from evaluation.run.evaluate import Method, Scores, score_cohort
+from tests.evaluation.run.test_evaluate import OVERLAP, save, subject
 
 
 @pytest.fixture

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from test_evaluate import OVERLAP, save, subject
 
 from darts_ensemble.errors import CohortError, ScanError
 from evaluation.results.captions import write_captions
 from evaluation.results.folder import counted_rows, is_distance, metric_columns, read_results
 from evaluation.run.evaluate import Method, Scores, score_cohort
 from evaluation.run.write_results import write_results
+from tests.evaluation.run.test_evaluate import OVERLAP, save, subject
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from test_evaluate import AFFINE, OVERLAP, SIZE, save
 
 from darts_ensemble.networks.dense_unet import DenseUNet
 from darts_ensemble.scans.scan import read_scan, voxel_checksum
@@ -19,6 +18,7 @@ from darts_ensemble.weights.view_file import save_view
 from evaluation.cohort.find import find_cohort
 from evaluation.run.evaluate import score_cohort
 from evaluation.run.segmentations import segment_cohort
+from tests.evaluation.run.test_evaluate import AFFINE, OVERLAP, SIZE, save
 
 
 @pytest.fixture
