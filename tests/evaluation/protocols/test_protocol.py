@@ -15,7 +15,7 @@ from evaluation.protocols.protocol import PROTOCOLS, homologous_id, load_protoco
 from tests.conftest import ROOT
 
 LEFT_DKT = {1002, 1003, *range(1005, 1032), 1034, 1035}
-DOCS = ROOT / "docs/evaluation.md"
+DOCS = ROOT / "docs/reference/evaluation.md"
 
 
 def ids_of(name: str) -> set[int]:
