@@ -15,9 +15,13 @@ __all__ = [
 #: Cortex manual, the rest FreeSurfer's; else the manual cortex alone.
 MINDBOGGLE_REFERENCES = ("labels.DKT31.manual+aseg.nii.gz", "labels.DKT31.manual.nii.gz")
 MINDBOGGLE_SCANS = ("t1weighted.nii.gz", "t1weighted_brain.nii.gz")
-#: FreeSurfer's DKT map, FastSurfer's, FreeSurfer's Desikan map (of FastSurfer a link to a DKT map: its labels tell). What this
+#: FreeSurfer's DKT map; FastSurfer's, mapped from the surfaces, else the network's with the corpus callosum, else without it
+#: (it is white matter there); FreeSurfer's Desikan map (of FastSurfer a link to a DKT map: its labels tell). What this
 #: project's networks wrote is never a reference.
-FREESURFER_REFERENCES = ("aparc.DKTatlas+aseg.mgz", "aparc.DKTatlas+aseg.deep.mgz", "aparc+aseg.mgz")
+FREESURFER_REFERENCES = (
+    "aparc.DKTatlas+aseg.mgz", "aparc.DKTatlas+aseg.mapped.mgz", "aparc.DKTatlas+aseg.deep.withCC.mgz",
+    "aparc.DKTatlas+aseg.deep.mgz", "aparc+aseg.mgz",
+)  # fmt: skip
 FREESURFER_PREDICTIONS = ("aparc.DKTatlas+aseg.darts.mgz", *FREESURFER_REFERENCES)
 #: Mindboggle-101 scans in whose header the axes are wrong (issue 186 of the Mindboggle project).
 WRONG_HEADERS = frozenset(

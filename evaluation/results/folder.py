@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from darts_ensemble.errors import CohortError
 
 __all__ = [
     "COMPARISONS", "IDENTITY", "OVERLAP_METRICS", "SIDES_MERGED", "SURFACE_PREFIXES", "Results", "counted_rows",
-    "is_distance", "metric_columns", "read_results",
+    "is_distance", "metric_columns", "metric_names", "read_results",
 ]  # fmt: skip
 
 #: Columns of scores.csv and groups.csv that say what a row is about; those after them are metrics.
@@ -127,7 +128,12 @@ def counted_rows(table: pd.DataFrame, *, include_seen: bool = False) -> pd.DataF
 
 def metric_columns(table: pd.DataFrame) -> list[str]:
     """Return the names of the metrics' columns of a long table, in its order."""
-    return [name for name in table.columns if name in OVERLAP_METRICS or str(name).startswith(SURFACE_PREFIXES)]
+    return metric_names(table.columns)
+
+
+def metric_names(columns: Iterable[str]) -> list[str]:
+    """Return those of some columns' names that are metrics."""
+    return [name for name in columns if name in OVERLAP_METRICS or str(name).startswith(SURFACE_PREFIXES)]
 
 
 def is_distance(metric: str) -> bool:

@@ -16,9 +16,15 @@ _COUNTS = {"n_missed": ["missed"], "n_invented": ["invented"], "n_missing": ["mi
 
 
 def never_emitted(table: pd.DataFrame) -> dict[str, list[int]]:
-    """Return for each method the ids that none of its label maps holds, over the whole table."""
+    """Return for each method the ids that none of its label maps holds, over the whole table.
+
+    Regions that no reference labels are left out: nobody asked for them.
+    """
+    methods = table["method"].unique()
+    labelled = set(table.loc[table["status"] != "absent by protocol", "region_id"])
+    table = table[table["region_id"].isin(labelled)]
     most = table.groupby(["method", "region_id"], sort=False)["n_pred_voxels"].max()
-    return {str(name): [int(id_) for id_ in most[name].index[most[name] == 0]] for name in table["method"].unique()}
+    return {str(name): [int(id_) for id_ in most[name].index[most[name] == 0]] for name in methods}
 
 
 def subject_means(table: pd.DataFrame) -> pd.DataFrame:

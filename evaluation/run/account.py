@@ -89,6 +89,14 @@ def run_account(
         },
         "grids": _grids(scores),
         "labels_follow": _labels_follow(scores),
+        "absent_by_protocol": {
+            "no_reference_holds": sorted(scores.labelled.by_none),
+            "by_subject": {
+                subject: sorted(more)
+                for subject, ids in scores.labelled.by_subject.items()
+                if (more := ids - scores.labelled.by_none)
+            },
+        },
         "foreign_ids": _foreign_ids(scores),
         "suspects": [vars(suspect) for suspect in scores.suspects],
         "warnings": list(warnings),

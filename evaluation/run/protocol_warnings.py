@@ -26,7 +26,6 @@ def protocol_warnings(pairs: Mapping[str, Mapping[str, PairScores]], scoring: Sc
     desikan = [subject for subject, one in references.items() if one.reference_labels.cortex == "Desikan"]
     if desikan and cortical and not scored & DESIKAN_ONLY:
         warnings.append(f"references are Desikan maps (they label bankssts): their cortex is not DKT's: {named(desikan)}")
-    warnings += _absent(references, scoring)
     # Some of Mindboggle's DKT maps hold them (issue 214 of the Mindboggle project).
     stray = {
         subject: n
@@ -43,20 +42,6 @@ def protocol_warnings(pairs: Mapping[str, Mapping[str, PairScores]], scoring: Sc
 def named(subjects: Sequence[str]) -> str:
     """Return the subjects in a line, the first six of more than eight."""
     return ", ".join(subjects) if len(subjects) <= 8 else f"{', '.join(subjects[:6])} and {len(subjects) - 6} more"
-
-
-def _absent(references: Mapping[str, PairScores], scoring: Scoring) -> list[str]:
-    """Regions absent by protocol, references that lack the same ones on one line."""
-    lacking: dict[tuple[str, ...], list[str]] = {}
-    for subject, one in references.items():
-        names = tuple(region.name for region in scoring.regions if one.reference_labels.lacks(region.ids))
-        if names:
-            lacking.setdefault(names, []).append(subject)
-    return [
-        f"regions absent by the references' protocol, {len(names)} "
-        f"({', '.join(names[:3])}{', ...' if len(names) > 3 else ''}): {named(subjects)}"
-        for names, subjects in lacking.items()
-    ]
 
 
 def _other_protocols(pairs: Mapping[str, Mapping[str, PairScores]]) -> list[str]:

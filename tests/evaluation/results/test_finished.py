@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import evaluation.run.evaluate as module
+import evaluation.run.subject_scores as module
 from evaluation.cohort.find import Subject
 from evaluation.results.finished import finished_file
 from evaluation.run.evaluate import Method, Scores, score_cohort

@@ -1,0 +1,138 @@
+"""The scores of a cohort as one long table, with what is suspected, what failed and what a reader must be warned of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from evaluation.cohort.find import Subject
+from evaluation.metrics.pair_scores import Columns, PairScores, Scoring
+from evaluation.metrics.placement import Fault
+from evaluation.results.folder import IDENTITY, SIDES_MERGED
+from evaluation.run.labelled_regions import LabelledRegions, labelled_regions
+from evaluation.run.protocol_warnings import protocol_warnings
+from evaluation.run.subject_scores import Failure, Method, SubjectScores
+
+__all__ = ["Scores", "Suspect", "gather"]
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A pair whose files seem faulty (:class:`evaluation.metrics.placement.Fault`), and whether it is in the tables."""
+
+    subject: str
+    method: str
+    kind: str
+    detail: str
+    counted: bool
+
+
+@dataclass(frozen=True)
+class Scores:
+    """A cohort scored.
+
+    Attributes
+    ----------
+    table, groups : DataFrame
+        One row a subject, method and region, or group of regions; columns as in :class:`evaluation.results.folder.Results`.
+    pairs : dict of str to dict of str to PairScores
+        subject -> method -> all that is known of the pair.
+    labelled : LabelledRegions
+        Which regions the references label.
+    suspects : list of Suspect
+    failures : list of Failure
+    warnings : list of str
+    checksums : dict of str to str
+    n_reused : int
+    seconds : dict of str to float
+        Of each subject.
+    """
+
+    table: pd.DataFrame
+    groups: pd.DataFrame
+    pairs: dict[str, dict[str, PairScores]]
+    labelled: LabelledRegions
+    suspects: list[Suspect] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    checksums: dict[str, str] = field(default_factory=dict)
+    n_reused: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def gather(
+    subjects: Sequence[Subject],
+    methods: Sequence[Method],
+    done: dict[str, SubjectScores],
+    scoring: Scoring,
+    include_suspects: bool,
+) -> Scores:
+    pairs = {subject.id: done[subject.id].pairs for subject in subjects}
+    labelled = labelled_regions(pairs, scoring)
+    tables: list[pd.DataFrame] = []
+    groups: list[pd.DataFrame] = []
+    suspects = []
+    warnings = []
+    # Methods in the order in which they were given, whichever subject comes first.
+    for method in methods:
+        for subject in subjects:
+            pair = done[subject.id].pairs.get(method.name)
+            if pair is None:
+                continue
+            fault = pair.fault
+            if _same_content(done[subject.id], subject, method):
+                fault = Fault("the reference itself", "the same bytes: its scores say nothing")
+            if fault is not None:
+                counted = include_suspects or method.made_here
+                suspects.append(Suspect(subject.id, method.name, fault.kind, fault.detail, counted))
+                if not counted:
+                    continue
+            if pair.empty:
+                warnings.append(f"{subject.id}: {method.paths[subject.id]} is empty: every region counts as missed")
+            if pair.laid_on:
+                warnings.append(
+                    f"{subject.id}: {method.name} was laid on the reference voxel by voxel, whose header is known to be wrong"
+                )
+            pair = labelled.marked(subject.id, pair)
+            tables.append(_frame(pair.regions, subject, method, method.name))
+            if pair.merged:
+                tables.append(_frame(pair.merged, subject, method, method.name + SIDES_MERGED))
+            groups.append(_frame(pair.groups, subject, method, method.name))
+    return Scores(
+        table=_joined(tables),
+        groups=_joined(groups),
+        pairs=pairs,
+        suspects=suspects,
+        failures=[failure for subject in subjects for failure in done[subject.id].failures],
+        warnings=warnings + protocol_warnings(pairs, scoring) + labelled.warnings(),
+        labelled=labelled,
+        checksums={path: sum_ for subject in subjects for path, sum_ in done[subject.id].checksums.items()},
+        n_reused=sum(one.n_reused for one in done.values()),
+        seconds={subject.id: round(done[subject.id].seconds, 2) for subject in subjects},
+    )
+
+
+def _same_content(scores: SubjectScores, subject: Subject, method: Method) -> bool:
+    sums = scores.checksums
+    return sums[str(subject.reference)] == sums[str(method.paths[subject.id])]
+
+
+def _frame(columns: Columns, subject: Subject, method: Method, name: str) -> pd.DataFrame:
+    metrics = [column for column in columns if column not in IDENTITY]
+    own = {
+        "subject": subject.id,
+        "family": subject.family,
+        "method": name,
+        "seen_in_training": subject.id in method.seen,
+    }
+    n = len(columns["region_id"]) if columns else 0
+    whole = {**{column: [value] * n for column, value in own.items()}, **columns}
+    return pd.DataFrame({column: whole[column] for column in (*IDENTITY, *metrics)})
+
+
+def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    filled = [table for table in tables if len(table)]
+    whole = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=list(IDENTITY))
+    return whole.astype({"region_id": "Int64"}) if whole["region_id"].isna().any() else whole

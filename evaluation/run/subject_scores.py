@@ -1,0 +1,141 @@
+"""Score all methods of one subject: its reference is read at most once, and finished pairs are taken over."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from darts_ensemble.errors import DartsError
+from evaluation.cohort.find import Subject
+from evaluation.metrics.grids import read_prediction, read_reference
+from evaluation.metrics.pair_scores import PairScores, Scoring, score_pair
+from evaluation.results.finished import file_checksum, finished_file, pair_key, read_finished, write_finished
+
+__all__ = ["Failure", "Method", "SubjectScores", "SubjectTask", "reason_of", "score_subject"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method and its label maps.
+
+    Attributes
+    ----------
+    name : str
+    paths : dict of str to Path
+        Label map of each subject that has one.
+    also_merged : bool
+        Whether it is scored a second time with homologues merged: a sagittal network can't tell the sides.
+    seen : frozenset of str
+        Subjects on which the method was trained.
+    made_here : bool
+        Whether this run made the label maps, so that no fault of files can be behind a bad one.
+    """
+
+    name: str
+    paths: dict[str, Path]
+    also_merged: bool = False
+    seen: frozenset[str] = frozenset()
+    made_here: bool = False
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A subject that could not be done, and why; `method` is empty where no method could."""
+
+    subject: str
+    method: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class SubjectTask:
+    """What is to be scored of one subject.
+
+    Attributes
+    ----------
+    subject : Subject
+    methods : tuple of Method
+        Those that have a label map of it.
+    scoring : Scoring
+    finished : Path or None
+        Folder of what earlier runs finished.
+    overwrite : bool
+        Score again what is finished.
+    """
+
+    subject: Subject
+    methods: tuple[Method, ...]
+    scoring: Scoring
+    finished: Path | None
+    overwrite: bool
+
+
+@dataclass(frozen=True)
+class SubjectScores:
+    """One subject scored.
+
+    Attributes
+    ----------
+    pairs : dict of str to PairScores
+        By method.
+    failures : list of Failure
+    checksums : dict of str to str
+        sha256 of each file read, by path.
+    n_reused : int
+        Pairs taken over from an earlier run.
+    seconds : float
+    """
+
+    pairs: dict[str, PairScores]
+    failures: list[Failure]
+    checksums: dict[str, str]
+    n_reused: int
+    seconds: float
+
+
+def score_subject(task: SubjectTask) -> SubjectScores:
+    """Score all methods of one subject, its reference read at most once; what is finished is taken over.
+
+    Raises
+    ------
+    ScanError, CohortError
+        If the reference can't be read, or the finished pairs not be written.
+    """
+    started = time.monotonic()
+    subject, scoring = task.subject, task.scoring
+    checksums = {str(subject.reference): file_checksum(subject.reference)}
+    path = finished_file(task.finished, subject.id) if task.finished else None
+    earlier = read_finished(path) if path and not task.overwrite else {}
+    keys: dict[str, str] = {}
+    failures = []
+    for method in task.methods:
+        label_map = method.paths[subject.id]
+        try:
+            checksums[str(label_map)] = checksums.get(str(label_map)) or file_checksum(label_map)
+        except DartsError as error:
+            failures.append(Failure(subject.id, method.name, str(error)))
+            continue
+        sums = (checksums[str(subject.reference)], checksums[str(label_map)], scoring.digest())
+        keys[method.name] = pair_key(*sums, also_merged=method.also_merged, wrong_header=subject.wrong_header)
+    pairs = {name: earlier[key] for name, key in keys.items() if key in earlier}
+    n_reused = len(pairs)
+    left = [method for method in task.methods if method.name in keys and method.name not in pairs]
+    if left:
+        reference = read_reference(subject.reference, scoring.protocol)
+        for method in left:
+            try:
+                prediction = read_prediction(method.paths[subject.id], scoring.protocol)
+                how = {"also_merged": method.also_merged, "wrong_header": subject.wrong_header}
+                pairs[method.name] = score_pair(reference, prediction, scoring, **how)
+            except Exception as error:  # one pair that meets a bug or fills the memory must not cost the user the others
+                failures.append(Failure(subject.id, method.name, reason_of(error)))
+    if path and left and pairs:
+        write_finished(path, subject.id, {keys[name]: one for name, one in pairs.items()})
+    in_order = {method.name: pairs[method.name] for method in task.methods if method.name in pairs}
+    return SubjectScores(in_order, failures, checksums, n_reused, time.monotonic() - started)
+
+
+def reason_of(error: Exception) -> str:
+    """Return in one line why something failed; of errors that are not the project's own the name, and the first words."""
+    return str(error) if isinstance(error, DartsError) else f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
