@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from darts_ensemble.cores import available_cores, chosen_by_user
 from darts_ensemble.errors import UsageError
 from darts_ensemble.labels import N_CLASSES
 
@@ -20,6 +21,7 @@ __all__ = [
     "fits_beside_networks",
     "on_device",
     "slices_at_once",
+    "use_threads",
 ]
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -42,6 +44,17 @@ _MAPS_HELD = 16
 
 class DeviceMemoryWarning(UserWarning):
     """A device ran out of memory, and the work goes on in smaller pieces."""
+
+
+def use_threads(count: int = 0) -> None:
+    """Let torch use so many CPU threads; 0: its own number, but no more than the cores that this process may use.
+
+    A number that the user has set in the environment (`OMP_NUM_THREADS`) stays where `count` is 0.
+    """
+    if count:
+        torch.set_num_threads(count)
+    elif not chosen_by_user():
+        torch.set_num_threads(min(torch.get_num_threads(), available_cores()))
 
 
 def choose_device(name: str) -> torch.device:

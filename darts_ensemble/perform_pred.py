@@ -12,8 +12,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from darts_ensemble.cores import wait_without_spinning
 from darts_ensemble.errors import DartsError, UsageError
-from darts_ensemble.published import CLASS_LIST_EXTENSIONS, MODEL_TYPES, Segmentation, save_prediction, write_class_list
+
+# Before torch is loaded, which the next import does.
+wait_without_spinning()
+
+from darts_ensemble.published import (  # noqa: E402
+    CLASS_LIST_EXTENSIONS,
+    MODEL_TYPES,
+    Segmentation,
+    save_prediction,
+    write_class_list,
+)
 
 __all__ = ["main"]
 

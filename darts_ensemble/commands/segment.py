@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from darts_ensemble.commands.command_line import errors, one_line_errors
+from darts_ensemble.cores import wait_without_spinning
 from darts_ensemble.errors import ScanError, UsageError
 from darts_ensemble.versions import package_version
 
@@ -82,7 +83,7 @@ def segment(
     ] = None,
     crop: Annotated[Crop, typer.Option(help="Where the networks look: around the brain, the head, or everywhere.")] = "brain",
     low_memory: Annotated[bool, typer.Option("--low-memory", help="Small batches, and one scan in memory at a time.")] = False,
-    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0: all.")] = 0,
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0: all cores that this process may use.")] = 0,
     part: Annotated[
         str | None, typer.Option(help="Do only such a part of the scans: 3/10 for a job array.", show_default=False)
     ] = None,
@@ -208,6 +209,7 @@ def _jobs(given: list[Path], out: Path, form: str, part: str | None) -> tuple[li
 
 def segment_main() -> None:
     """Run darts-segment."""
+    wait_without_spinning()
     app()
 
 

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from darts_ensemble.commands.command_line import one_line_errors, words
+from darts_ensemble.cores import wait_without_spinning
 from darts_ensemble.errors import CheckpointError, UsageError
 from darts_ensemble.inference.heap import keep_freed_memory
 from darts_ensemble.versions import package_versions
@@ -62,7 +63,7 @@ Every = Annotated[int | None, typer.Option(min=1, help="Steps between validation
 Precision = Annotated[str | None, typer.Option(help="fp32, bf16 or auto: bf16 where hardware has it.", show_default=False)]
 Seed = Annotated[int | None, typer.Option(help="Of weights, slices and augmentation.", show_default=False)]
 Device = Annotated[Literal["auto", "cuda", "mps", "cpu"], typer.Option(help="auto: CUDA, else Apple's GPU, else the CPU.")]
-Threads = Annotated[int, typer.Option(min=0, help="CPU threads; 0: all.")]
+Threads = Annotated[int, typer.Option(min=0, help="CPU threads; 0: all cores that this process may use.")]
 Cache = Annotated[Path | None, typer.Option(help="Folder of the conformed subjects. Default: OUT/cache.", show_default=False)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 
@@ -152,9 +153,7 @@ def _train(
     views: str, recipe_name: str, changes: dict[str, Any], device: str, threads: int, cache: Path | None, quiet: bool,
 ) -> None:  # fmt: skip
     # All of these import torch or pandas, which --help does without.
-    import torch
-
-    from darts_ensemble.device import choose_device
+    from darts_ensemble.device import choose_device, use_threads
     from darts_ensemble.results.outputs import write_json
     from darts_ensemble.training.dataset import cache_subjects
     from darts_ensemble.training.fit import fit_view, resolve_precision
@@ -164,8 +163,7 @@ def _train(
 
     first = os.environ.get("RANK", "0") == "0"
     console = Console(quiet=quiet or not first, soft_wrap=True, markup=False, highlight=False)
-    if threads:
-        torch.set_num_threads(threads)
+    use_threads(threads)
     keep_freed_memory()
     chosen_device = choose_device(device)
     wanted = _views(views)
@@ -274,6 +272,7 @@ def _show_regions(console: Console, table: Path) -> None:
 
 def main() -> None:
     """Run darts-train."""
+    wait_without_spinning()
     app()
 
 

@@ -20,6 +20,7 @@ from darts_ensemble.commands.weights_on_scans import (
     path_of,
     verify_orientation_of,
 )
+from darts_ensemble.cores import wait_without_spinning
 from darts_ensemble.errors import CheckpointError, DartsError
 from darts_ensemble.weights.checksums import FileCheck, check_file, check_folder, read_sums, write_sums
 from darts_ensemble.weights.registry import (
@@ -262,6 +263,7 @@ app.command("fit-fusion")(fit_fusion)
 
 def main() -> None:
     """Run darts-weights."""
+    wait_without_spinning()
     app()
 
 

@@ -6,7 +6,6 @@ Every scan ends once, in a row of the run's account: what goes wrong with one is
 from __future__ import annotations
 
 import json
-import os
 import sys
 import threading
 import traceback
@@ -18,6 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from darts_ensemble.cores import threads_of_each, wait_without_spinning
 from darts_ensemble.errors import DartsError
 from darts_ensemble.results.outputs import Targets, target_paths
 from darts_ensemble.scans.inputs import NamedScan
@@ -119,7 +119,7 @@ def segment_on_cluster(jobs: Sequence[Job], settings: Settings, report: Callable
     """
     workers = local_workers(address)
     if workers is not None and not settings.threads:
-        settings = replace(settings, threads=max(1, (os.cpu_count() or 1) // workers))
+        settings = replace(settings, threads=threads_of_each(workers))
     settings = _with_whole_paths(settings)
     waiting = list(_waiting(jobs, settings, report))
     sent = [Job(NamedScan(job.scan.path.absolute(), job.scan.name), job.out.absolute(), job.form) for job in waiting]
@@ -159,6 +159,7 @@ class _SegmentOne:
 
 @lru_cache(maxsize=1)
 def _segmenter(settings: Settings) -> Segmenter:
+    wait_without_spinning()  # a worker of a running cluster has loaded no torch before its first scan
     return make_segmenter(settings)
 
 

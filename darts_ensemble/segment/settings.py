@@ -79,13 +79,11 @@ def make_segmenter(settings: Settings) -> Segmenter:
     CheckpointError
         If the weights can't be used.
     """
-    import torch
-
+    from darts_ensemble.device import use_threads
     from darts_ensemble.segment.segmenter import Segmenter
     from darts_ensemble.weights.checkpoints import load_ensemble
 
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
+    use_threads(settings.threads)
     if not settings.low_memory:
         keep_freed_memory()
     ensemble = load_ensemble(settings.weights if isinstance(settings.weights, str) else dict(settings.weights))

@@ -153,7 +153,9 @@ def read_registry(path: Path) -> dict[str, Entry]:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise CheckpointError(f"{path}: {reason}; expected a registry of weights (TOML), see docs/reference/weights.md") from None
+        raise CheckpointError(
+            f"{path}: {reason}; expected a registry of weights (TOML), see docs/reference/weights.md"
+        ) from None
     return {name: _entry(path, name, table) for name, table in content.items()}
 
 

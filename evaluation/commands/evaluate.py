@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 
 from darts_ensemble.commands.command_line import errors, one_line_errors, words
+from darts_ensemble.cores import wait_without_spinning
 from darts_ensemble.errors import CohortError, UsageError
 from evaluation.commands.overlay import FIGURES_EPILOG, OVERLAY_EPILOG, Style, figures, overlay
 
@@ -269,6 +270,7 @@ app.command("figures", epilog=FIGURES_EPILOG)(figures)
 
 def main() -> None:
     """Run darts-eval."""
+    wait_without_spinning()
     app()
 
 

@@ -50,8 +50,10 @@ def segment_cohort(
     UsageError
         If the device is not there.
     """
+    from darts_ensemble.device import use_threads
     from darts_ensemble.segment.segmenter import Segmenter
 
+    use_threads()
     segmenter = Segmenter(weights, device=device)
     networks = segmenter.ensemble.networks
     files = {str(one.path): sha256_of(one.path) for one in networks.values() if one.path}
