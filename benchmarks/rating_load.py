@@ -21,15 +21,14 @@ import numpy as np
 from reader_study.planning.demo_study import lay_out_demo
 from reader_study.planning.design import design_of
 from reader_study.planning.sources import find_sources
+from reader_study.planning.yaml_text import read_yaml
 from reader_study.study.folder import write_study
 
 
 def plan(folder: Path, readers: int) -> tuple[Path, list[str]]:
     """Plan the demo study for so many readers; return its folder and their tokens."""
-    import yaml
-
     path = lay_out_demo(folder / "demo")
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content = read_yaml(path)
     content |= {"readers": [f"reader-{n}" for n in range(readers)], "modes": ["rating"], "practice": [], "guesses": 0}
     design = design_of(content, path.parent)
     links = write_study(design, find_sources(design), folder / "study")

@@ -8,11 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from reader_study.errors import RatingsError, StudyError
+from reader_study.planning.fields import (
+    choice_field,
+    is_absent,
+    method_folders,
+    name_fields,
+    number_field,
+    scale_of_field,
+    scan_files,
+    text_field,
+)
 from reader_study.planning.order import Place
-from reader_study.planning.regions import PUBLISHED_REGIONS, StudyRegion, study_region
+from reader_study.planning.regions import PUBLISHED_REGIONS, StudyRegion, regions_of_field
+from reader_study.planning.yaml_text import read_yaml
 from reader_study.ratings.table import LIKERT, RatingScale
 
 __all__ = ["Design", "design_of", "places_of", "read_design"]
@@ -106,12 +115,7 @@ def read_design(path: Path) -> Design:
     StudyError
         If the file can't be read, or a value is missing, unknown or out of range.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise StudyError(f"{path}: {error.strerror}; expected a study.yaml") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise StudyError(f"{path}: not readable YAML ({' '.join(str(error).split())}); mend that line") from None
+    content = read_yaml(path)
     try:
         return design_of(content, path.resolve().parent)
     except (StudyError, RatingsError) as error:
@@ -132,30 +136,30 @@ def design_of(content: Any, folder: Path) -> Design:
         if key not in _KEYS:
             close = difflib.get_close_matches(str(key), _KEYS, n=1)
             raise StudyError(f"unknown key {key!r}; expected one of {', '.join(_KEYS)}{f': {close[0]}?' if close else ''}")
-    missing = [key for key in _REQUIRED if not content.get(key) and content.get(key) != 0]
+    missing = [key for key in _REQUIRED if is_absent(content.get(key)) or content[key] in ([], {})]
     if missing:
         raise StudyError(f"no {', '.join(missing)}; expected {', '.join(_REQUIRED)} at least")
     design = Design(
-        title=_text(content, "title", "Reader study"),
-        seed=int(_number(content, "seed", 0, -(2**63), 2**63, whole=True)),
-        readers=_names(content, "readers"),
-        scans=_scans(content["scans"], folder),
-        methods=_methods(content["methods"], folder),
-        cases=_names(content, "cases"),
-        practice=_names(content, "practice"),
-        regions=_regions(content.get("regions")),
-        sides=_choice(content, "sides", ("L", "R"), ("L", "R")),
-        scale=_scale(content.get("scale")),
-        repeats=_number(content, "repeats", 0.1, 0, 0.5),
-        washout=int(_number(content, "washout", 0, 0, 10_000, whole=True)) if content.get("washout") is not None else None,
-        practice_items=int(_number(content, "practice_items", 4, 0, 100, whole=True)),
-        modes=_choice(content, "modes", ("rating",), MODES),
-        ranked_share=_number(content, "ranked_share", 1.0, 0.01, 1),
-        guesses=int(_number(content, "guesses", 12, 0, 1000, whole=True)),
-        undo_items=int(_number(content, "undo_items", 3, 0, 50, whole=True)),
-        convention=_choice(content, "convention", ("radiological",), ("radiological", "neurological"))[0],
-        seconds_per_item=_number(content, "seconds_per_item", 15, 0.1, 3600),
-        if_missing=_choice(content, "if_missing", ("stop",), ("stop", "drop"))[0],
+        title=text_field(content, "title", "Reader study"),
+        seed=int(number_field(content, "seed", 0, -(2**63), 2**63, whole=True)),
+        readers=name_fields(content, "readers"),
+        scans=scan_files(content["scans"], folder),
+        methods=method_folders(content["methods"], folder),
+        cases=name_fields(content, "cases"),
+        practice=name_fields(content, "practice"),
+        regions=regions_of_field(content.get("regions")),
+        sides=choice_field(content, "sides", ("L", "R"), ("L", "R")),
+        scale=scale_of_field(content.get("scale"), LIKERT),
+        repeats=number_field(content, "repeats", 0.1, 0, 0.5),
+        washout=None if is_absent(content.get("washout")) else int(number_field(content, "washout", 0, 0, 10_000, whole=True)),
+        practice_items=int(number_field(content, "practice_items", 4, 0, 100, whole=True)),
+        modes=choice_field(content, "modes", ("rating",), MODES),
+        ranked_share=number_field(content, "ranked_share", 1.0, 0.01, 1),
+        guesses=int(number_field(content, "guesses", 12, 0, 1000, whole=True)),
+        undo_items=int(number_field(content, "undo_items", 3, 0, 50, whole=True)),
+        convention=choice_field(content, "convention", ("radiological",), ("radiological", "neurological"))[0],
+        seconds_per_item=number_field(content, "seconds_per_item", 15, 0.1, 3600),
+        if_missing=choice_field(content, "if_missing", ("stop",), ("stop", "drop"))[0],
     )
     both = sorted(set(design.cases) & set(design.practice))
     if both:
@@ -176,84 +180,3 @@ def places_of(design: Design, cases: tuple[str, ...]) -> tuple[Place, ...]:
         for side in region.ids
         if side in design.sides or not side
     )
-
-
-def _text(content: Mapping[str, Any], key: str, default: str) -> str:
-    value = content.get(key, default)
-    if not isinstance(value, str) or not value.strip() or len(value) > 200:
-        raise StudyError(f"{key}: {value!r}; expected a line of text of at most 200 characters")
-    return value.strip()
-
-
-def _number(content: Mapping[str, Any], key: str, default: float, low: float, high: float, *, whole: bool = False) -> float:
-    value = content.get(key, default)
-    kind = int if whole else (int, float)
-    if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
-        raise StudyError(f"{key}: {value!r}; expected {'a whole' if whole else 'a'} number from {low:g} to {high:g}")
-    return value
-
-
-def _names(content: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    value = content.get(key) or []
-    if not isinstance(value, list) or any(isinstance(name, (dict, list, bool)) or name is None for name in value):
-        raise StudyError(f"{key}: {value!r}; expected a list of names")
-    names = tuple(str(name).strip() for name in value)
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise StudyError(f"{key}: {', '.join(twice)} given twice; expected each name once")
-    if not all(name and len(name) <= 100 and name.isprintable() for name in names):
-        raise StudyError(f"{key}: an empty, long or unprintable name; expected 1 to 100 characters a name")
-    return names
-
-
-def _choice(content: Mapping[str, Any], key: str, default: tuple[str, ...], allowed: tuple[str, ...]) -> tuple[str, ...]:
-    value = content.get(key, list(default))
-    chosen = [value] if isinstance(value, str) else value
-    if not isinstance(chosen, list) or not chosen or any(one not in allowed for one in chosen):
-        raise StudyError(f"{key}: {value!r}; expected of {', '.join(allowed)}")
-    return tuple(one for one in allowed if one in chosen)
-
-
-def _scans(value: Any, folder: Path) -> Mapping[str, Path] | Path:
-    if isinstance(value, str):
-        return folder / value
-    if isinstance(value, dict) and value and all(isinstance(path, str) for path in value.values()):
-        return {str(case): folder / path for case, path in value.items()}
-    raise StudyError(f"scans: {value!r}; expected a folder, or a file a case (case: path)")
-
-
-def _methods(value: Any, folder: Path) -> Mapping[str, Path]:
-    if not isinstance(value, dict) or len(value) < 2 or not all(isinstance(path, str) for path in value.values()):
-        raise StudyError(f"methods: {value!r}; expected two or more, each with the folder of its label maps (name: folder)")
-    names = [str(name).strip() for name in value]
-    if len(set(names)) < len(names) or any(not name or len(name) > 100 for name in names):
-        raise StudyError(f"methods: {', '.join(names)}; expected names of 1 to 100 characters, each once")
-    return {name: folder / path for name, path in zip(names, value.values(), strict=True)}
-
-
-def _regions(value: Any) -> tuple[StudyRegion, ...]:
-    if value is None or value == "published":
-        return PUBLISHED_REGIONS
-    if not isinstance(value, list) or not value:
-        raise StudyError(f"regions: {value!r}; expected published, or a list of names or of name: view")
-    regions = []
-    for one in value:
-        if isinstance(one, dict) and len(one) == 1:
-            ((name, view),) = one.items()
-            regions.append(study_region(str(name), str(view)))
-        elif isinstance(one, str):
-            regions.append(study_region(one))
-        else:
-            raise StudyError(f"regions: {one!r}; expected a name, or name: view")
-    if len({region.name for region in regions}) < len(regions):
-        raise StudyError("regions: one given twice; expected each once")
-    return tuple(regions)
-
-
-def _scale(value: Any) -> RatingScale:
-    if value is None:
-        return LIKERT
-    if not isinstance(value, dict) or not value or not all(type(level) is int and 0 <= level <= 9 for level in value):
-        raise StudyError(f"scale: {value!r}; expected 2 to 9 levels from 0 to 9, each with its word (1: poor)")
-    levels = tuple(sorted(value))
-    return RatingScale(levels=levels, words=tuple(str(value[level]) for level in levels))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from darts_ensemble.labels import REGIONS
 from reader_study.errors import StudyError
+from reader_study.planning.fields import is_absent
 from reader_study.ratings.table import known_regions
 
-__all__ = ["PUBLISHED_REGIONS", "VIEWS", "StudyRegion", "study_region"]
+__all__ = ["PUBLISHED_REGIONS", "VIEWS", "StudyRegion", "regions_of_field", "study_region"]
 
 VIEWS = ("axial", "coronal", "sagittal")
 _SIDE_LETTER = {"left": "L", "right": "R", "midline": ""}
@@ -81,3 +83,29 @@ def study_region(name: str, view: str = "") -> StudyRegion:
         hint = f": did you mean {close[0]}?" if close else f", such as {', '.join(r.name for r in PUBLISHED_REGIONS)}"
         raise StudyError(f"region {name!r} is unknown; expected a region without its side{hint}")
     return StudyRegion(name, view or "axial", ids)
+
+
+def regions_of_field(value: Any) -> tuple[StudyRegion, ...]:
+    """Return the regions that `study.yaml` lists; the published seven where it lists none.
+
+    Raises
+    ------
+    StudyError
+        If there is no list, or a region is unknown or given twice.
+    """
+    if is_absent(value) or value == "published":
+        return PUBLISHED_REGIONS
+    if not isinstance(value, list) or not value:
+        raise StudyError(f"regions: {value!r}; expected published, or a list of names or of name: view")
+    regions = []
+    for one in value:
+        if isinstance(one, dict) and len(one) == 1:
+            ((name, view),) = one.items()
+            regions.append(study_region(str(name), str(view)))
+        elif isinstance(one, str):
+            regions.append(study_region(one))
+        else:
+            raise StudyError(f"regions: {one!r}; expected a name, or name: view")
+    if len({region.name for region in regions}) < len(regions):
+        raise StudyError("regions: one given twice; expected each once")
+    return tuple(regions)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,9 +52,10 @@ def find_sources(design: Design) -> Sources:
     # A case needs no reference to be rated: its scan stands in for one, so that label maps are found by the case's name.
     subjects = [Subject(name, "flat", path, path, name) for name, path in found.items()]
     maps = {
-        method: find_predictions(parse_location(str(where)), subjects, name=method).paths
+        method: _composed(find_predictions(parse_location(str(where)), subjects, name=method).paths)
         for method, where in design.methods.items()
     }
+    found = _composed(found)
     lacking = {name: [method for method in maps if name not in maps[method]] for name in found}
     named = (*design.cases, *design.practice)
     for name in named:
@@ -86,3 +88,8 @@ def _scans(design: Design) -> dict[str, Path]:
     if absent:
         raise StudyError(f"{', '.join(absent[:3])}: no such file; expected a scan a case")
     return dict(design.scans)
+
+
+def _composed(paths: Mapping[str, Path]) -> dict[str, Path]:
+    """Cases by their name in Unicode's composed form, as the design has them: some file systems take letters apart."""
+    return {unicodedata.normalize("NFC", name): path for name, path in paths.items()}

@@ -1,0 +1,88 @@
+"""The command serve: a study in the browsers of its readers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from darts_ensemble.commands.command_line import errors
+from reader_study.commands.links import print_links
+from reader_study.errors import StudyError
+
+__all__ = ["register"]
+
+_SERVE = """Examples:
+
+  darts-reader-study serve study/
+
+  darts-reader-study serve study/ --new-links anna --new-links ben
+
+  darts-reader-study serve study/ --behind-proxy --public-host study.example.org
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application of darts-reader-study."""
+    app.command("serve", epilog=_SERVE)(serve)
+
+
+def serve(
+    study: Annotated[Path, typer.Argument(help="Folder made by plan.", show_default=False)],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
+    i_have_tls: Annotated[
+        bool, typer.Option("--i-have-tls", help="Readers come through TLS or an encrypted tunnel; needed for other addresses.")
+    ] = False,
+    behind_proxy: Annotated[
+        bool, typer.Option("--behind-proxy", help="A proxy on this machine ends HTTPS and passes on X-Forwarded-For.")
+    ] = False,
+    public_host: Annotated[list[str] | None, typer.Option(help="Name under which browsers ask (repeat).")] = None,
+    new_links: Annotated[
+        list[str] | None, typer.Option(metavar="READER", help="New personal link for a reader, coordinator or all (repeat).")
+    ] = None,
+) -> None:
+    """Serve a study to its readers. Stop with Ctrl-C at any time: no confirmed rating is lost."""
+    console = Console(markup=False, highlight=False, soft_wrap=True)
+    with _needs_app():
+        from dataclasses import replace
+
+        from reader_study.app.run_server import listen, run_server, safe_address
+        from reader_study.app.viewer_library import read_viewer_library
+        from reader_study.study.links import renew_links
+        from reader_study.study.storage import open_study, setting
+
+        address = safe_address(
+            host, port, i_have_tls=i_have_tls, behind_proxy=behind_proxy, public_hosts=tuple(public_host or ())
+        )
+        viewer = read_viewer_library()
+        connection = open_study(study)
+        listening = listen(address)
+        address = replace(address, port=listening.getsockname()[1])
+        title = setting(connection, "title")
+        tokens = renew_links(connection, new_links) if new_links else {}
+        connection.close()
+        if address.tls:
+            errors.print(f"warning: listening on {host}: readers must come by HTTPS; cookies are not sent otherwise")
+        console.print(f"Viewer: NiiVue {viewer.version} ({viewer.licence}), from {viewer.source}")
+        if tokens:
+            print_links(tokens, address.base_url)
+        console.print(f"Serving “{title}” at {address.base_url}; Ctrl-C stops")
+        run_server(study, address, listening)
+
+
+@contextmanager
+def _needs_app() -> Iterator[None]:
+    """Say in one line which package of the application is not installed."""
+    try:
+        yield
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").partition(".")[0] not in ("fastapi", "uvicorn", "starlette", "pydantic"):
+            raise
+        raise StudyError(
+            f"the package {missing.name} is not installed; expected it: pip install 'darts-ensemble[app]'"
+        ) from None
