@@ -1,4 +1,4 @@
-"""Names in study.yaml are text as it is written, whatever YAML 1.1 would make of it; those that stand for something else are refused."""
+"""Names in study.yaml are text as written, whatever YAML 1.1 would make of it; reserved words are refused."""
 
 from __future__ import annotations
 
@@ -14,32 +14,16 @@ from reader_study.planning.fields import whole_number
 from reader_study.planning.names import checked_names
 from reader_study.planning.yaml_text import parse_yaml
 
-CODES = (
-    "010",
-    "007",
-    "1_2",
-    "12:30",
-    "on",
-    "No",
-    "1e3",
-    "null",
-    "~",
-    "0x1F",
-    "0o17",
-    ".inf",
-    "2019-01-02",
-    "1.0",
-    "-5",
-    "true",
-)
+CODES = "010 007 1_2 12:30 on No 1e3 null ~ 0x1F 0o17 .inf 2019-01-02 1.0 -5 true".split()
 
 
 @pytest.mark.parametrize("code", CODES)
 def test_codes_stay_as_written_for_readers_cases_methods_and_scans(code: str, tmp_path: Path) -> None:
     path = tmp_path / "study.yaml"
     path.write_text(
-        f"seed: 007\nreaders: [{code}, 011]\nscans: {{{code}: a.nii, b: b.nii}}\nmethods: {{{code}: x, Y: y}}\n"
-        f"cases: [{code}]\npractice: [b]\ntitle: {code if code not in ('null', '~') else 'x'}\nwashout: null\nscale: {{0: off, 1: on}}\n",
+        f"seed: 007\nscale: {{0: off, 1: on}}\nreaders: [{code}, 011]\nscans: {{{code}: a.nii, b: b.nii}}\n"
+        f"methods: {{{code}: x, Y: y}}\n"
+        f"cases: [{code}]\npractice: [b]\ntitle: {code if code not in ('null', '~') else 'x'}\nwashout: null\n",
         encoding="utf-8",
     )
     design = read_design(path)
@@ -110,16 +94,8 @@ def test_a_name_that_stands_for_something_else_or_cannot_be_told_is_refused(key:
 
 
 def test_digits_of_other_scripts_are_no_numbers(tmp_path: Path) -> None:
-    assert [whole_number(text) for text in ("12", "-3", "٣", "१", "²", "1e3", "1.0", "")] == [
-        12,
-        -3,
-        None,
-        None,
-        None,
-        None,
-        None,
-        None,
-    ]
+    assert [whole_number(text) for text in ("12", "-3")] == [12, -3]
+    assert {whole_number(text) for text in ("٣", "१", "²", "1e3", "1.0", "")} == {None}
     content = {"seed": "1", "readers": ["a"], "scans": "s", "methods": {"X": "x", "Y": "y"}}
     with pytest.raises(StudyError, match="2 to 9 levels"):
         design_of(content | {"scale": {"١": "bad", "٢": "good"}}, tmp_path)
