@@ -14,7 +14,24 @@ from reader_study.planning.fields import whole_number
 from reader_study.planning.names import checked_names
 from reader_study.planning.yaml_text import parse_yaml
 
-CODES = "010 007 1_2 12:30 on No 1e3 null ~ 0x1F 0o17 .inf 2019-01-02 1.0 -5 true".split()
+CODES = [
+    "010",
+    "007",
+    "1_2",
+    "12:30",
+    "on",
+    "No",
+    "1e3",
+    "null",
+    "~",
+    "0x1F",
+    "0o17",
+    ".inf",
+    "2019-01-02",
+    "1.0",
+    "-5",
+    "true",
+]
 
 
 @pytest.mark.parametrize("code", CODES)
