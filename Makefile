@@ -9,7 +9,7 @@ JOBS ?= 2
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test lint soak bench wheel-check clean
+.PHONY: demo test docs lint soak bench wheel-check clean
 .DEFAULT_GOAL := demo
 
 # torch goes first and alone: asked for together with the rest, pip may take a newer build with gigabytes of CUDA.
@@ -17,7 +17,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python >= 3.11 is needed; try: make PYTHON=python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$$(grep '^torch==' constraints.txt)"
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[app,cluster,demo,notebook,tables,train,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[app,cluster,demo,notebook,tables,train,docs,dev]'
 	touch $@
 
 demo: $(INSTALLED)
@@ -25,6 +25,11 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+
+# The documentation as a site in build/docs: a dead link, a missing page or a request to another server fails.
+docs: $(INSTALLED)
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -b html -d build/docs-trees docs build/docs
+	@echo "the site is build/docs/index.html"
 
 soak: $(INSTALLED)
 	DARTS_SOAK=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --timeout 3600
@@ -42,4 +47,4 @@ wheel-check: $(INSTALLED)
 	.ci/check_wheel
 
 clean:
-	rm -rf .venv build dist demo_output
+	rm -rf .venv build dist demo_output docs/notebooks docs/reference/python

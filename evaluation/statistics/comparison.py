@@ -69,9 +69,8 @@ def compare_results(results: Results) -> dict[str, pd.DataFrame]:
         `region_name`, `hemisphere`, `group`.
 
         - "paired_regions": see :func:`evaluation.statistics.paired.compare_methods`;
-        - "paired_overall": see :func:`evaluation.statistics.overall.compare_overall`, of which "mixed_model" has the columns
-        `lmm_`;
-          families of subjects are the units where the scores name some;
+        - "paired_overall": see :func:`evaluation.statistics.overall.compare_overall`, of which "mixed_model" has
+          the columns `lmm_`; families of subjects are the units where the scores name some;
         - "ranks", for three methods or more: see :func:`evaluation.statistics.paired.rank_methods`;
         - "volume_agreement", in mm3: see :func:`evaluation.statistics.agreement.agreement_with_reference`.
 
