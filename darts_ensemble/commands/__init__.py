@@ -1,0 +1,1 @@
+"""The commands darts-segment, darts-train and darts-weights, and what they share."""

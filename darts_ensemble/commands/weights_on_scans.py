@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 
 from darts_ensemble.commands.command_line import errors, one_line_errors, words
 from darts_ensemble.errors import UsageError
 from darts_ensemble.weights.registry import View, find_entry, folder_of, known_weights
 
 if TYPE_CHECKING:
+    import torch
+
+    from darts_ensemble.fitting.fusion_sample import Sample
+    from darts_ensemble.fitting.fusion_weights import Fit
     from darts_ensemble.networks.view_network import Ensemble
+    from darts_ensemble.training.subjects import LabelledSubject
 
 __all__ = [
     "AsJson",
@@ -141,30 +146,17 @@ def fit_fusion(
     with one_line_errors("darts-weights"):
         path = path_of(weights, registry)
         from darts_ensemble.device import choose_device
-        from darts_ensemble.fitting.fusion_sample import sample_views
-        from darts_ensemble.fitting.fusion_weights import PENALTIES, choose_penalty, judge
+        from darts_ensemble.fitting.fusion_weights import judge
         from darts_ensemble.fusion.view_weights import write_fusion_weights
-        from darts_ensemble.training.subjects import choose_subjects, find_labelled
 
         where = choose_device(device)
-        names = words(subjects or "")
-        found = find_labelled(data)
-        kept_out = choose_subjects(found, [accept_on])[0] if accept_on else None
-        chosen = choose_subjects(found, names) if names else [one for one in found if one.id != accept_on]
-        if not chosen or accept_on in names:
-            raise UsageError(f"--accept-on {accept_on}: one of the subjects of the fit; expected one that is none of them")
+        chosen, kept_out = _fitted_and_kept_out(data, words(subjects or ""), accept_on)
         target = out or (path if path.is_dir() else path.parent) / "fusion.json"
         ensemble = load(path)
         say = Console(soft_wrap=True, markup=False, highlight=False, quiet=quiet or as_json).print
         with Progress(console=errors, transient=True, disable=quiet or not errors.is_terminal) as bar:
-            task = bar.add_task("", total=len(chosen) + len(PENALTIES))
-            samples = []
-            for number, one in enumerate(chosen, start=1):
-                bar.update(task, description=one.id)
-                samples.append(sample_views(ensemble, one, device=where))
-                say(f"[{number}/{len(chosen)}] {one.id}: views disagree on {len(samples[-1].truth)} voxels")
-                bar.advance(task)
-            fit = choose_penalty(samples, lambda: bar.advance(task))
+            task = bar.add_task("")
+            samples, fit = _fit_on(ensemble, chosen, where, bar, task, say)
             bar.update(task, description="judging")
             fitted = judge(ensemble, fit, samples, kept_out, device=device)
         write_fusion_weights(fitted, target)
@@ -174,6 +166,38 @@ def fit_fusion(
     for line in _outcome(fitted.figures, fitted.accepted):
         say(line)
     say(f"wrote {target}")
+
+
+def _fitted_and_kept_out(
+    data: Path, names: Sequence[str], accept_on: str | None
+) -> tuple[list[LabelledSubject], LabelledSubject | None]:
+    """Find the labelled subjects of the fit, and the one that judges it."""
+    from darts_ensemble.training.subjects import choose_subjects, find_labelled
+
+    found = find_labelled(data)
+    kept_out = choose_subjects(found, [accept_on])[0] if accept_on else None
+    chosen = choose_subjects(found, names) if names else [one for one in found if one.id != accept_on]
+    if not chosen or accept_on in names:
+        raise UsageError(f"--accept-on {accept_on}: one of the subjects of the fit; expected one that is none of them")
+    return chosen, kept_out
+
+
+def _fit_on(
+    ensemble: Ensemble, subjects: Sequence[LabelledSubject], device: torch.device, bar: Progress, task: TaskID,
+    say: Callable[[str], None],
+) -> tuple[list[Sample], Fit]:  # fmt: skip
+    """Run the networks on every subject and fit the weights of views to what they say."""
+    from darts_ensemble.fitting.fusion_sample import sample_views
+    from darts_ensemble.fitting.fusion_weights import PENALTIES, choose_penalty
+
+    bar.update(task, total=len(subjects) + len(PENALTIES))
+    samples = []
+    for number, one in enumerate(subjects, start=1):
+        bar.update(task, description=one.id)
+        samples.append(sample_views(ensemble, one, device=device))
+        say(f"[{number}/{len(subjects)}] {one.id}: views disagree on {len(samples[-1].truth)} voxels")
+        bar.advance(task)
+    return samples, choose_penalty(samples, lambda: bar.advance(task))
 
 
 def _outcome(figures: dict[str, Any], accepted: bool | None) -> Iterator[str]:

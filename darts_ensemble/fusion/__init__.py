@@ -1,0 +1,1 @@
+"""From the probabilities of the views to one label map: weights of views, fusion, sides of a sagittal view."""

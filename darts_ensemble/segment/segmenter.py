@@ -59,6 +59,11 @@ class Labelled:
     box: Box
     stages: Stages
 
+    @property
+    def origin(self) -> np.ndarray:
+        """First voxel of the box, (3,) int64."""
+        return np.array([side.start for side in self.box], dtype=np.int64)
+
 
 class Segmenter:
     """Segments scans with the networks of an ensemble.
@@ -195,46 +200,30 @@ class Segmenter:
 
     def finish(self, labelled: Labelled, *, keep_views: bool = False, keep_probabilities: bool = False) -> Segmentation:
         """Bring the labels to the scan's grid, measure and judge them: the third step."""
-        conformed, fused, box, stages = labelled.conformed, labelled.fused, labelled.box, labelled.stages
-        scan = conformed.scan
-        origin = np.array([side.start for side in box], dtype=np.int64)
-        classes = fused.view_classes
-        best = fused.classes
-        if "sagittal" in classes and self.pooling != "none":
-            with stages("sides of the sagittal view"):
-                plane = midsagittal_plane(classes["sagittal"])
-                classes = {**classes, "sagittal": sides_from_plane(classes["sagittal"], plane)}
-                if self._sides_estimated:
-                    move_to_sides(fused.probabilities, plane)
-                    best = fused.probabilities.argmax(axis=-1).astype(np.uint8)
+        conformed, stages, origin = labelled.conformed, labelled.stages, labelled.origin
+        fused = self._with_sides(labelled)
         with stages("to the scan's grid"):
             if needs_probabilities(conformed):
-                native = labels_to_native(fused.probabilities, best, origin, conformed)
+                native = labels_to_native(fused.probabilities, fused.classes, origin, conformed)
             else:
-                native = classes_to_native(best, origin, conformed)
+                native = classes_to_native(fused.classes, origin, conformed)
             ids = classes_to_ids(native)
         agreement, mean_agreement = None, None
         if len(self.views) > 1:
             with stages("agreement"):
-                inside = Fused(fused.volume, best, classes).agreement()
-                brain = best != BACKGROUND_CLASS
-                mean_agreement = round(float(inside[brain].mean()), 4) if brain.any() else 0.0
-                whole = np.ones(conformed.data.shape, dtype=np.float32)
-                whole[box] = inside
-                agreement = volume_to_native(whole, conformed)
+                agreement, mean_agreement = _agreement(fused, labelled)
         with stages("volumes and flags"):
-            volumes = region_volumes(ids, scan.affine)
+            volumes = region_volumes(ids, conformed.scan.affine)
             flags = all_flags(volumes, ids, mean_agreement) + ([SIDES_ESTIMATED] if self._sides_estimated else [])
-            seen = self.has_seen(scan)
+            seen = self.has_seen(conformed.scan)
+        views = fused.view_classes if keep_views else {}
         return Segmentation(
-            scan=scan,
+            scan=conformed.scan,
             ids=ids,
             volumes=volumes,
             agreement=agreement,
             mean_agreement=mean_agreement,
-            per_view_ids={view: classes_to_ids(classes_to_native(one, origin, conformed)) for view, one in classes.items()}
-            if keep_views
-            else {},
+            per_view_ids={view: classes_to_ids(classes_to_native(one, origin, conformed)) for view, one in views.items()},
             flags=flags,
             seen_in_training=seen,
             conformed=conformed,
@@ -242,6 +231,21 @@ class Segmenter:
             probabilities_box=fused.probabilities if keep_probabilities else None,
             stages=stages,
         )
+
+    def _with_sides(self, labelled: Labelled) -> Fused:
+        """Give the sagittal view the sides that it can't tell; where it is the only view, the fused labels as well."""
+        fused = labelled.fused
+        if "sagittal" not in fused.view_classes or self.pooling == "none":
+            return fused
+        with labelled.stages("sides of the sagittal view"):
+            sagittal = fused.view_classes["sagittal"]
+            plane = midsagittal_plane(sagittal)
+            view_classes = {**fused.view_classes, "sagittal": sides_from_plane(sagittal, plane)}
+            if not self._sides_estimated:
+                return replace(fused, view_classes=view_classes)
+            probabilities = fused.probabilities
+            move_to_sides(probabilities, plane)
+            return Fused(probabilities, probabilities.argmax(axis=-1).astype(np.uint8), view_classes)
 
     @cached_property
     def _scout(self) -> ViewNetwork | None:
@@ -309,6 +313,16 @@ class Segmenter:
         return any(
             subject["sha256"] == checksum for view in self.views for subject in self.ensemble.networks[view].training_subjects
         )
+
+
+def _agreement(fused: Fused, labelled: Labelled) -> tuple[np.ndarray, float]:
+    """Agreement of the views on the scan's grid, 1 outside the box, and its mean over the voxels labelled as brain."""
+    inside = fused.agreement()
+    brain = fused.classes != BACKGROUND_CLASS
+    mean = round(float(inside[brain].mean()), 4) if brain.any() else 0.0
+    whole = np.ones(labelled.conformed.data.shape, dtype=np.float32)
+    whole[labelled.box] = inside
+    return volume_to_native(whole, labelled.conformed), mean
 
 
 def _aside(view_network: ViewNetwork) -> ViewNetwork:

@@ -1,0 +1,1 @@
+"""Train the network of a view on labelled scans."""

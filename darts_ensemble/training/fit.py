@@ -6,7 +6,7 @@ import copy
 import math
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +110,85 @@ def fit_view(
     CheckpointError
         If the checkpoint found was made with other settings or subjects, or `init` doesn't fit.
     """
+    fit = _begin(recipe, view, training, validation, out, init, device)
+    state = _resume(fit)
+    steps = fit.steps
+    weights = class_weights(_class_counts(training)).to(fit.device)
+    journal = Journal(out, view, state["step"]) if fit.processes.first else None
+    model = fit.processes.parallel(fit.network, fit.device)
+    losses: list[float] = []
+    while state["step"] < steps and not _patience_is_out(fit.recipe, state):
+        losses.append(_take_step(fit, model, state["step"], weights))
+        step = state["step"] = state["step"] + 1
+        _follow(fit.average, fit.network, decay=min(fit.recipe.average, step / (step + 10)))
+        last = step == steps
+        if last or step % LOG_EVERY == 0:
+            report(step, steps, float(np.mean(losses)))
+            if journal:
+                journal.loss(step, fit.rate, float(np.mean(losses)))
+            losses.clear()
+        looked = bool(validation) and (last or step % fit.recipe.validate_every == 0)
+        if fit.recipe.average and (looked or last):
+            measure_batch_statistics(fit.average, fit.pool, fit.device)
+        if looked:
+            _look(fit, state, journal)
+        if journal and (looked or last or step % CHECKPOINT_EVERY == 0):
+            _save_checkpoint(fit, state)
+    if journal:
+        _save_weights(fit, state)
+        journal.close()
+    fit.processes.wait()
+    return fit.target
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """The fit of one view: what all its steps need. Networks and optimiser change in place.
+
+    Attributes
+    ----------
+    made_with : dict
+        Settings, training subjects and initial weights: a checkpoint of this run holds the same.
+    network, average, optimiser
+        The network that is trained, its moving average, and the optimiser of the network.
+    pool : SlicePool
+        Slices to train on.
+    """
+
+    recipe: Recipe
+    view: str
+    out: Path
+    validation: Sequence[CachedSubject]
+    processes: Processes
+    device: torch.device
+    made_with: dict[str, Any]
+    network: nn.Module
+    average: nn.Module
+    optimiser: torch.optim.Optimizer
+    pool: SlicePool
+
+    @property
+    def steps(self) -> int:
+        """Number of steps of the whole run."""
+        slices_at_once = self.recipe.batch * self.processes.number
+        return self.recipe.steps or math.ceil(self.recipe.epochs * len(self.pool) / slices_at_once)
+
+    @property
+    def rate(self) -> float:
+        """Learning rate of the last step."""
+        return float(self.optimiser.param_groups[0]["lr"])
+
+    @property
+    def target(self) -> Path:
+        """The weights file."""
+        return self.out / f"{self.view}.safetensors"
+
+
+def _begin(
+    recipe: Recipe, view: str, training: Sequence[CachedSubject], validation: Sequence[CachedSubject], out: Path,
+    init: ViewNetwork | None, device: torch.device | str,
+) -> _Fit:  # fmt: skip
+    """Build the network and what trains it, as they are before the first step."""
     processes = Processes.here()
     device = processes.device(torch.device(device))
     recipe = resolve_precision(recipe, device)
@@ -120,62 +199,32 @@ def fit_view(
         start_from(network, recipe, init)
     # Convolutions in bf16 are a tenth faster with channels last; those in fp32 don't mind.
     network.to(device=device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    average = copy.deepcopy(network)
-    optimiser = _optimiser(recipe, network)
     subjects = [{"id": subject.id, "sha256": subject.checksum} for subject in training]
-    run: dict[str, Any] = {"settings": {"view": view, **asdict(recipe)}, "training_subjects": subjects, "initial": _name(init)}
-    state: dict[str, Any] = {"step": 0, "best": -1.0, "since_best": 0, "kept": None}
-    state |= _resume(checkpoint_path(out, view), run, network, average, optimiser)
-    step: int = state["step"]
-    pool = SlicePool(training, view, recipe)
-    steps = recipe.steps or math.ceil(recipe.epochs * len(pool) / (recipe.batch * processes.number))
-    weights = class_weights(_class_counts(training)).to(device)
-    journal = Journal(out, view, step) if processes.first else None
-    model = processes.parallel(network, device)
-    losses: list[float] = []
-    pooled = recipe.pool_sides and view == "sagittal"
-    kept_channels = torch.from_numpy(KEPT_CHANNELS).to(device)
-    while step < steps and not _patience_is_out(recipe, state):
-        for group in optimiser.param_groups:
-            group["lr"] = rate_at(recipe, step / steps)
-        images, labels = _batch(pool, recipe, step, processes.rank, device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
-            logits = model(images)
-        loss = segmentation_loss(
-            logits.index_select(1, kept_channels), labels, kind=recipe.loss, weights=weights, pool_sides=pooled
-        )
-        optimiser.zero_grad()
-        torch.autograd.backward(loss)
-        if recipe.clip:
-            nn.utils.clip_grad_norm_(network.parameters(), recipe.clip)
-        optimiser.step()
-        step += 1
-        _follow(average, network, decay=min(recipe.average, step / (step + 10)))
-        losses.append(float(loss.detach()))
-        if step % LOG_EVERY == 0 or step == steps:
-            report(step, steps, float(np.mean(losses)))
-            if journal:
-                journal.loss(step, optimiser.param_groups[0]["lr"], float(np.mean(losses)))
-            losses.clear()
-        looked = bool(validation) and (step % recipe.validate_every == 0 or step == steps)
-        if recipe.average and (looked or step == steps):
-            measure_batch_statistics(average, pool, device)
-        if looked:
-            _look(state, view, recipe, average, validation, device, journal, step)
-        if journal and (looked or step % CHECKPOINT_EVERY == 0 or step == steps):
-            weights_now = {"network": network.state_dict(), "average": average.state_dict()}
-            _save(checkpoint_path(out, view), run | state | weights_now | {"step": step, "optimiser": optimiser.state_dict()})
-    target = out / f"{view}.safetensors"
-    if journal:
-        average.load_state_dict(state["kept"] or average.state_dict())
-        save_view(
-            target, average.cpu().eval(), view=view, normalisation=recipe.normalisation, channels=recipe.channels,
-            training_subjects=subjects,
-            extra={"steps": str(step), "initial": run["initial"]} | {f"setting_{k}": str(v) for k, v in asdict(recipe).items()},
-        )  # fmt: skip
-        journal.close()
-    processes.wait()
-    return target
+    return _Fit(
+        recipe, view, out, validation, processes, device,
+        made_with={"settings": {"view": view, **asdict(recipe)}, "training_subjects": subjects, "initial": _name(init)},
+        network=network, average=copy.deepcopy(network), optimiser=_optimiser(recipe, network),
+        pool=SlicePool(training, view, recipe),
+    )  # fmt: skip
+
+
+def _take_step(fit: _Fit, model: nn.Module, step: int, weights: Tensor) -> float:
+    """Draw a batch and change the network by it; return the loss. `model` is the network, or its parallel form."""
+    recipe = fit.recipe
+    for group in fit.optimiser.param_groups:
+        group["lr"] = rate_at(recipe, step / fit.steps)
+    images, labels = _batch(fit.pool, recipe, step, fit.processes.rank, fit.device)
+    with torch.autocast(fit.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+        logits = model(images)
+    kept = logits.index_select(1, torch.from_numpy(KEPT_CHANNELS).to(fit.device))
+    pooled = recipe.pool_sides and fit.view == "sagittal"
+    loss = segmentation_loss(kept, labels, kind=recipe.loss, weights=weights, pool_sides=pooled)
+    fit.optimiser.zero_grad()
+    torch.autograd.backward(loss)
+    if recipe.clip:
+        nn.utils.clip_grad_norm_(fit.network.parameters(), recipe.clip)
+    fit.optimiser.step()
+    return float(loss.detach())
 
 
 def _name(init: ViewNetwork | None) -> str:
@@ -212,17 +261,15 @@ def _patience_is_out(recipe: Recipe, state: dict[str, Any]) -> bool:
     return bool(recipe.patience) and state["since_best"] >= recipe.patience
 
 
-def _look(
-    state: dict[str, Any], view: str, recipe: Recipe, average: nn.Module, validation: Sequence[CachedSubject],
-    device: torch.device, journal: Journal | None, step: int,
-) -> None:  # fmt: skip
+def _look(fit: _Fit, state: dict[str, Any], journal: Journal | None) -> None:
     """Validate the averaged weights; keep them if they are the best so far."""
+    recipe, average = fit.recipe, fit.average
     average.eval()
-    seen = ViewNetwork(view, average, recipe.architecture, recipe.filters, recipe.normalisation, recipe.channels)
-    result = validate_view(seen, validation, device, precision=recipe.precision)
+    seen = ViewNetwork(fit.view, average, recipe.architecture, recipe.filters, recipe.normalisation, recipe.channels)
+    result = validate_view(seen, fit.validation, fit.device, precision=recipe.precision)
     average.train()
     if journal:
-        journal.validation(step, result)
+        journal.validation(state["step"], result)
     better = result.mean > state["best"]
     state["since_best"] = 0 if better else state["since_best"] + 1
     if better:
@@ -240,12 +287,11 @@ def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
             value.copy_(current[name])
 
 
-def _resume(
-    path: Path, run: dict[str, Any], network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer
-) -> dict[str, Any]:
+def _resume(fit: _Fit) -> dict[str, Any]:
     """Load the state of an earlier run, if there is one; return what the loop counts."""
+    path, run = checkpoint_path(fit.out, fit.view), fit.made_with
     if not path.is_file():
-        return {}
+        return {"step": 0, "best": -1.0, "since_best": 0, "kept": None}
     state = torch.load(path, map_location="cpu", weights_only=True)
     different = [key for key in run if state.get(key) != run[key]]
     if different:
@@ -255,13 +301,27 @@ def _resume(
             f"{path}: made with other {', '.join(different)}{': ' + ', '.join(settings) if settings else ''}; expected those "
             "of this run: use the same, or another --out"
         )
-    network.load_state_dict(state["network"])
-    average.load_state_dict(state["average"])
-    optimiser.load_state_dict(state["optimiser"])
+    fit.network.load_state_dict(state["network"])
+    fit.average.load_state_dict(state["average"])
+    fit.optimiser.load_state_dict(state["optimiser"])
     return {key: state[key] for key in ("step", "best", "since_best", "kept")}
 
 
-def _save(path: Path, state: dict[str, Any]) -> None:
+def _save_checkpoint(fit: _Fit, state: dict[str, Any]) -> None:
+    weights = {"network": fit.network.state_dict(), "average": fit.average.state_dict()}
+    path = checkpoint_path(fit.out, fit.view)
     temporary = path.with_suffix(".tmp")
-    torch.save(state, temporary)
+    torch.save(fit.made_with | state | weights | {"optimiser": fit.optimiser.state_dict()}, temporary)
     os.replace(temporary, path)
+
+
+def _save_weights(fit: _Fit, state: dict[str, Any]) -> None:
+    """Write the averaged weights of the best validation, or the last ones where there was none."""
+    recipe, average = fit.recipe, fit.average
+    average.load_state_dict(state["kept"] or average.state_dict())
+    extra = {"steps": str(state["step"]), "initial": fit.made_with["initial"]}
+    save_view(
+        fit.target, average.cpu().eval(), view=fit.view, normalisation=recipe.normalisation, channels=recipe.channels,
+        training_subjects=fit.made_with["training_subjects"],
+        extra=extra | {f"setting_{name}": str(value) for name, value in asdict(recipe).items()},
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Which subjects, references and label maps there are: Mindboggle-101, FreeSurfer, BIDS, folders and manifests."""

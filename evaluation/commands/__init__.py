@@ -1,0 +1,1 @@
+"""The command darts-eval: its options, its steps and what it prints."""

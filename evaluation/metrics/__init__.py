@@ -1,0 +1,1 @@
+"""Overlap, surface distances and volumes of two label maps on one grid."""

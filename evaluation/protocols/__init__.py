@@ -1,0 +1,1 @@
+"""What is scored: the regions of each protocol, and how label ids map to them."""

@@ -1,0 +1,1 @@
+"""One run: score every method on every subject, in parallel, and write results with an account of where they come from."""

@@ -37,7 +37,6 @@ def run_account(
     seconds: float,
 ) -> dict[str, Any]:
     """Return the account of a run, ready for JSON; `files` is left to whoever writes them."""
-    protocol = scoring.protocol
     return {
         "command": shlex.join(["darts-eval", *sys.argv[1:]]),
         "arguments": arguments,
@@ -46,15 +45,7 @@ def run_account(
         "seconds": round(seconds, 1),
         "seconds_by_subject": scores.seconds,
         "bootstrap": asdict(Bootstrap()),
-        "protocol": {
-            "name": protocol.name,
-            "sha256": protocol.digest,
-            "regions": [region.id for region in scoring.regions],
-            "merged": {str(region.id): list(region.ids) for region in scoring.regions if len(region.ids) > 1},
-            "background": sorted(protocol.background),
-            "masked": sorted(protocol.masked),
-            "outside": scoring.outside,
-        },
+        "protocol": _protocol(scoring),
         "metrics": {
             "surface_definitions": list(scoring.definitions),
             "tolerances_mm": list(scoring.tolerances) if scoring.definitions else [],
@@ -68,39 +59,61 @@ def run_account(
         "label_maps": {method.name: {subject: str(path) for subject, path in method.paths.items()} for method in methods},
         "input_sha256": scores.checksums,
         "weights_sha256": weights,
-        "not_matched": {
-            "without_reference": list(cohort.unlabelled),
-            "without_label_map": {
-                method.name: [subject.id for subject in cohort.subjects if subject.id not in method.paths] for method in methods
-            },
-            "label_maps_without_reference": {name: list(one.unmatched) for name, one in found.items()},
-        },
+        "not_matched": _not_matched(cohort, found, methods),
         "seen_in_training": {method.name: sorted(method.seen) for method in methods if method.seen},
         "counts": {
-            "subjects": len(cohort.subjects),
-            "subjects_scored": int(scores.table["subject"].nunique()),
-            "methods": len(methods),
-            "regions": len(scoring.places),
-            "pairs_scored": sum(len(found) for found in scores.pairs.values()),
-            "pairs_taken_over": scores.n_reused,
-            "pairs_suspected": len(scores.suspects),
-            "failures": len(failures),
-            "rows": {str(status): int(n) for status, n in scores.table["status"].value_counts().items()},
+            "subjects": len(cohort.subjects), "methods": len(methods), "failures": len(failures), **_counts(scores, scoring)
         },
         "grids": _grids(scores),
         "labels_follow": _labels_follow(scores),
-        "absent_by_protocol": {
-            "no_reference_holds": sorted(scores.labelled.by_none),
-            "by_subject": {
-                subject: sorted(more)
-                for subject, ids in scores.labelled.by_subject.items()
-                if (more := ids - scores.labelled.by_none)
-            },
-        },
+        "absent_by_protocol": _absent_by_protocol(scores),
         "foreign_ids": _foreign_ids(scores),
         "suspects": [vars(suspect) for suspect in scores.suspects],
         "warnings": list(warnings),
         "failures": [vars(failure) for failure in failures],
+    }  # fmt: skip
+
+
+def _protocol(scoring: Scoring) -> dict[str, Any]:
+    protocol = scoring.protocol
+    return {
+        "name": protocol.name,
+        "sha256": protocol.digest,
+        "regions": [region.id for region in scoring.regions],
+        "merged": {str(region.id): list(region.ids) for region in scoring.regions if len(region.ids) > 1},
+        "background": sorted(protocol.background),
+        "masked": sorted(protocol.masked),
+        "outside": scoring.outside,
+    }
+
+
+def _not_matched(cohort: Cohort, found: dict[str, Predictions], methods: Sequence[Method]) -> dict[str, Any]:
+    return {
+        "without_reference": list(cohort.unlabelled),
+        "without_label_map": {
+            method.name: [subject.id for subject in cohort.subjects if subject.id not in method.paths] for method in methods
+        },
+        "label_maps_without_reference": {name: list(one.unmatched) for name, one in found.items()},
+    }
+
+
+def _counts(scores: Scores, scoring: Scoring) -> dict[str, Any]:
+    return {
+        "subjects_scored": int(scores.table["subject"].nunique()),
+        "regions": len(scoring.places),
+        "pairs_scored": sum(len(found) for found in scores.pairs.values()),
+        "pairs_taken_over": scores.n_reused,
+        "pairs_suspected": len(scores.suspects),
+        "rows": {str(status): int(n) for status, n in scores.table["status"].value_counts().items()},
+    }
+
+
+def _absent_by_protocol(scores: Scores) -> dict[str, Any]:
+    labelled = scores.labelled
+    more = {subject: sorted(ids - labelled.by_none) for subject, ids in labelled.by_subject.items()}
+    return {
+        "no_reference_holds": sorted(labelled.by_none),
+        "by_subject": {subject: ids for subject, ids in more.items() if ids},
     }
 
 

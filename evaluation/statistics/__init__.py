@@ -1,0 +1,1 @@
+"""Paired tests with correction, confidence intervals, agreement and overall scores of methods."""

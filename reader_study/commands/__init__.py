@@ -1,0 +1,1 @@
+"""The command darts-reader-study: one file for each group of subcommands."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,67 +37,86 @@ class StudyFigure:
 
 def study_figures(analysis: StudyAnalysis, title: str) -> list[StudyFigure]:
     """Return the figures that a study has something for; none is drawn yet."""
-    ratings, methods, scale = analysis.ratings, analysis.methods, analysis.scale
-    figures = [
-        StudyFigure(
-            "likert_bars",
-            "Share of each rating, centred on the middle of the scale. Hidden repeats are left out here and in all "
-            "comparisons.",
-            "Diverging stacked bars, one for each region, side and method",
-            lambda: draw_likert(ratings, methods, scale),
-        ),
-        StudyFigure(
-            "box_plots",
-            "Ratings pooled over readers and cases, the published kind of figure: quartiles, whiskers to 1.5 of the box, "
-            "means as diamonds. With so few levels a box hides most of the distribution, which the bars show.",
-            "Box plots of ratings by region, side and method",
-            lambda: draw_box_plots(ratings, methods, scale),
-        ),
-    ]  # fmt: skip
+    return [
+        *_summary_page(analysis, title),
+        *_figures_of_ratings(analysis),
+        *_figures_of_tests(analysis),
+        *_figures_of_readers(analysis),
+        *_figure_of_comparison(analysis),
+    ]
+
+
+def _summary_page(analysis: StudyAnalysis, title: str) -> Iterator[StudyFigure]:
     if analysis.published is not None:
-        page = StudyFigure(
+        yield StudyFigure(
             "summary_page", "The study on one page.", "Bars of all ratings, tests, odds ratios, and agreement of the readers",
             lambda: draw_summary_page(analysis, title),
         )  # fmt: skip
-        figures.insert(0, page)
-    case_means, models = analysis.case_means, analysis.models
+
+
+def _figures_of_ratings(analysis: StudyAnalysis) -> Iterator[StudyFigure]:
+    ratings, methods, scale = analysis.ratings, analysis.methods, analysis.scale
+    yield StudyFigure(
+        "likert_bars",
+        "Share of each rating, centred on the middle of the scale. Hidden repeats are left out here and in all "
+        "comparisons.",
+        "Diverging stacked bars, one for each region, side and method",
+        lambda: draw_likert(ratings, methods, scale),
+    )  # fmt: skip
+    yield StudyFigure(
+        "box_plots",
+        "Ratings pooled over readers and cases, the published kind of figure: quartiles, whiskers to 1.5 of the box, "
+        "means as diamonds. With so few levels a box hides most of the distribution, which the bars show.",
+        "Box plots of ratings by region, side and method",
+        lambda: draw_box_plots(ratings, methods, scale),
+    )
+
+
+def _figures_of_tests(analysis: StudyAnalysis) -> Iterator[StudyFigure]:
+    ratings, methods, case_means, models = analysis.ratings, analysis.methods, analysis.case_means, analysis.models
     if case_means is not None and len(case_means):
-        figures.append(StudyFigure(
+        yield StudyFigure(
             "paired_differences",
             "Differences of two methods within a case, mean over readers; the marker is the Hodges-Lehmann estimate with its "
             "95 % interval, filled where Wilcoxon's test rejects after Holm within the region and side.",
             "Differences of case means with intervals, one panel for each pair of methods",
             lambda: draw_differences(ratings, methods, case_means),
-        ))  # fmt: skip
+        )
     if models is not None and len(models.odds_ratios):
-        figures.append(StudyFigure(
+        yield StudyFigure(
             "odds_ratios",
             "Odds ratio of a higher rating from the cumulative-logit mixed model, with 95 % intervals (Wald).",
             "Odds ratios on a logarithmic scale, one panel for each pair of methods",
             lambda: draw_odds_ratios(models.odds_ratios, methods),
-        ))  # fmt: skip
+        )
+
+
+def _figures_of_readers(analysis: StudyAnalysis) -> Iterator[StudyFigure]:
+    models = analysis.models
     if models is not None:
-        figures.append(StudyFigure(
+        yield StudyFigure(
             "reader_severity",
             "Left: mean rating of each reader and method. Right: the reader's effect in the mixed model with its 95 % "
             "interval, below zero for one who rates lower than the others.",
             "Mean ratings and severity of each reader",
-            lambda: draw_severity(ratings, methods, models.random_effects),
-        ))  # fmt: skip
+            lambda: draw_severity(analysis.ratings, analysis.methods, models.random_effects),
+        )
     if len(analysis.agreement):
-        figures.append(StudyFigure(
+        yield StudyFigure(
             "agreement",
             "Quadratic-weighted kappa of every two readers, and measures over all of them with bootstrap intervals over cases.",
             "Matrix of kappas and a list of measures of agreement",
             lambda: draw_agreement(analysis.agreement),
-        ))  # fmt: skip
+        )
+
+
+def _figure_of_comparison(analysis: StudyAnalysis) -> Iterator[StudyFigure]:
     comparison = analysis.comparison
     if comparison is not None:
-        figures.append(StudyFigure(
+        yield StudyFigure(
             "comparison", "Mean ratings as printed (hollow) and of this study (filled).", "Printed and new means side by side",
             lambda: draw_comparison(comparison),
-        ))  # fmt: skip
-    return figures
+        )  # fmt: skip
 
 
 def save_study_figures(

@@ -1,0 +1,1 @@
+"""Plan a study before it begins: design, regions, images, and the order in which each reader sees them."""

@@ -1,0 +1,1 @@
+"""Tables of ratings: read, check and summarise them."""

@@ -1,0 +1,1 @@
+"""The report of a reader study, its methods text and its list of columns."""

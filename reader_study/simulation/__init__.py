@@ -1,0 +1,1 @@
+"""Simulated ratings, and the power of a study of a given size."""

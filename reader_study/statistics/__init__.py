@@ -1,0 +1,1 @@
+"""Statistics of ordinal ratings: mixed models, agreement of readers, tests of case means, blinding."""

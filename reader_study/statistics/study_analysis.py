@@ -115,21 +115,10 @@ def analyse_study(
     RatingsError, SummaryError
         If a method has no rating, or nothing is shared with the table to compare with.
     """
-    settings = bootstrap or Bootstrap()
-
-    def tell(line: str) -> None:
-        if report is not None:
-            report(line)
-
+    settings, tell = bootstrap or Bootstrap(), report or (lambda line: None)
     names = tuple(dict.fromkeys(ratings["method"])) if methods is None else tuple(methods)
     ratings = ratings[ratings["method"].isin(names)] if len(ratings) else ratings
-    warnings = []
     n_missing = len(missing_ratings(ratings))
-    if n_missing:
-        warnings.append(
-            f"the design is not balanced: {n_missing} ratings of a complete one are missing (who_rated_what.csv); the table as "
-            "published compares methods on different ratings there, the other tests only on those in common"
-        )
     published = published_table(ratings, names) if len(names) > 1 else None
     comparison = compare_with_summary(published, compare) if published is not None and compare is not None else None
     case_means = models = None
@@ -138,18 +127,7 @@ def analyse_study(
         case_means = compare_case_means(ratings, names, bootstrap=settings)
         tell("tests on case means")
         models = model_study(ratings, names, random=random, report=report)
-    else:
-        warnings.append(f"one method ({', '.join(names)}): there is nothing to compare, only the readers' agreement")
-    agreement = pd.DataFrame()
-    resampling = {"resamples": min(settings.resamples, 2000), "seed": settings.seed}
-    if len(set(first_ratings(ratings)["reader"])) > 1:
-        agreement = agreement_table(rated_units(ratings, scale), confidence=settings.confidence, **resampling)
-        tell("agreement of the readers")
-    else:
-        warnings.append("one reader: no agreement between readers, and nothing is known of other readers")
-    within = within_reader_table(ratings, scale, confidence=settings.confidence, **resampling)
-    if len(within):
-        tell("agreement of each reader with himself")
+    agreement, within = _agreement(ratings, scale, settings, tell)
     return StudyAnalysis(
         ratings=ratings,
         methods=names,
@@ -164,5 +142,38 @@ def analyse_study(
         comparison=comparison,
         who_rated=who_rated_what(ratings),
         n_missing=n_missing,
-        warnings=tuple(warnings),
+        warnings=_warnings(names, n_missing, several_readers=_several_readers(ratings)),
     )
+
+
+def _agreement(
+    ratings: pd.DataFrame, scale: RatingScale, settings: Bootstrap, tell: Callable[[str], None]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Agreement between readers, empty for one reader, and of each reader with their own earlier ratings."""
+    agreement = pd.DataFrame()
+    resampling = {"resamples": min(settings.resamples, 2000), "seed": settings.seed}
+    if _several_readers(ratings):
+        agreement = agreement_table(rated_units(ratings, scale), confidence=settings.confidence, **resampling)
+        tell("agreement of the readers")
+    within = within_reader_table(ratings, scale, confidence=settings.confidence, **resampling)
+    if len(within):
+        tell("agreement of each reader with himself")
+    return agreement, within
+
+
+def _several_readers(ratings: pd.DataFrame) -> bool:
+    return len(set(first_ratings(ratings)["reader"])) > 1
+
+
+def _warnings(methods: Sequence[str], n_missing: int, *, several_readers: bool) -> tuple[str, ...]:
+    warnings = []
+    if n_missing:
+        warnings.append(
+            f"the design is not balanced: {n_missing} ratings of a complete one are missing (who_rated_what.csv); the table as "
+            "published compares methods on different ratings there, the other tests only on those in common"
+        )
+    if len(methods) < 2:
+        warnings.append(f"one method ({', '.join(methods)}): there is nothing to compare, only the readers' agreement")
+    if not several_readers:
+        warnings.append("one reader: no agreement between readers, and nothing is known of other readers")
+    return tuple(warnings)

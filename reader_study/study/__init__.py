@@ -1,0 +1,1 @@
+"""A study as it runs: its folder, its database, the answers in it and their export."""

@@ -18,7 +18,8 @@ from darts_ensemble.errors import UsageError
 from darts_ensemble.networks.dense_unet import DenseUNet
 from darts_ensemble.scans.scan import voxel_checksum
 from darts_ensemble.weights.view_file import save_view
-from evaluation.commands.evaluate import app, choose_regions
+from evaluation.commands.evaluate import app
+from evaluation.commands.steps import choose_regions
 from evaluation.protocols.protocol import load_protocol
 from evaluation.results.folder import read_results
 from evaluation.statistics.intervals import Bootstrap

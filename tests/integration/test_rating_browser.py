@@ -34,6 +34,50 @@ def yellow_box(page: Any) -> tuple[float, float, float, float] | None:
     )
 
 
+def look_around(page: Any) -> None:
+    """Hide and show the region of the first item, go through slices, views and windows, and come back to where it began."""
+    box = yellow_box(page)
+    assert box and box[2] - box[0] > 0.02
+    # In the radiological convention a right region lies on the left of the screen; the seed makes it the first.
+    assert page.inner_text("#where") == "right side"
+    assert page.get_attribute("#planes [aria-pressed=true]", "data-plane") == "axial"
+    assert box[2] < 0.5
+    page.keyboard.press("Space")
+    assert yellow_box(page) is None
+    page.keyboard.press("Space")
+    assert yellow_box(page) == box
+    slice_text = page.inner_text("#slice-text")
+    for key in ("ArrowUp", "ArrowUp", "v", "v", "+", "f", "]", "}"):
+        page.keyboard.press(key)
+    page.keyboard.press("r")
+    page.keyboard.press("f")
+    assert page.inner_text("#slice-text") == slice_text
+
+
+def comment_and_pause(page: Any) -> None:
+    """Write a comment whose digits rate nothing, pause, and go on."""
+    page.keyboard.press("n")
+    page.keyboard.type("1 2 3: digits of a comment rate nothing")
+    page.keyboard.press("Escape")
+    page.keyboard.press("p")
+    page.wait_for_selector("#screen-text:not([hidden])")
+    assert page.inner_text("#text-title") == "Paused"
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => document.getElementById('screen-text').hidden")
+    page.wait_for_function(READY)
+
+
+def change_last_rating(page: Any, level: str) -> None:
+    """Go back to the last item and rate it anew."""
+    page.keyboard.press("u")
+    page.wait_for_selector("#changing:not([hidden])")
+    page.wait_for_function(READY)
+    page.wait_for_function("() => document.querySelector('.level[aria-pressed=true]')")
+    page.keyboard.press(level)
+    page.wait_for_selector("#changing", state="hidden")
+    page.wait_for_function(READY)
+
+
 @pytest.mark.timeout(1800)
 def test_a_whole_study_is_rated_by_keyboard(browser: Any, served: Any, tmp_path: Path) -> None:
     study, base = served
@@ -62,42 +106,13 @@ def test_a_whole_study_is_rated_by_keyboard(browser: Any, served: Any, tmp_path:
         part, before = page.inner_text("#part"), page.inner_text("#progress-text")
         if part == "Rating" and not checked:
             checked = True
-            box = yellow_box(page)
-            assert box and box[2] - box[0] > 0.02
-            # In the radiological convention a right region lies on the left of the screen; the seed makes it the first.
-            assert page.inner_text("#where") == "right side"
-            assert page.get_attribute("#planes [aria-pressed=true]", "data-plane") == "axial"
-            assert box[2] < 0.5
-            page.keyboard.press("Space")
-            assert yellow_box(page) is None
-            page.keyboard.press("Space")
-            assert yellow_box(page) == box
-            slice_text = page.inner_text("#slice-text")
-            for key in ("ArrowUp", "ArrowUp", "v", "v", "+", "f", "]", "}"):
-                page.keyboard.press(key)
-            page.keyboard.press("r")
-            page.keyboard.press("f")
-            assert page.inner_text("#slice-text") == slice_text
-            page.keyboard.press("n")
-            page.keyboard.type("1 2 3: digits of a comment rate nothing")
-            page.keyboard.press("Escape")
-            page.keyboard.press("p")
-            page.wait_for_selector("#screen-text:not([hidden])")
-            assert page.inner_text("#text-title") == "Paused"
-            page.keyboard.press("Enter")
-            page.wait_for_function("() => document.getElementById('screen-text').hidden")
-            page.wait_for_function(READY)
+            look_around(page)
+            comment_and_pause(page)
             page.screenshot(path=tmp_path / "item.png")
         if part.startswith("Practice") or part == "Rating":
             if part == "Rating" and len(given) == 3 and not changed:
                 changed = True
-                page.keyboard.press("u")
-                page.wait_for_selector("#changing:not([hidden])")
-                page.wait_for_function(READY)
-                page.wait_for_function("() => document.querySelector('.level[aria-pressed=true]')")
-                page.keyboard.press("5")
-                page.wait_for_selector("#changing", state="hidden")
-                page.wait_for_function(READY)
+                change_last_rating(page, "5")
                 given[-1] = 5
             rating = 1 + step % 5
             if part == "Rating":
@@ -115,13 +130,17 @@ def test_a_whole_study_is_rated_by_keyboard(browser: Any, served: Any, tmp_path:
     assert all(url.startswith((f"{base}/", "data:", "blob:")) for url in asked)
     assert study.tokens["anna"] not in " ".join(asked[1:])
     page.close()
+    check_export(study.folder, tmp_path / "out", given)
 
-    export_study(study.folder, tmp_path / "out", unblind=True)
-    ratings = read_ratings(tmp_path / "out" / "ratings.csv")
+
+def check_export(study: Path, out: Path, given: list[int]) -> None:
+    """The ratings given are those exported, and every event is stored."""
+    export_study(study, out, unblind=True)
+    ratings = read_ratings(out / "ratings.csv")
     assert ratings["rating"].astype(int).tolist() == given
     assert ratings.loc[ratings["comment"] != "", "comment"].tolist() == ["1 2 3: digits of a comment rate nothing"]
     assert ratings["seconds"].notna().all()
-    kinds = event_table(open_study(study.folder))["kind"].value_counts()
+    kinds = event_table(open_study(study))["kind"].value_counts()
     assert (kinds["rated"], kinds["changed"], kinds["ranked"], kinds["guessed"], kinds["comment"]) == (19, 1, 2, 3, 1)
 
 
