@@ -114,7 +114,7 @@ def segment(
     console = Console(quiet=quiet or as_json, soft_wrap=True, markup=False, highlight=False)
     say = console.print
     # What these need takes longer to import than --help may take.
-    from darts_ensemble.results.outputs import write_bids_description, write_colour_tables
+    from darts_ensemble.results.outputs import write_colour_tables
     from darts_ensemble.segment.settings import Settings
 
     given = {"coronal": coronal, "axial": axial, "sagittal": sagittal}
@@ -139,9 +139,14 @@ def segment(
         segmenter = make_segmenter(settings)
         account_of = {"weights": segmenter.ensemble.name, "views": segmenter.views}
         say(f"weights {segmenter.ensemble.name}: {', '.join(segmenter.views)} on {segmenter.device}, {segmenter.precision}")
-        write_colour_tables(out)
         if form == "bids":
-            write_bids_description(out, package_version("darts-ensemble"))
+            from darts_ensemble.fusion.view_weights import networks_of
+            from darts_ensemble.results.bids_dataset import describe_dataset
+
+            weights_of = networks_of(segmenter.ensemble)
+            sources = [job.scan.path for job in jobs]
+            describe_dataset(out, sources, version=package_version("darts-ensemble"), weights=weights_of)
+        write_colour_tables(out / "docs" if form == "bids" else out)
         for row in failed:
             account.append(row)
             errors.print(f"darts-segment: {row['error']}")

@@ -1,10 +1,9 @@
-"""Where the results of a scan go in each format, and the tables, colours and descriptions beside a label map."""
+"""Where the results of a scan go in each format, and the tables and colours beside a label map."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from darts_ensemble.errors import ScanError, UsageError
+from darts_ensemble.errors import ScanError
 from darts_ensemble.labels import REGIONS
+from darts_ensemble.results.bids_names import derivative_name
 from darts_ensemble.scans.scan import temporary_beside
 
 __all__ = [
@@ -23,14 +23,12 @@ __all__ = [
     "Targets",
     "freesurfer_stats",
     "target_paths",
-    "write_bids_description",
     "write_colour_tables",
     "write_json",
     "write_text",
 ]
 
 FORMATS = ("nifti", "mgz", "bids", "freesurfer")
-_BIDS_NAME = re.compile(r"sub-[A-Za-z0-9]+(_(ses|acq|ce|rec|run)-[A-Za-z0-9]+)*")
 
 
 @dataclass(frozen=True)
@@ -39,9 +37,13 @@ class Targets:
 
     Attributes
     ----------
-    label_map, volumes, quality, agreement, region_agreement : Path
-    probabilities : Path
-        Of chosen regions; the two of the most probable regions take its stem.
+    label_map, volumes, agreement : Path
+    quality : Path
+        In BIDS the label map's sidecar.
+    region_agreement : Path or None
+        None in BIDS, where the agreement is a column of `volumes`, the label map's look-up table.
+    probabilities, top_ids, top_probabilities : Path
+        Of chosen regions; ids and probabilities of the most probable regions.
     stats : Path or None
         FreeSurfer's table, in its format only.
     """
@@ -50,8 +52,10 @@ class Targets:
     volumes: Path
     quality: Path
     agreement: Path
-    region_agreement: Path
+    region_agreement: Path | None
     probabilities: Path
+    top_ids: Path
+    top_probabilities: Path
     stats: Path | None
 
 
@@ -61,7 +65,7 @@ def target_paths(out: Path, name: str, form: str) -> Targets:
     Raises
     ------
     UsageError
-        If nothing of the name can stand in a BIDS subject's.
+        If nothing of the name is allowed in a BIDS name.
     """
     if form == "freesurfer":
         mri, stats = out / name / "mri", out / name / "stats"
@@ -72,25 +76,34 @@ def target_paths(out: Path, name: str, form: str) -> Targets:
             agreement=mri / "darts.agreement.mgz",
             region_agreement=stats / "darts.agreement.tsv",
             probabilities=mri / "darts.probabilities.nii.gz",
+            top_ids=mri / "darts.probabilities_top-ids.nii.gz",
+            top_probabilities=mri / "darts.probabilities_top-probabilities.nii.gz",
             stats=stats / "aparc.DKTatlas+aseg.darts.stats",
         )
     if form == "bids":
-        stem = name if _BIDS_NAME.fullmatch(name) else f"sub-{re.sub('[^A-Za-z0-9]', '', name)}"
-        if stem == "sub-":
-            raise UsageError(f"{name}: no letter or digit that BIDS allows in a subject; expected another name or --format")
-        entities = dict(part.split("-", 1) for part in stem.split("_"))
-        folder = out / f"sub-{entities['sub']}" / (f"ses-{entities['ses']}" if "ses" in entities else "") / "anat"
-        start = f"{stem}_seg-darts"
-    else:
-        folder, start = out, name
+        bids = derivative_name(name)
+        folder = out / bids.folder
+        return Targets(
+            label_map=folder / bids.file("dseg.nii.gz"),
+            volumes=folder / bids.file("dseg.tsv"),
+            quality=folder / bids.file("dseg.json"),
+            agreement=folder / bids.file("agreement.nii.gz"),
+            region_agreement=None,
+            probabilities=folder / bids.file("probseg.nii.gz"),
+            top_ids=folder / bids.file("dseg.nii.gz", desc="top"),
+            top_probabilities=folder / bids.file("probseg.nii.gz", desc="top"),
+            stats=None,
+        )
     extension = ".mgz" if form == "mgz" else ".nii.gz"
     return Targets(
-        label_map=folder / f"{start}_dseg{extension}",
-        volumes=folder / f"{start}_volumes.tsv",
-        quality=folder / f"{start}_quality.json",
-        agreement=folder / f"{start}_agreement{extension}",
-        region_agreement=folder / f"{start}_agreement.tsv",
-        probabilities=folder / f"{start}_probseg.nii.gz",
+        label_map=out / f"{name}_dseg{extension}",
+        volumes=out / f"{name}_volumes.tsv",
+        quality=out / f"{name}_quality.json",
+        agreement=out / f"{name}_agreement{extension}",
+        region_agreement=out / f"{name}_agreement.tsv",
+        probabilities=out / f"{name}_probseg.nii.gz",
+        top_ids=out / f"{name}_top-ids.nii.gz",
+        top_probabilities=out / f"{name}_top-probabilities.nii.gz",
         stats=None,
     )
 
@@ -129,20 +142,6 @@ def write_colour_tables(out: Path) -> None:
         snap.append(f'{region.id} {red} {green} {blue} 1 1 1 "{region.name}"')
     write_text(out / "darts_colours.txt", "\n".join(freeview) + "\n")
     write_text(out / "darts_itksnap.txt", "\n".join(snap) + "\n")
-
-
-def write_bids_description(out: Path, version: str) -> None:
-    """Write `dataset_description.json` and the inherited `dseg.tsv` of a BIDS derivative."""
-    description = {
-        "Name": "DARTS ensemble: 102 regions",
-        "BIDSVersion": "1.9.0",
-        "DatasetType": "derivative",
-        "GeneratedBy": [{"Name": "darts-ensemble", "Version": version}],
-    }
-    write_json(out / "dataset_description.json", description)
-    rows = [("index", "name", "color"), (0, "Background", "#000000")]
-    rows += [(region.id, region.name, f"#{bytes(region.rgb).hex()}") for region in sorted(REGIONS, key=lambda r: r.id)]
-    write_text(out / "dseg.tsv", "".join("\t".join(map(str, row)) + "\n" for row in rows))
 
 
 def freesurfer_stats(volumes: pd.DataFrame, ids: npt.NDArray[Any], intensity: npt.NDArray[Any], subject: str) -> str:

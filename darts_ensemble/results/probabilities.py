@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from darts_ensemble.errors import UsageError
 from darts_ensemble.labels import BACKGROUND_CLASS, N_CLASSES, REGION_BY_ID, REGIONS, classes_to_ids
-from darts_ensemble.results.outputs import write_json
+from darts_ensemble.results.outputs import Targets, write_json
 from darts_ensemble.scans.conform import Conformed
 from darts_ensemble.scans.native import probabilities_to_native
 from darts_ensemble.scans.scan import write_series
@@ -58,11 +59,17 @@ def parse_wanted(text: str) -> Wanted:
 
 
 def write_probabilities(
-    probabilities: npt.NDArray[Any], origin: npt.ArrayLike, conformed: Conformed, wanted: Wanted, kind: str, path: Path
+    probabilities: npt.NDArray[Any],
+    origin: npt.ArrayLike,
+    conformed: Conformed,
+    wanted: Wanted,
+    kind: str,
+    paths: Targets,
+    about: Mapping[str, Any] | None = None,
 ) -> list[Path]:
     """Write a 4-D NIfTI on the scan's grid with a JSON beside it that names the volumes; return the images' paths.
 
-    Of the most probable regions two files are written, their ids (`_top-ids`) and probabilities (`_top-probabilities`).
+    Of the most probable regions two files are written, their ids and probabilities.
 
     Parameters
     ----------
@@ -74,8 +81,10 @@ def write_probabilities(
     wanted : Wanted
     kind : str
         A key of :data:`PROBABILITY_TYPES`.
-    path : Path
-        `....nii.gz`.
+    paths : Targets
+        Of them `probabilities`, or `top_ids` and `top_probabilities`.
+    about : mapping, optional
+        What the JSON says beside that.
     """
     shape = conformed.scan.data.shape
     dtype = PROBABILITY_TYPES[kind]
@@ -84,10 +93,11 @@ def write_probabilities(
         native = (
             _encode(probabilities_to_native(probabilities, origin, conformed, [one])[..., 0], dtype) for one in wanted.classes
         )
-        write_series(native, len(wanted.classes), conformed.scan, path, dtype=dtype, slope=slope)
+        write_series(native, len(wanted.classes), conformed.scan, paths.probabilities, dtype=dtype, slope=slope)
         names = [REGIONS[one].name if one < BACKGROUND_CLASS else "Background" for one in wanted.classes]
-        _describe(path, {"LabelMap": names, "FreeSurferIds": classes_to_ids(wanted.classes).tolist()})
-        return [path]
+        labels = {"LabelMap": names, "FreeSurferIds": classes_to_ids(wanted.classes).tolist()}
+        _describe(paths.probabilities, {**(about or {}), **labels})
+        return [paths.probabilities]
     value = np.zeros((*shape, wanted.top), dtype=np.float32)
     best = np.full((*shape, wanted.top), BACKGROUND_CLASS, dtype=np.uint8)
     for one in range(N_CLASSES):
@@ -99,14 +109,15 @@ def write_probabilities(
             higher = new > value[..., rank]
             value[higher, rank], new[higher] = new[higher], value[higher, rank]
             best[higher, rank], who[higher] = who[higher], best[higher, rank]
-    stem = path.name.removesuffix(".nii.gz").removesuffix("_probseg")
-    ids_path, value_path = (path.with_name(f"{stem}_top-{what}.nii.gz") for what in ("ids", "probabilities"))
     ranks = range(wanted.top)
-    write_series((classes_to_ids(best[..., rank]) for rank in ranks), wanted.top, conformed.scan, ids_path, dtype=np.int16)
+    write_series((classes_to_ids(best[..., rank]) for rank in ranks), wanted.top, conformed.scan, paths.top_ids, dtype=np.int16)
     stored = (_encode(value[..., rank], dtype) for rank in ranks)
-    write_series(stored, wanted.top, conformed.scan, value_path, dtype=dtype, slope=slope)
-    _describe(value_path, {"Ids": ids_path.name, "Order": "most probable first"})
-    return [ids_path, value_path]
+    write_series(stored, wanted.top, conformed.scan, paths.top_probabilities, dtype=dtype, slope=slope)
+    ranked = {**(about or {}), "Order": "most probable first"}
+    _describe(paths.top_probabilities, {**ranked, "Ids": paths.top_ids.name})
+    if about:
+        _describe(paths.top_ids, {**ranked, "Probabilities": paths.top_probabilities.name})
+    return [paths.top_ids, paths.top_probabilities]
 
 
 def _encode(values: npt.NDArray[np.float32], dtype: Any) -> npt.NDArray[Any]:

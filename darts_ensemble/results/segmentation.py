@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from darts_ensemble.errors import UsageError
+from darts_ensemble.results.bids_dataset import describe_dataset, label_table, sidecar
 from darts_ensemble.results.cleaning import remove_islands
 from darts_ensemble.results.outputs import freesurfer_stats, target_paths, write_json, write_text
 from darts_ensemble.results.probabilities import parse_wanted, write_probabilities
@@ -20,6 +21,7 @@ from darts_ensemble.scans.conform import Conformed
 from darts_ensemble.scans.inputs import name_scans
 from darts_ensemble.scans.scan import Scan, write_label_map, write_volume
 from darts_ensemble.stages import Stages
+from darts_ensemble.versions import package_version
 
 __all__ = ["SIDES_ESTIMATED", "Segmentation", "all_flags"]
 
@@ -124,37 +126,42 @@ class Segmentation:
 
     def _save(self, out: Path, name: str, form: str, agreement: bool, probabilities: str | None, probability_type: str) -> Path:
         paths = target_paths(out, name, form)
-        write_text(paths.volumes, self.volumes.to_csv(sep="\t", index=False))
-        write_json(
-            paths.quality,
-            {
-                "scan": str(self.scan.path.resolve()),
-                "flags": self.flags,
-                "mean_view_agreement": self.mean_agreement,
-                "seen_in_training": self.seen_in_training,
-            },
-        )
-        if paths.stats is not None:
-            write_text(paths.stats, freesurfer_stats(self.volumes, self.ids, self.scan.data, name))
+        table = None
         if agreement:
             if self.agreement is None:
                 raise UsageError("agreement of a single view; expected two or three views")
             write_volume(self.agreement, self.scan, paths.agreement)
             table = region_agreement(self.ids, self.agreement)
+        if table is not None and paths.region_agreement is not None:
             write_text(paths.region_agreement, table.to_csv(sep="\t", index=False))
+        about: dict[str, Any] = {}
+        if form == "bids":
+            describe_dataset(out, [self.scan.path], version=package_version("darts-ensemble"))
+            about = sidecar(self.scan.path, out, "102 brain regions in FreeSurfer ids, one label per voxel")
+            write_text(paths.volumes, label_table(self.volumes, table).to_csv(sep="\t", index=False, na_rep="n/a"))
+        else:
+            write_text(paths.volumes, self.volumes.to_csv(sep="\t", index=False))
+        write_json(paths.quality, {**about, **self._account()})
+        if paths.stats is not None:
+            write_text(paths.stats, freesurfer_stats(self.volumes, self.ids, self.scan.data, name))
         if probabilities:
             if self.probabilities_box is None:
                 raise UsageError("probabilities that were not kept; expected segment(..., keep_probabilities=True)")
             wanted = parse_wanted(probabilities)
             kept = (self.probabilities_box, self.origin, self.conformed)
-            write_probabilities(*kept, wanted, probability_type, paths.probabilities)
-        if form == "bids":
-            write_json(paths.label_map.with_name(paths.label_map.name.removesuffix(".nii.gz") + ".json"), self._bids_sidecar())
+            described = {**about, "Description": "Probabilities of brain regions"} if about else None
+            write_probabilities(*kept, wanted, probability_type, paths, described)
         write_label_map(self.ids, self.scan, paths.label_map)
         return paths.label_map
 
-    def _bids_sidecar(self) -> dict[str, Any]:
-        return {"Type": "Discrete", "Manual": False, "Sources": [str(self.scan.path.resolve())], "SpatialReference": "orig"}
+    def _account(self) -> dict[str, Any]:
+        """What is said of the segmentation beside its volumes."""
+        return {
+            "scan": str(self.scan.path.resolve()),
+            "flags": self.flags,
+            "mean_view_agreement": self.mean_agreement,
+            "seen_in_training": self.seen_in_training,
+        }
 
 
 def all_flags(volumes: pd.DataFrame, ids: npt.NDArray[Any], agreement: float | None) -> list[str]:

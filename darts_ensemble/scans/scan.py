@@ -213,11 +213,13 @@ def write_series(
     image.header.set_slope_inter(slope, 0)
     image.header["cal_max"] = image.header["cal_min"] = 0
     image.header["magic"], image.header["vox_offset"] = b"n+1", 352
+    _state_units(image)
     little = image.header.as_byteswapped("<")
     temporary = temporary_beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with gzip.open(temporary, "wb", compresslevel=1) as file:
+        # Neither a name nor a time in the file: the same voxels are the same bytes.
+        with temporary.open("wb") as raw, gzip.GzipFile("", "wb", 1, raw, mtime=0) as file:
             file.write(little.binaryblock + bytes(4))  # no extensions
             for volume in volumes:
                 file.write(volume.astype(np.dtype(dtype).newbyteorder("<"), copy=False).tobytes(order="F"))
@@ -237,9 +239,11 @@ def _write(data: npt.NDArray[Any], scan: Scan, path: Path) -> None:
     header = scan.image.header.copy() if isinstance(scan.image, kind) else None
     image: Any = kind(data, scan.affine, header)
     image.set_data_dtype(data.dtype)
-    if header is not None and kind is nifti:
-        image.header.set_slope_inter(1, 0)
-        image.header["cal_max"] = image.header["cal_min"] = 0
+    if kind is nifti:
+        _state_units(image)
+        if header is not None:
+            image.header.set_slope_inter(1, 0)
+            image.header["cal_max"] = image.header["cal_min"] = 0
     extension = next(e for e in EXTENSIONS if path.name.endswith(e))
     temporary = temporary_beside(path, extension)
     try:
@@ -251,6 +255,11 @@ def _write(data: npt.NDArray[Any], scan: Scan, path: Path) -> None:
     finally:
         with suppress(OSError):  # there is nothing to remove where the folder itself could not be made
             temporary.unlink()
+
+
+def _state_units(image: Any) -> None:
+    """State the unit of the affine, which many scans leave open, and of a fourth axis, for which NIfTI has no other."""
+    image.header.set_xyzt_units("mm", "sec")
 
 
 def voxel_checksum(data: npt.NDArray[Any]) -> str:

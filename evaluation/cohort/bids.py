@@ -52,6 +52,8 @@ def find_label_maps(root: Path) -> list[BidsLabelMap]:
         if "sub" not in entities or entities.get("space", "") not in _OWN_SPACES:
             continue
         segmentation = entities.get("seg") or entities.get("atlas") or ""
+        if segmentation == "darts" and entities.get("desc", "").endswith("top"):
+            continue  # the most probable regions of each voxel, one after the other
         if path.parent == root and root.name != "anat" and not segmentation:
             continue
         subject = f"sub-{entities['sub']}"

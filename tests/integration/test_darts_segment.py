@@ -225,41 +225,6 @@ def test_a_subjects_dir_is_filled_beside_freesurfers_own_files(segment: Any, tmp
     assert [line.split(":")[1].split("/")[0].strip() for line in again.stdout.splitlines()[1:]] == ["done before"] * 2
 
 
-def test_a_bids_data_set_becomes_a_bids_derivative(segment: Any, tmp_path: Path) -> None:
-    bids = tmp_path / "bids"
-    one = save(bids / "sub-01/anat/sub-01_T1w.nii.gz")
-    save(bids / "sub-02/ses-b/anat/sub-02_ses-b_run-1_T1w.nii", head(1))
-    save(bids / "sub-01/anat/sub-01_T2w.nii.gz", head(2))
-    result = segment(
-        bids, "-o", bids / "derivatives/darts", "--format", "bids", "--save-probabilities", "15,1008", "--probability-type",
-        "uint8", "--views", "coronal,axial",
-    )  # fmt: skip
-    assert result.exit_code == 0, result.stderr
-    stems = ("sub-01/anat/sub-01_seg-darts", "sub-02/ses-b/anat/sub-02_ses-b_run-1_seg-darts")
-    ends = ("dseg.nii.gz", "dseg.json", "probseg.nii.gz", "probseg.json", "volumes.tsv", "quality.json")
-    out = bids / "derivatives/darts"
-    assert tree(out) == {f"{stem}_{end}" for stem in stems for end in ends} | {
-        "dataset_description.json", "dseg.tsv", "darts_colours.txt", "darts_itksnap.txt",
-    }  # fmt: skip
-    assert json.loads((out / "dataset_description.json").read_text())["DatasetType"] == "derivative"
-    sidecar = json.loads((out / f"{stems[0]}_dseg.json").read_text())
-    assert sidecar["Sources"] == [str(one.resolve())]
-    labels = pd.read_csv(out / "dseg.tsv", sep="\t")
-    ids = voxels(out / f"{stems[0]}_dseg.nii.gz")
-    assert set(np.unique(ids)) <= set(labels["index"])
-    image: Any = nib.load(out / f"{stems[0]}_probseg.nii.gz")
-    probabilities = image.get_fdata()
-    assert (image.get_data_dtype(), image.shape) == (np.uint8, (*SHAPE, 2))
-    assert json.loads((out / f"{stems[0]}_probseg.json").read_text())["LabelMap"] == [
-        "4th-Ventricle",
-        "ctx-lh-inferiorparietal",
-    ]
-    # More than half of a voxel's probability is a majority.
-    for number, region in enumerate((15, 1008)):
-        assert np.all(ids[probabilities[..., number] > 0.51] == region)
-    assert segment(bids, "-o", out, "--format", "bids").stdout.count("done before") == 2, "its own results are no scans"
-
-
 def test_scans_that_lie_in_the_output_folder_are_told_from_results(segment: Any, tmp_path: Path) -> None:
     save(tmp_path / "head.nii.gz")
     assert segment(tmp_path, "-o", tmp_path, "--save-agreement").exit_code == 0

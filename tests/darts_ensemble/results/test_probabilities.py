@@ -17,6 +17,7 @@ from scipy.spatial.transform import Rotation
 
 from darts_ensemble.errors import ScanError, UsageError
 from darts_ensemble.labels import BACKGROUND_CLASS, N_CLASSES, REGION_BY_ID, REGION_IDS
+from darts_ensemble.results.outputs import target_paths
 from darts_ensemble.results.probabilities import PROBABILITY_TYPES, Wanted, parse_wanted, write_probabilities
 from darts_ensemble.scans.conform import Conformed, conform
 from darts_ensemble.scans.scan import Scan
@@ -52,14 +53,16 @@ def case(request: pytest.FixtureRequest) -> tuple[Conformed, np.ndarray, np.ndar
     return conformed, box, native
 
 
-def write(case: tuple[Conformed, np.ndarray, np.ndarray], wanted: Wanted, kind: str, path: Path) -> list[Any]:
-    return [nib.load(one) for one in write_probabilities(case[1], ORIGIN, case[0], wanted, kind, path)]
+def write(case: tuple[Conformed, np.ndarray, np.ndarray], wanted: Wanted, kind: str, out: Path) -> list[Any]:
+    return [
+        nib.load(one) for one in write_probabilities(case[1], ORIGIN, case[0], wanted, kind, target_paths(out, "a", "nifti"))
+    ]
 
 
 @pytest.mark.parametrize(("kind", "step"), [("float32", 0), ("uint8", 1 / 255), ("uint16", 1 / 65535)])
 def test_chosen_regions_come_back_within_half_a_step(case: Any, kind: str, step: float, tmp_path: Path) -> None:
     classes = (PRESENT[1], BACKGROUND_CLASS, PRESENT[0])
-    (image,) = write(case, Wanted(classes), kind, tmp_path / "new" / "a_probseg.nii.gz")
+    (image,) = write(case, Wanted(classes), kind, tmp_path / "new")
     assert image.shape == (*SHAPE, 3), "the class axis is the last"
     assert image.get_data_dtype() == PROBABILITY_TYPES[kind]
     np.testing.assert_allclose(image.affine, case[0].scan.affine, atol=1e-5)
@@ -72,7 +75,7 @@ def test_chosen_regions_come_back_within_half_a_step(case: Any, kind: str, step:
 
 
 def test_all_classes_sum_to_one_at_every_voxel(case: Any, tmp_path: Path) -> None:
-    (image,) = write(case, parse_wanted("all"), "float32", tmp_path / "a_probseg.nii.gz")
+    (image,) = write(case, parse_wanted("all"), "float32", tmp_path)
     assert image.shape == (*SHAPE, N_CLASSES)
     np.testing.assert_allclose(image.get_fdata().sum(axis=-1), 1, atol=2e-3)  # the networks' are kept as float16
     described = json.loads((tmp_path / "a_probseg.json").read_text())
@@ -85,7 +88,7 @@ def test_all_classes_sum_to_one_at_every_voxel(case: Any, tmp_path: Path) -> Non
 def test_the_most_probable_regions_are_those_of_a_full_sort(
     case: Any, top: int, kind: str, step: float, tmp_path: Path
 ) -> None:
-    ids, values = write(case, Wanted((), top), kind, tmp_path / "a_probseg.nii.gz")
+    ids, values = write(case, Wanted((), top), kind, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
         "a_top-ids.nii.gz", "a_top-probabilities.nii.gz", "a_top-probabilities.json",
     }  # fmt: skip
@@ -105,7 +108,8 @@ def test_outside_the_box_background_is_certain_even_where_no_voxel_inside_is_bac
     box = np.zeros((*BOX, N_CLASSES), dtype=np.float16)
     box[..., 0] = 1
     ids, values = (
-        nib.load(one) for one in write_probabilities(box, ORIGIN, case[0], Wanted((), 1), "float32", tmp_path / "a.nii.gz")
+        nib.load(one)
+        for one in write_probabilities(box, ORIGIN, case[0], Wanted((), 1), "float32", target_paths(tmp_path, "a", "nifti"))
     )
     outside = case[2][..., BACKGROUND_CLASS] == 1
     assert np.all(values.get_fdata()[outside] == 1)
@@ -118,9 +122,9 @@ def test_a_full_disk_leaves_nothing(case: Any, tmp_path: Path, monkeypatch: pyte
             super().write(bytes(data)[:100])
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(gzip, "open", FullDisk)
+    monkeypatch.setattr(gzip, "GzipFile", FullDisk)
     with pytest.raises(ScanError, match=r"a_probseg\.nii\.gz: .*; expected a folder with room to write"):
-        write_probabilities(case[1], ORIGIN, case[0], Wanted((0,)), "uint8", tmp_path / "a_probseg.nii.gz")
+        write_probabilities(case[1], ORIGIN, case[0], Wanted((0,)), "uint8", target_paths(tmp_path, "a", "nifti"))
     assert list(tmp_path.iterdir()) == []
 
 

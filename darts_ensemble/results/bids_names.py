@@ -1,0 +1,89 @@
+"""Names of BIDS derivatives: a scan's entities in the specification's order, and what is added to them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from darts_ensemble.errors import UsageError
+
+__all__ = ["ENTITY_ORDER", "DerivativeName", "derivative_name"]
+
+#: Short names of entities in the order in which a file name holds them (BIDS 1.10, appendix "Entity table").
+ENTITY_ORDER = (
+    "sub", "tpl", "ses", "cohort", "sample", "task", "tracksys", "acq", "nuc", "voi", "ce", "trc", "stain", "rec", "dir", "run",
+    "mod", "echo", "flip", "inv", "mt", "part", "proc", "hemi", "space", "split", "recording", "chunk", "atlas", "seg", "scale",
+    "res", "den", "label", "desc",
+)  # fmt: skip
+#: Entities that a segmentation's name may hold. Those of a scan that it may not (as `inv`) go into `desc`.
+_ALLOWED = frozenset(
+    ["sub", "ses", "task", "acq", "ce", "rec", "run", "echo", "part", "chunk", "space", "atlas", "seg", "scale", "res", "label"]
+)
+_SUFFIXES = ("T1w", "UNIT1")
+
+
+@dataclass(frozen=True)
+class DerivativeName:
+    """The entities of a scan's results.
+
+    Attributes
+    ----------
+    entities : dict of str to str
+        By short name; `sub` is among them.
+    """
+
+    entities: dict[str, str]
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the results within the data set: `sub-X[/ses-Y]/anat`."""
+        session = [f"ses-{self.entities['ses']}"] if "ses" in self.entities else []
+        return Path(f"sub-{self.entities['sub']}", *session, "anat")
+
+    def file(self, suffix: str, *, desc: str = "") -> str:
+        """Return a file's name; `desc` is put after the `desc` that the name has.
+
+        Examples
+        --------
+        >>> DerivativeName({"sub": "01", "seg": "darts", "run": "2"}).file("dseg.tsv", desc="top3")
+        'sub-01_run-2_seg-darts_desc-top3_dseg.tsv'
+        """
+        entities = dict(self.entities)
+        if desc:
+            entities["desc"] = entities.get("desc", "") + desc
+        parts = [f"{key}-{entities[key]}" for key in ENTITY_ORDER if key in entities]
+        return "_".join([*parts, suffix])
+
+
+def derivative_name(name: str) -> DerivativeName:
+    """Return the entities of the results of a scan, from its name in a run; they end in `seg-darts`.
+
+    A name that is no BIDS name becomes that of a subject, of its letters and digits. `UNIT1`, the uniform image of MP2RAGE,
+    goes into `desc`: a T1w of the same subject may lie beside it.
+
+    Raises
+    ------
+    UsageError
+        If nothing of the name is allowed in a BIDS name.
+
+    Examples
+    --------
+    >>> derivative_name("sub-01_ses-2_inv-1_UNIT1").file("dseg.nii.gz")
+    'sub-01_ses-2_seg-darts_desc-inv1UNIT1_dseg.nii.gz'
+    >>> derivative_name("my scan").file("dseg.nii.gz")
+    'sub-myscan_seg-darts_dseg.nii.gz'
+    """
+    parts = name.split("_")
+    suffix = parts.pop() if parts[-1] in _SUFFIXES else ""
+    found = [re.fullmatch(r"([a-z]+)-([A-Za-z0-9+]+)", part) for part in parts]
+    entities = {match[1]: match[2] for match in found if match}
+    if None in found or len(entities) < len(found) or not set(entities) <= set(ENTITY_ORDER) or "sub" not in entities:
+        subject = re.sub("[^A-Za-z0-9]", "", name)
+        if not subject:
+            raise UsageError(f"{name}: no letter or digit that BIDS allows in a subject; expected another name or --format")
+        return DerivativeName({"sub": subject, "seg": "darts"})
+    moved = "".join(key + value for key, value in entities.items() if key not in _ALLOWED | {"desc"})
+    desc = entities.get("desc", "") + moved + (suffix if suffix != "T1w" else "")
+    kept = {key: value for key, value in entities.items() if key in _ALLOWED} | {"seg": "darts"}
+    return DerivativeName(kept | ({"desc": desc} if desc else {}))
