@@ -35,6 +35,8 @@ class Served:
         Whether browsers come by HTTPS.
     viewer : ViewerLibrary
     limit : GuessLimit
+    base : str
+        Path below which the study is served: "" or such as `/study`.
     """
 
     folder: Path
@@ -42,6 +44,7 @@ class Served:
     tls: bool
     viewer: ViewerLibrary
     limit: GuessLimit
+    base: str = ""
 
 
 def served(request: Request) -> Served:

@@ -41,9 +41,9 @@ class TokenBody(BaseModel):
 
 
 @router.get("/", include_in_schema=False)
-def home(who: Session) -> RedirectResponse:
+def home(who: Session, request: Request) -> RedirectResponse:
     """Send everybody to their page."""
-    return RedirectResponse("/enter" if who is None else "/coordinator" if who == COORDINATOR else "/read", 303)
+    return _to("/enter" if who is None else "/coordinator" if who == COORDINATOR else "/read", request)
 
 
 @router.get("/enter", include_in_schema=False)
@@ -56,7 +56,7 @@ def enter(request: Request, connection: Connection) -> HTMLResponse:
 def read(request: Request, who: Session, connection: Connection) -> Response:
     """Show the reader's page."""
     if who is None or who == COORDINATOR:
-        return RedirectResponse("/enter", 303)
+        return _to("/enter", request)
     return _page("reader.html", request, connection)
 
 
@@ -64,7 +64,7 @@ def read(request: Request, who: Session, connection: Connection) -> Response:
 def coordinate(request: Request, who: Session, connection: Connection) -> Response:
     """Show the coordinator's page."""
     if who != COORDINATOR:
-        return RedirectResponse("/enter", 303)
+        return _to("/enter", request)
     return _page("coordinator.html", request, connection)
 
 
@@ -93,14 +93,18 @@ def begin_session(body: TokenBody, request: Request, response: Response, connect
         what.limit.note_wrong(address)
         raise HTTPException(401, "this link is not valid; ask the coordinator for a new one")
     begin(connection, what, who, response)
-    return {"go": "/coordinator" if who == COORDINATOR else "/read"}
+    return {"go": what.base + ("/coordinator" if who == COORDINATOR else "/read")}
 
 
 @router.post("/api/session/end")
 def end_session(request: Request, response: Response, connection: Connection) -> dict[str, str]:
     """End the session."""
     end(connection, served(request), request, response)
-    return {"go": "/enter"}
+    return {"go": f"{served(request).base}/enter"}
+
+
+def _to(page: str, request: Request) -> RedirectResponse:
+    return RedirectResponse(served(request).base + page, 303)
 
 
 @lru_cache
@@ -116,4 +120,5 @@ def _templates() -> Environment:
 def _page(name: str, request: Request, connection: Connection) -> HTMLResponse:
     viewer = served(request).viewer
     about = f"Images by NiiVue {viewer.version} ({viewer.licence}), from {viewer.source}"
-    return HTMLResponse(_templates().get_template(name).render(title=setting(connection, "title"), about=about))
+    known = {"title": setting(connection, "title"), "about": about, "base": served(request).base}
+    return HTMLResponse(_templates().get_template(name).render(known))

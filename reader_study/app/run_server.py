@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from darts_ensemble.errors import UsageError
+from reader_study.app.proxies import LOCAL_PROXIES, Proxies, checked_path, checked_proxies
 from reader_study.app.security import is_loopback
 from reader_study.errors import StudyError
 
@@ -26,9 +27,13 @@ class Address:
     tls : bool
         Whether browsers come by HTTPS.
     behind_proxy : bool
-        Whether a proxy on this machine passes requests on; its X-Forwarded-For is believed.
+        Whether a proxy passes requests on; its X-Forwarded-For is believed.
     public_hosts : tuple of str
-        Names under which browsers ask.
+        Names under which browsers ask, with a port where it is not the usual one.
+    path : str
+        Below which the study is served: "" or such as `/study`.
+    proxies : tuple of str
+        Addresses and networks of the proxies.
     """
 
     host: str
@@ -36,17 +41,30 @@ class Address:
     tls: bool
     behind_proxy: bool
     public_hosts: tuple[str, ...]
+    path: str = ""
+    proxies: tuple[str, ...] = ()
 
     @property
     def base_url(self) -> str:
         """Start of the readers' links, as far as the server can know it."""
         if self.public_hosts and (self.tls or self.behind_proxy):
-            return f"https://{self.public_hosts[0]}{'' if self.behind_proxy else f':{self.port}'}"
+            name = self.public_hosts[0]
+            has_port = name.rpartition(":")[2].isdigit() and not name.endswith("]") and name.count(":") == 1
+            return f"https://{name}{'' if self.behind_proxy or has_port else f':{self.port}'}{self.path}"
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}{self.path}"
 
 
-def safe_address(host: str, port: int, *, i_have_tls: bool, behind_proxy: bool, public_hosts: Collection[str]) -> Address:
+def safe_address(
+    host: str,
+    port: int,
+    *,
+    i_have_tls: bool,
+    behind_proxy: bool,
+    public_hosts: Collection[str],
+    path: str = "",
+    proxies: Collection[str] = (),
+) -> Address:
     """Check that nobody is reached by accident.
 
     Raises
@@ -54,6 +72,8 @@ def safe_address(host: str, port: int, *, i_have_tls: bool, behind_proxy: bool, 
     UsageError
         If others could reach the server and neither TLS nor a proxy is vouched for, or the name they would use is unknown.
     """
+    behind_proxy = behind_proxy or bool(proxies)
+    networks = checked_proxies(proxies or LOCAL_PROXIES) if behind_proxy else ()
     others = not is_loopback(host)
     if others and not (i_have_tls or behind_proxy):
         raise UsageError(
@@ -64,7 +84,7 @@ def safe_address(host: str, port: int, *, i_have_tls: bool, behind_proxy: bool, 
     if (unspecified or behind_proxy) and not public_hosts:
         raise UsageError("the name under which browsers ask is unknown; expected --public-host, such as study.example.org")
     hosts = tuple(public_hosts) if unspecified or not others else (*public_hosts, host)
-    return Address(host, port, i_have_tls or behind_proxy, behind_proxy, hosts)
+    return Address(host, port, i_have_tls or behind_proxy, behind_proxy, hosts, checked_path(path), networks)
 
 
 def listen(address: Address) -> socket.socket:
@@ -91,15 +111,16 @@ def run_server(folder: Path, address: Address, listening: socket.socket) -> None
 
     from reader_study.app.server import create_app
 
+    app = create_app(folder, hosts=address.public_hosts, tls=address.tls, path=address.path, proxies=Proxies(address.proxies))
     config = uvicorn.Config(
-        create_app(folder, hosts=address.public_hosts, tls=address.tls),
+        app,
         log_level="warning",
         # No token is ever in an address, but addresses and times of readers need not lie about either.
         access_log=False,
         server_header=False,
         date_header=True,
-        proxy_headers=address.behind_proxy,
-        forwarded_allow_ips="127.0.0.1,::1" if address.behind_proxy else None,
+        # The application itself reads what proxies pass on, after it has looked at who asks.
+        proxy_headers=False,
         ws="none",
         timeout_keep_alive=30,
         limit_concurrency=500,

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any
+
+from reader_study.app.error_pages import error_body, wants_page
+from reader_study.app.proxies import Proxies
 
 __all__ = ["HEADERS", "MOST_BODY", "Guard", "host_of", "is_loopback"]
 
@@ -59,19 +63,31 @@ class Guard:
     an unsafe request from another origin (403) or without JSON (415), and a body over :data:`MOST_BODY` (413), also one
     that does not tell its length. Sets :data:`HEADERS` on every response, errors included.
 
+    A proxy may ask under an address or a name without a dot (nginx sends the upstream's name unless told otherwise): no
+    foreign site can be reached under either. What counts then is the Origin, which browsers set and no page can change.
+
     Parameters
     ----------
     app : ASGI application
     hosts : collection of str
-        Names and addresses under which the server may be asked, beside loopback ones.
+        Names and addresses under which browsers ask, beside loopback ones; with a port where it is not the usual one.
     tls : bool
         Whether browsers reach it by HTTPS; adds Strict-Transport-Security.
+    path : str
+        Below which the study is served, such as `/study`; requests may come with it or without.
+    proxies : Proxies
     """
 
-    def __init__(self, app: Any, hosts: Collection[str] = (), *, tls: bool = False) -> None:
+    def __init__(
+        self, app: Any, hosts: Collection[str] = (), *, tls: bool = False, path: str = "", proxies: Proxies | None = None
+    ) -> None:
         self._app = app
-        self._hosts = {host.lower() for host in hosts}
-        extra = {"Strict-Transport-Security": "max-age=31536000"} if tls else {}
+        self._hosts = {host_of(host) for host in hosts}
+        self._origins = {f"{'https' if tls else 'http'}://{host.lower()}" for host in hosts}
+        self._path = path
+        self._proxies = proxies or Proxies()
+        # Below a path other services share the host, and the promise of HTTPS would bind them too.
+        extra = {"Strict-Transport-Security": "max-age=31536000"} if tls and not path else {}
         self._headers = [(name.lower().encode(), value.encode()) for name, value in {**HEADERS, **extra}.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,7 +110,9 @@ class Guard:
             read = await _read_body(receive)
             refusal, body = (413, "too large") if read is None else None, read or b""
         if refusal is not None:
-            await _respond(send_guarded, *refusal)
+            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+            page = wants_page(scope["method"], headers)
+            await _respond(send_guarded, refusal[0], *error_body(*refusal, self._path, page=page))
             return
         sent = False
 
@@ -105,19 +123,34 @@ class Guard:
             sent = True
             return {"type": "http.request", "body": body, "more_body": False}
 
-        await self._app(scope, receive_read if scope["method"] in _UNSAFE else receive, send_guarded)
+        await self._app(self._below(scope), receive_read if scope["method"] in _UNSAFE else receive, send_guarded)
+
+    def _below(self, scope: Scope) -> Scope:
+        """The request as the application knows it: without the path below which it is served."""
+        asked = scope["path"]
+        if not self._path or not (asked == self._path or asked.startswith(f"{self._path}/")):
+            return scope
+        raw = scope.get("raw_path") or b""
+        return {**scope, "path": asked[len(self._path) :] or "/", "raw_path": raw[len(self._path) :] or b"/"}
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         header = headers.get(b"host", b"").decode("latin-1")
-        host = host_of(header)
-        if not (is_loopback(host) or host in self._hosts):
-            return 400, "unknown host"
+        if not self._known(host_of(header), scope):
+            return 400, (
+                f"the Host header says {_quoted(header)}, which is no name of this study; start serve with "
+                "--public-host and the name in the browser's address, and let a proxy pass it on (nginx: proxy_set_header "
+                "Host $http_host)"
+            )
         if scope["method"] not in _UNSAFE:
             return None
-        origin = headers.get(b"origin")
-        if origin is not None and origin.decode("latin-1").lower().partition("://")[2] != header.lower():
-            return 403, "another origin"
+        origin = headers.get(b"origin", b"").decode("latin-1").lower()
+        if b"origin" in headers and origin not in self._origins and origin.partition("://")[2] != header.lower():
+            return 403, (
+                f"another origin: the page is from {_quoted(origin)}, the Host header says {_quoted(header)}; behind a proxy, "
+                "start serve with --behind-proxy and --public-host and the name in the browser's address, or let the proxy "
+                "pass on the browser's Host header (nginx: proxy_set_header Host $http_host)"
+            )
         if headers.get(b"sec-fetch-site", b"same-origin") not in (b"same-origin", b"none"):
             return 403, "another site"
         # A form of another site can't send this type without asking first, and is refused then.
@@ -127,6 +160,26 @@ class Guard:
         if not length.isdigit() or int(length) > MOST_BODY:
             return 413, "too large"
         return None
+
+    def _known(self, host: str, scope: Scope) -> bool:
+        if is_loopback(host) or (host and host in self._hosts):
+            return True
+        client = scope.get("client")
+        return client is not None and self._proxies.include(client[0]) and _never_foreign(host)
+
+
+def _never_foreign(host: str) -> bool:
+    """Whether no site of the internet can have this name: an address, or a name without a dot such as `app`."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return bool(re.fullmatch(r"[a-z0-9_-]+", host))
+    return True
+
+
+def _quoted(header: str) -> str:
+    """A header as a message may repeat it; what no host or origin looks like is not repeated."""
+    return header if re.fullmatch(r"[A-Za-z0-9.:/_\[\]-]{1,120}", header) else "something else"
 
 
 async def _read_body(receive: Receive) -> bytes | None:
@@ -143,8 +196,7 @@ async def _read_body(receive: Receive) -> bytes | None:
             return body
 
 
-async def _respond(send: Send, status: int, text: str) -> None:
-    body = f'{{"detail":"{text}"}}'.encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+async def _respond(send: Send, status: int, body: bytes, media_type: str) -> None:
+    headers = [(b"content-type", media_type.encode()), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from reader_study.app import coordinator_api, pages, reader_api
-from reader_study.app.access import Served
+from reader_study.app.access import Served, served
+from reader_study.app.error_pages import error_body, wants_page
+from reader_study.app.proxies import Proxies
 from reader_study.app.security import Guard
 from reader_study.app.viewer_library import read_viewer_library
 from reader_study.study.answers import ConflictError, NotOpenError
@@ -20,7 +25,9 @@ from reader_study.study.tokens import GuessLimit
 __all__ = ["create_api", "create_app"]
 
 
-def create_app(folder: Path, *, hosts: Collection[str] = (), tls: bool = False) -> Guard:
+def create_app(
+    folder: Path, *, hosts: Collection[str] = (), tls: bool = False, path: str = "", proxies: Proxies | None = None
+) -> Guard:
     """Return the ASGI application of a study: :func:`create_api` behind :class:`~reader_study.app.security.Guard`.
 
     Parameters
@@ -31,42 +38,70 @@ def create_app(folder: Path, *, hosts: Collection[str] = (), tls: bool = False) 
         Host names, beside loopback ones, under which browsers may ask.
     tls : bool
         Whether browsers come by HTTPS; cookies are `Secure` then.
+    path : str
+        Below which the study is served: "" or such as `/study`.
+    proxies : Proxies, optional
+        Whose X-Forwarded-For and X-Forwarded-Proto are believed.
 
     Raises
     ------
     StudyError
         If the folder is no study, or NiiVue is not where it was.
     """
-    return Guard(create_api(folder, tls=tls), hosts, tls=tls)
+    app: Any = create_api(folder, tls=tls, path=path)
+    if proxies and proxies.networks:
+        app = ProxyHeadersMiddleware(app, trusted_hosts=list(proxies.networks))
+    return Guard(app, hosts, tls=tls, path=path, proxies=proxies)
 
 
-def create_api(folder: Path, *, tls: bool = False, limit: GuessLimit | None = None) -> FastAPI:
+def create_api(folder: Path, *, tls: bool = False, path: str = "", limit: GuessLimit | None = None) -> FastAPI:
     """Return the application alone, without the checks on host, origin and body; it serves neither schema nor documentation."""
     connection = open_study(folder)
     name = f"darts_{setting(connection, 'study')}"
     connection.close()
     api = FastAPI(title="darts-reader-study", docs_url=None, redoc_url=None, openapi_url=None)
     cookie = f"__Host-{name}" if tls else name
-    api.state.served = Served(folder, cookie, tls, read_viewer_library(), limit or GuessLimit())
+    api.state.served = Served(folder, cookie, tls, read_viewer_library(), limit or GuessLimit(), path)
     for part in (pages, reader_api, coordinator_api):
         api.include_router(part.router)
     api.add_exception_handler(NotOpenError, _not_open)
     api.add_exception_handler(ConflictError, _conflict)
     api.add_exception_handler(RequestValidationError, _invalid)
+    api.add_exception_handler(HTTPException, _refused)
+    api.add_exception_handler(Exception, _broken)
     return api
 
 
-def _not_open(request: Request, error: Exception) -> JSONResponse:
+def _not_open(request: Request, error: Exception) -> Response:
     # One reply for what is another's, what is not open yet and what does not exist.
-    return JSONResponse({"detail": "no such item, or not open now"}, 404)
+    return _reply(request, 404, "no such item, or not open now")
 
 
-def _conflict(request: Request, error: Exception) -> JSONResponse:
-    return JSONResponse({"detail": str(error)}, 409)
+def _conflict(request: Request, error: Exception) -> Response:
+    return _reply(request, 409, str(error))
 
 
-def _invalid(request: Request, error: Exception) -> JSONResponse:
+def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    reply = _reply(request, error.status_code, error.detail)
+    reply.headers.update(error.headers or {})
+    return reply
+
+
+def _broken(request: Request, error: Exception) -> Response:
+    return _reply(request, 500, "the server made a mistake")
+
+
+def _invalid(request: Request, error: Exception) -> Response:
+    if wants_page(request.method, request.headers):
+        return _reply(request, 422, "no such page")
     # What was sent is not sent back: it may be a token.
     found = error.errors() if isinstance(error, RequestValidationError) else []
     problems = [{"loc": [str(part) for part in one["loc"]], "msg": one["msg"], "type": one["type"]} for one in found]
     return JSONResponse({"detail": problems}, 422)
+
+
+def _reply(request: Request, status: int, detail: str) -> Response:
+    page = wants_page(request.method, request.headers)
+    body, media_type = error_body(status, detail, served(request).base, page=page)
+    return Response(body, status, media_type=media_type)

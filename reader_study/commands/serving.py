@@ -23,6 +23,10 @@ _SERVE = """Examples:
   darts-reader-study serve study/ --new-links anna --new-links ben
 
   darts-reader-study serve study/ --behind-proxy --public-host study.example.org
+
+  darts-reader-study serve study/ --behind-proxy --public-host www.example.org --path /study
+
+  darts-reader-study serve study/ --host 0.0.0.0 --proxy 172.18.0.0/16 --public-host study.example.org
 """
 
 
@@ -39,9 +43,16 @@ def serve(
         bool, typer.Option("--i-have-tls", help="Readers come through TLS or an encrypted tunnel; needed for other addresses.")
     ] = False,
     behind_proxy: Annotated[
-        bool, typer.Option("--behind-proxy", help="A proxy on this machine ends HTTPS and passes on X-Forwarded-For.")
+        bool, typer.Option("--behind-proxy", help="A proxy (on this machine, or see --proxy) ends HTTPS.")
     ] = False,
-    public_host: Annotated[list[str] | None, typer.Option(help="Name under which browsers ask (repeat).")] = None,
+    public_host: Annotated[
+        list[str] | None, typer.Option(help="Name in the browser's address, with its port if unusual (repeat).")
+    ] = None,
+    path: Annotated[str, typer.Option(help="Path below which the proxy serves the study, such as /study.")] = "",
+    proxy: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ADDRESS", help="Address or network of a proxy elsewhere, such as 172.18.0.0/16 (repeat)."),
+    ] = None,
     new_links: Annotated[
         list[str] | None, typer.Option(metavar="READER", help="New personal link for a reader, coordinator or all (repeat).")
     ] = None,
@@ -57,8 +68,9 @@ def serve(
         from reader_study.study.storage import open_study, setting
 
         address = safe_address(
-            host, port, i_have_tls=i_have_tls, behind_proxy=behind_proxy, public_hosts=tuple(public_host or ())
-        )
+            host, port, i_have_tls=i_have_tls, behind_proxy=behind_proxy, public_hosts=tuple(public_host or ()), path=path,
+            proxies=tuple(proxy or ()),
+        )  # fmt: skip
         viewer = read_viewer_library()
         connection = open_study(study)
         listening = listen(address)
@@ -66,7 +78,7 @@ def serve(
         title = setting(connection, "title")
         tokens = renew_links(connection, new_links) if new_links else {}
         connection.close()
-        if address.tls:
+        if address.tls and not address.behind_proxy:
             errors.print(f"warning: listening on {host}: readers must come by HTTPS; cookies are not sent otherwise")
         console.print(f"Viewer: NiiVue {viewer.version} ({viewer.licence}), from {viewer.source}")
         if tokens:

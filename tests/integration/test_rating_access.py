@@ -183,3 +183,74 @@ def test_fingers_on_a_tablet_scroll_zoom_and_rate(browser: Any, served: Any, wid
     context.close()
     given = event_table(open_study(study.folder))
     assert given["rating"].dropna().tolist() == [4]
+
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 1}
+
+
+@pytest.mark.timeout(600)
+def test_on_a_phone_the_picture_of_every_item_lies_below_the_header(browser: Any, served: Any) -> None:
+    study, base = served
+    context = browser.new_context(**PHONE)
+    page = context.new_page()
+    page.set_default_timeout(WAIT)
+    page.goto(f"{base}/enter#{study.tokens['ben']}")
+    page.wait_for_selector("#text-actions button")
+    shown = 0
+    while shown < 3:
+        page.wait_for_function(READY)
+        if page.is_visible("#screen-text"):
+            # The beginning of a text is read first; its button is reached by scrolling.
+            assert page.locator("#text-title").bounding_box()["y"] >= page.locator("header").bounding_box()["height"]
+            title = page.inner_text("#text-title")
+            page.tap("#text-actions button")
+            page.wait_for_function("title => document.getElementById('text-title').textContent !== title "
+                                   "|| document.getElementById('screen-text').hidden", arg=title)  # fmt: skip
+            continue
+        shown += 1
+        header, picture = page.locator("header").bounding_box(), page.locator("canvas.region").bounding_box()
+        assert picture["y"] >= header["y"] + header["height"] - 1
+        assert picture["height"] > 300 and picture["y"] + picture["height"] <= 844
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        before = page.inner_text("#progress-text")
+        page.tap(".level:has(kbd:text-is('2'))")  # which scrolls the page to the button
+        wait_past(page, before)
+    context.close()
+
+
+def test_an_answer_that_is_not_stored_yet_warns_before_the_page_closes(browser: Any, served: Any) -> None:
+    study, base = served
+    context = browser.new_context(viewport={"width": 1024, "height": 768})
+    page = context.new_page()
+    page.set_default_timeout(WAIT)
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    page.goto(f"{base}/enter#{study.tokens['ben']}")
+    page.wait_for_selector("#text-actions button")
+    for _ in range(2):
+        page.wait_for_function(READY)
+        pass_screen(page)
+    page.wait_for_function(READY)
+    page.route("**/answer", lambda route: route.abort())
+    page.keyboard.press("3")
+    page.wait_for_selector("body.offline")
+    page.close(run_before_unload=True)
+    page.wait_for_timeout(500)
+    assert asked == ["beforeunload"] and not page.is_closed()
+    before = page.inner_text("#progress-text")
+    page.unroute("**/answer")
+    wait_past(page, before)
+    page.close(run_before_unload=True)
+    context.close()
+    assert asked == ["beforeunload"]
+    assert event_table(open_study(study.folder))["rating"].dropna().tolist() == [3]
+
+
+def test_a_wrong_address_is_a_page_without_broken_rules(browser: Any, served: Any) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto(f"{served[1]}/a/wrong/address")
+    assert page.inner_text("h1") == "There is no such page"
+    assert broken_rules(page) == []
+    page.click("text=Go to the study")
+    page.wait_for_url(f"{served[1]}/enter")
+    page.close()

@@ -2,8 +2,13 @@
 
 export const newKey = () => crypto.randomUUID?.() ?? Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, "0")).join("");
 
+// The study may be served below a path; this file lies in its folder "static".
+const ROOT = new URL("../", import.meta.url).pathname;
+/** Address of `/read` and the like, wherever the study is served. */
+export const at = (path) => ROOT + path.slice(1);
+
 export function post(path, body, options = {}) {
-  return fetch(path, {
+  return fetch(at(path), {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(body),
@@ -16,7 +21,7 @@ export function post(path, body, options = {}) {
 export class SignedOut extends Error {}
 
 export async function get(path) {
-  return read(await persistently(() => fetch(path, { credentials: "same-origin" })));
+  return read(await persistently(() => fetch(at(path), { credentials: "same-origin" })));
 }
 
 async function read(reply) {
@@ -48,17 +53,26 @@ async function persistently(ask) {
   }
 }
 
-/** Send under one key until it is confirmed; { state, conflict } (a conflict: another window was first). */
+let sending = 0;
+/** Whether something waits for the server to confirm it: closing the page now could lose it. */
+export const unsent = () => sending > 0;
+
+/** Send under one key until it is confirmed; { state, conflict, detail } (a conflict: another window was first, or the study is closed). */
 export async function send(path, body) {
   const keyed = { ...body, key: newKey() };
-  const reply = await persistently(() => post(path, keyed));
-  if (reply.status === 409 || reply.status === 404) return { state: await get("/api/state"), conflict: true };
-  return { state: await read(reply), conflict: false };
+  sending += 1;
+  try {
+    const reply = await persistently(() => post(path, keyed));
+    if (reply.status === 409 || reply.status === 404) return { state: await get("/api/state"), conflict: true, detail: (await reply.json()).detail };
+    return { state: await read(reply), conflict: false };
+  } finally {
+    sending -= 1;
+  }
 }
 
 /** Image bytes, as the browser has uncompressed them. */
 export async function image(path) {
-  const reply = await persistently(() => fetch(path, { credentials: "same-origin" }));
+  const reply = await persistently(() => fetch(at(path), { credentials: "same-origin" }));
   if (reply.status === 401) throw new SignedOut();
   if (!reply.ok) throw new Error("image not open");
   return reply.arrayBuffer();

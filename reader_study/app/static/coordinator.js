@@ -1,5 +1,5 @@
 // The coordinator's page: fetched again every half minute.
-import { SignedOut, get, post } from "./answers.js";
+import { SignedOut, at, get, post } from "./answers.js";
 import { make } from "./screens.js";
 
 const byId = (id) => document.getElementById(id);
@@ -61,7 +61,7 @@ async function refresh() {
       `Quick: rated within ${seen.quick_seconds} s. Longest run: equal ratings in a row. Repeats: items shown a second time, unannounced; ` +
       "AC2: Gwet's agreement of a reader with themselves, quadratic weights, from five repeats on. Flags are hints, not verdicts.";
   } catch (error) {
-    if (error instanceof SignedOut) return location.replace("/enter");
+    if (error instanceof SignedOut) return location.replace(at("/enter"));
     byId("updated").textContent = `No answer from the server: ${error.message}`;
   }
 }
@@ -69,7 +69,7 @@ async function refresh() {
 byId("refresh").addEventListener("click", refresh);
 byId("leave").addEventListener("click", async () => {
   await post("/api/session/end", {});
-  location.replace("/enter");
+  location.replace(at("/enter"));
 });
 refresh();
 setInterval(refresh, 30_000);

@@ -1,5 +1,5 @@
 // A reader's way through the study: screens, answers, undo, pause. Where they stand is always what the server says.
-import { SignedOut, get, newKey, onTrouble, post, send } from "./answers.js";
+import { SignedOut, at, get, newKey, onTrouble, post, send, unsent } from "./answers.js";
 import { createDisplay } from "./display.js";
 import { guessPanel, rankingPanel, ratingPanel } from "./panels.js";
 import { farewell, instructions, partText, regionName, sideName } from "./screens.js";
@@ -30,9 +30,9 @@ function textScreen({ title, body, action }, act, { about = false } = {}) {
   button.addEventListener("click", act, { once: true });
   byId("text-actions").replaceChildren(...(action ? [button] : []));
   showProgress();
-  // Focus on the button: Enter goes on; the title is read with it.
-  if (action) button.focus();
-  else byId("text-title").focus();
+  // Focus on the button: Enter goes on; the title is read with it. A small screen still begins at the title.
+  (action ? button : byId("text-title")).focus({ preventScroll: true });
+  byId("main").scrollTop = 0;
 }
 
 function showProgress() {
@@ -64,6 +64,7 @@ async function present(item) {
   busy = true;
   byId("screen-text").hidden = true;
   byId("screen-item").hidden = false;
+  byId("main").scrollTop = 0; // the picture comes first, however far down the last screen was read
   byId("pause").hidden = false;
   byId("viewers").classList.add("loading");
   const changing = item.answer !== null;
@@ -171,6 +172,12 @@ document.addEventListener("visibilitychange", () => {
   post(`/api/items/${shown.id}/view`, { kind, key: newKey() }, { keepalive: true }).catch(() => {});
 });
 
+// What the server has not confirmed, and a comment that is still being written, would be gone with the page.
+addEventListener("beforeunload", (event) => {
+  const writing = shown && !byId("screen-item").hidden && byId("comment").value.trim() !== shown.comment;
+  if (unsent() || writing) event.preventDefault();
+});
+
 // ---- keys
 
 const ownKeys = {
@@ -223,7 +230,7 @@ byId("open-help").addEventListener("click", () => byId("help").showModal());
 byId("close-help").addEventListener("click", () => byId("help").close());
 byId("leave").addEventListener("click", async () => {
   await post("/api/session/end", {});
-  location.replace("/enter");
+  location.replace(at("/enter"));
 });
 
 // ---- telling
