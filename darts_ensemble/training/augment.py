@@ -1,7 +1,9 @@
 """Augmentation of slices: image and labels moved together, then the image alone made to look like another scan.
 
 "wide" covers what users bring: heads that lie otherwise, mirrored heads, other contrast, bias fields, noise, blur, thick
-slices. "published" is that of arXiv 1911.05567: rotation, shift, blur and gamma, no flips.
+slices. "contrast" is "wide" with stronger bias fields, brains cut along their labels, and the contrast of each structure drawn
+at random (:mod:`darts_ensemble.training.contrast`). "published" is that of arXiv 1911.05567: rotation, shift, blur and gamma,
+no flips.
 """
 
 from __future__ import annotations
@@ -56,6 +58,7 @@ class Movement:
 #: The movement that belongs to each augmentation.
 AUGMENTATIONS = {
     "wide": Movement(degrees=15.0, scale=0.15, shear=0.08, elastic=4.0, mirrored=0.5),
+    "contrast": Movement(degrees=15.0, scale=0.15, shear=0.08, elastic=4.0, mirrored=0.5),
     "published": Movement(degrees=10.0, pixels=(15.0, 25.0)),
     "none": Movement(),
 }
@@ -113,7 +116,7 @@ def augment_slice(
     crop : (rows, columns)
     n_slices : int
         Channels that are images; the others tell positions and keep their values.
-    augmentation : {"wide", "published", "none"}
+    augmentation : {"wide", "contrast", "published", "none"}
     rng : numpy.random.Generator
 
     Returns
@@ -132,8 +135,10 @@ def augment_slice(
     nearest = np.rint(positions).astype(np.int64)
     within = ((nearest >= 0) & (nearest < np.array(labels.shape))).all(axis=-1)
     r, c = (np.clip(nearest[..., axis], 0, labels.shape[axis] - 1) for axis in range(2))
-    vary = vary_widely if augmentation == "wide" else vary_like_published
-    moved[:n_slices] = vary(moved[:n_slices], rng)
+    if augmentation == "published":
+        moved[:n_slices] = vary_like_published(moved[:n_slices], rng)
+    else:
+        moved[:n_slices] = vary_widely(moved[:n_slices], rng, bias=0.35 if augmentation == "contrast" else 0.2)
     return moved, np.where(within, labels[r, c], np.uint8(BACKGROUND_CLASS))
 
 
@@ -156,7 +161,7 @@ def _positions(row: int, column: int, crop: tuple[int, int], how: Movement, rng:
     return positions.astype(np.float32)
 
 
-def vary_widely(image: Floats, rng: np.random.Generator) -> Floats:
+def vary_widely(image: Floats, rng: np.random.Generator, *, bias: float = 0.2) -> Floats:
     """Change contrast, bias field, resolution, noise and gain of slices whose tissue lies near 1.
 
     Parameters
@@ -175,7 +180,7 @@ def vary_widely(image: Floats, rng: np.random.Generator) -> Floats:
     if rng.random() < 0.25 and float(x.max()) > float(x.min()):
         x = _seeded(RandHistogramShift(num_control_points=(5, 9), prob=1.0), rng)(x)
     if rng.random() < 0.5:
-        x = _seeded(RandBiasField(degree=3, coeff_range=(-0.2, 0.2), prob=1.0), rng)(x)
+        x = _seeded(RandBiasField(degree=3, coeff_range=(-bias, bias), prob=1.0), rng)(x)
     if rng.random() < 0.25:
         x = _lower_resolution(x, rng)
     if rng.random() < 0.15:

@@ -25,7 +25,7 @@ _CHOICES = {
     "optimiser": ("adam", "adamw"),
     "schedule": ("constant", "tenth", "cosine"),
     "loss": ("cross-entropy+dice", "balanced-cross-entropy+dice", "weighted-dice", "10dice+0.05cross-entropy"),
-    "augmentation": ("wide", "published", "none"),
+    "augmentation": ("wide", "contrast", "published", "none"),
     "crop": ("brain", "varied", "whole"),
     "precision": ("auto", "fp32", "bf16"),
 }
@@ -71,7 +71,7 @@ class Recipe:
         See :mod:`darts_ensemble.training.losses`.
     pool_sides : bool
         Take homologous regions as one in the loss of the sagittal view.
-    augmentation : {"wide", "published", "none"}
+    augmentation : {"wide", "contrast", "published", "none"}
         See :mod:`darts_ensemble.training.augment`.
     crop : {"brain", "varied", "whole"}
         Crops of :data:`CROPS` around the brain; those, but up to whole slices in a third of the steps, so that labels depend

@@ -15,6 +15,7 @@ from darts_ensemble.slices.boxes import head_extent
 from darts_ensemble.slices.channels import Box, place_in_head
 from darts_ensemble.slices.views import SLICE_AXIS, normalise_slices, take_slices, volume_scale
 from darts_ensemble.training.augment import AUGMENTATIONS, augment_slice, mirror
+from darts_ensemble.training.contrast import StructureMeans, apply_contrast, draw_contrast, measure_structures
 from darts_ensemble.training.dataset import CachedSubject
 from darts_ensemble.training.recipe import CROPS, Recipe
 
@@ -26,6 +27,10 @@ FEWEST_LABELLED_VOXELS = 50
 ELSEWHERE = 0.2
 #: Share of slices of a whole head shown without skull, where the subject has a brain mask.
 STRIPPED = 0.35
+#: Share of slices cut along the labels, as Mindboggle's are, with other contrast.
+CUT = 0.2
+#: Largest error of each end of the head's extent, as a share of it, that positions are drawn with.
+HEAD_ERROR = 0.08
 #: Share of steps with larger crops, where the recipe varies them.
 ENLARGED = 1 / 3
 #: Voxels between the brain and the edge of a crop that may still be moved.
@@ -51,6 +56,7 @@ class SlicePool:
         self._boxes: list[npt.NDArray[np.int64]] = []
         self._heads: list[list[Box]] = []
         self._scales: list[list[float]] = []
+        self._structures: list[StructureMeans] = []
         by_class: list[list[int]] = [[] for _ in range(BACKGROUND_CLASS)]
         axis = SLICE_AXIS[view]
         for number, subject in enumerate(subjects):
@@ -62,6 +68,8 @@ class SlicePool:
                 for region in present:
                     by_class[region].append(len(self.index))
                 self.index.append((number, int(k)))
+            if recipe.augmentation == "contrast":
+                self._structures.append(measure_structures(np.asarray(subject.image), np.asarray(subject.labels)))
             shown = [np.asarray(subject.image)] + ([] if subject.mask is None else [subject.image * subject.mask])
             self._scales.append([volume_scale(volume, recipe.normalisation) for volume in shown])
             self._heads.append([head_extent(volume.astype(np.float32)) for volume in shown])
@@ -108,7 +116,8 @@ class SlicePool:
         else:
             number, k = self.index[int(rng.integers(len(self.index)))]
         subject = self.subjects[number]
-        stripped = subject.mask is not None and recipe.augmentation == "wide" and rng.random() < STRIPPED
+        widely = recipe.augmentation in ("wide", "contrast")
+        stripped = subject.mask is not None and widely and rng.random() < STRIPPED
         image = self._image(number, k, stripped, rng)
         labels = np.asarray(take_slices(subject.labels, self.view, slice(k, k + 1))[0])
         box = self._boxes[number]
@@ -126,7 +135,16 @@ class SlicePool:
         reach = self.recipe.thick_slices // 2
         there = slice(max(0, k - reach), min(n, k + reach + 1))
         image = take_slices(subject.image, self.view, there)
-        if stripped and subject.mask is not None:
+        contrast = self.recipe.augmentation == "contrast"
+        change = draw_contrast(self._structures[number], rng) if contrast else None
+        cut = contrast and rng.random() < CUT
+        labels = np.asarray(take_slices(subject.labels, self.view, there)) if change or cut else None
+        if change is not None and labels is not None:
+            image = apply_contrast(np.asarray(image), labels, change, self._boxes[number])
+        if cut and labels is not None:
+            stripped = subject.mask is not None
+            image = image * _cut_along(labels, rng)
+        elif stripped and subject.mask is not None:
             image = image * _other_mask(np.asarray(take_slices(subject.mask, self.view, there)), rng)
         known = normalise_slices(image, self.recipe.normalisation, self._scales[number][stripped])
         whole = np.zeros((self.recipe.thick_slices, *known.shape[1:]), dtype=np.float32)
@@ -134,9 +152,10 @@ class SlicePool:
         if not self.recipe.positions:
             return whole
         rows, columns = (slice(0, side) for side in known.shape[1:])
-        return np.concatenate(
-            [whole, place_in_head(self.view, np.array([k]), self._heads[number][stripped], (rows, columns))[0]]
-        )
+        head = self._heads[number][stripped]
+        if contrast:
+            head = _other_extent(head, rng)
+        return np.concatenate([whole, place_in_head(self.view, np.array([k]), head, (rows, columns))[0]])
 
     @staticmethod
     def _corner(box: npt.NDArray[np.int64], length: int, size: int, rng: np.random.Generator) -> int:
@@ -156,3 +175,23 @@ def _other_mask(mask: npt.NDArray[np.bool_], rng: np.random.Generator) -> npt.ND
     cross = ndimage.generate_binary_structure(2, 1)[None]
     wider = ndimage.binary_dilation if change > 0 else ndimage.binary_erosion
     return np.asarray(wider(mask, cross, iterations=abs(change)), dtype=bool)
+
+
+def _cut_along(labels: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+    """The labelled brain, or up to two voxels more in the plane."""
+    brain = labels != BACKGROUND_CLASS
+    wider = int(rng.integers(3))
+    if not wider:
+        return brain
+    cross = ndimage.generate_binary_structure(2, 1)[None]
+    return np.asarray(ndimage.binary_dilation(brain, cross, iterations=wider), dtype=bool)
+
+
+def _other_extent(head: Box, rng: np.random.Generator) -> Box:
+    """The extent of a head as it would be found in another scan: with more or less of neck, nose and noise."""
+    errors = rng.uniform(-HEAD_ERROR, HEAD_ERROR, (3, 2))
+    first, second, third = (
+        slice(round(side.start + low * (side.stop - side.start)), round(side.stop + high * (side.stop - side.start)))
+        for side, (low, high) in zip(head, errors, strict=True)
+    )
+    return first, second, third

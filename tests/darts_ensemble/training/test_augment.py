@@ -18,7 +18,7 @@ def marked_slice() -> tuple[np.ndarray, np.ndarray]:
     return np.repeat(np.where(labels == 3, np.float32(2), np.float32(0.1))[None], 3, axis=0), labels
 
 
-@pytest.mark.parametrize("augmentation", ["wide", "published", "none"])
+@pytest.mark.parametrize("augmentation", ["wide", "contrast", "published", "none"])
 def test_augmentation_moves_image_and_labels_together(augmentation: str) -> None:
     overlaps = []
     for seed in range(20):

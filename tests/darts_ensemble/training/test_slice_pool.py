@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darts_ensemble.errors import CohortError, ScanError
-from darts_ensemble.labels import IGNORE_CLASS
+from darts_ensemble.labels import BACKGROUND_CLASS, IGNORE_CLASS
 from darts_ensemble.slices.views import VIEWS, take_slices
 from darts_ensemble.training.dataset import cache_subjects
 from darts_ensemble.training.recipe import CROPS, make_recipe
-from darts_ensemble.training.slice_pool import SlicePool
+from darts_ensemble.training.slice_pool import CUT, SlicePool
 from darts_ensemble.training.subjects import LabelledSubject, choose_subjects, find_labelled, split_by_family
-from tests.phantoms.training_subject import FIRST, phantom_subject
+from tests.phantoms.training_subject import FIRST, SECOND, phantom_subject
 
 
 def write_subject(folder: Path, ids: tuple[int, ...] = (10, 49, 77), shift: int = 0) -> None:
@@ -184,3 +184,27 @@ def test_a_stripped_head_has_no_skull_and_tissue_of_the_same_brightness() -> Non
     assert (stripped == 0).mean() > 0.5 > (whole == 0).mean()
     inside = take_slices(subject.labels, "coronal", slice(80, 81))[0] == FIRST
     assert np.median(stripped[3][inside]) == pytest.approx(np.median(whole[3][inside]), rel=0.35)
+
+
+def test_slices_with_other_contrast_are_cut_along_the_labels_at_times_and_keep_their_labels() -> None:
+    subject = phantom_subject()
+    pool = SlicePool([subject], "coronal", make_recipe("default", augmentation="contrast", positions=True))
+    labels = take_slices(subject.labels, "coronal", slice(80, 81))[0]
+    beside = labels == BACKGROUND_CLASS
+    beside[38:142, 38:132] = False
+    images = [pool._image(0, 80, False, np.random.default_rng(seed)) for seed in range(60)]
+    cut = [np.all(image[3][beside] == 0) for image in images]
+    assert np.mean(cut) == pytest.approx(CUT, abs=0.12)
+    ratios = {round(float(np.median(image[3][labels == FIRST]) / np.median(image[3][labels == SECOND])), 2) for image in images}
+    assert len(ratios) > 8, "the two regions have other intensities in most draws"
+    assert len({float(image[-3][0, 0]) for image in images}) > 20, "the head's extent is drawn with an error"
+
+
+def test_an_unaltered_draw_of_the_contrast_augmentation_is_the_scan_itself() -> None:
+    subject = phantom_subject()
+    pool = SlicePool([subject], "axial", make_recipe("default", augmentation="contrast")).unaltered()
+    image, labels = pool.draw(np.random.default_rng(0), CROPS["axial"])
+    plain = SlicePool([subject], "axial", make_recipe("default", augmentation="none"))
+    expected, expected_labels = plain.unaltered().draw(np.random.default_rng(0), CROPS["axial"])
+    np.testing.assert_array_equal(image, expected)
+    np.testing.assert_array_equal(labels, expected_labels)
