@@ -68,8 +68,10 @@ def segment(
     axial: Annotated[Path | None, typer.Option(help="Weights of this view, in place of --weights.")] = None,
     sagittal: Annotated[Path | None, typer.Option(help="Weights of this view, in place of --weights.")] = None,
     views: Annotated[str | None, typer.Option(help="Use only these, as in coronal,axial. Default: all there are.")] = None,
-    fusion: Annotated[Fusion, typer.Option(help="Weighted mean of probabilities, of their logarithms, or of votes.")] = "mean",
-    view_weights: Annotated[str | None, typer.Option(help="As in coronal=0.4,axial=0.4,sagittal=0.2, the default.")] = None,
+    fusion: Annotated[
+        Fusion, typer.Option(help="Weighted mean of probabilities, of their logarithms, or of votes.")
+    ] = "geometric",
+    view_weights: Annotated[str | None, typer.Option(help="As in coronal=0.3,axial=0.3,sagittal=0.4, the default.")] = None,
     fusion_weights: Annotated[
         Path | None, typer.Option(help="Weights of views a region: a fusion.json of darts-weights fit-fusion.")
     ] = None,

@@ -10,7 +10,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from darts_ensemble.errors import ScanError, UsageError
-from darts_ensemble.fusion.fuse import DEFAULT_WEIGHTS
+from darts_ensemble.fusion.fuse import DEFAULT_WEIGHTS, LEAST
 from darts_ensemble.inference.predict import predict_view
 from darts_ensemble.labels import BACKGROUND_CLASS, IGNORE_CLASS, N_CLASSES, ids_to_classes
 from darts_ensemble.networks.view_network import Ensemble
@@ -94,14 +94,20 @@ def sample_views(
             place_slices(rows, view, where, probabilities[:, ::every, ::every].half().cpu())
         said[view] = rows[torch.from_numpy(near)].float()
     if "sagittal" in said:
-        others = [DEFAULT_WEIGHTS[view] * said[view] for view in views if view != "sagittal"]
-        said["sagittal"] = share_between_sides(pool_homologues(said["sagittal"]), torch.stack(others).sum(dim=0))
+        others = _geometric_mean({view: said[view] for view in views if view != "sagittal"})
+        said["sagittal"] = share_between_sides(pool_homologues(said["sagittal"]), others)
     names = torch.stack([said[view].argmax(dim=1) for view in views])
     agreed = (names == names[0]).all(dim=0)
     classes_there = torch.from_numpy(truth[near].astype(np.int64))
     settled = torch.bincount(classes_there[agreed] * N_CLASSES + names[0, agreed], minlength=N_CLASSES**2)
     contested = {view: said[view][~agreed] for view in views}
-    mean = torch.stack([DEFAULT_WEIGHTS[view] * contested[view] for view in views]).sum(dim=0)
-    classes = mean.topk(CANDIDATES, dim=1).indices
+    classes = _geometric_mean(contested).topk(CANDIDATES, dim=1).indices
     probabilities = torch.stack([contested[view].gather(1, classes) for view in views], dim=1)
     return Sample(subject.id, views, classes, probabilities, classes_there[~agreed], settled.reshape(N_CLASSES, N_CLASSES))
+
+
+def _geometric_mean(said: dict[str, Tensor]) -> Tensor:
+    """Of some views, with the default weights, not scaled to sum to 1."""
+    total = sum(DEFAULT_WEIGHTS[view] for view in said)
+    logarithms = [DEFAULT_WEIGHTS[view] / total * one.clamp(min=LEAST).log() for view, one in said.items()]
+    return torch.stack(logarithms).sum(dim=0).exp()

@@ -1,8 +1,9 @@
 """Fit what each view counts in the fusion of each class, on labelled scans, and judge it on one kept out.
 
-The weights of a class are a softmax over views of the default's logarithms plus deviations; the deviations maximise the
-mean Dice, made smooth, minus a penalty on their squares. Left and right of a region share theirs. How strong the penalty is,
-or whether there is any deviation at all, is chosen by leaving each subject of the fit out in turn.
+They are for the geometric mean, the default fusion. The weights of a class are a softmax over views of the default's
+logarithms plus deviations; the deviations maximise the mean Dice, made smooth, minus a penalty on their squares. Left and
+right of a region share theirs. How strong the penalty is, or whether there is any deviation at all, is chosen by leaving each
+subject of the fit out in turn.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from darts_ensemble.errors import ScanError
 from darts_ensemble.fitting.fusion_sample import Sample
-from darts_ensemble.fusion.fuse import DEFAULT_WEIGHTS
+from darts_ensemble.fusion.fuse import DEFAULT_WEIGHTS, LEAST
 from darts_ensemble.fusion.view_weights import FusionWeights, networks_of
 from darts_ensemble.labels import BACKGROUND_CLASS, IGNORE_CLASS, LEFT_CLASS, N_CLASSES, REGIONS, ids_to_classes
 from darts_ensemble.networks.view_network import Ensemble
@@ -115,11 +116,14 @@ def fit_weights(samples: Sequence[Sample], penalty: float) -> dict[str, npt.NDAr
     return dict(zip(views, weights, strict=True))
 
 
+def _fused(sample: Sample, weights: Tensor) -> Tensor:
+    """Logarithms of the geometric mean of the views, (n, k), before they are scaled to sum to 1."""
+    return (weights[:, sample.classes].movedim(0, 1) * sample.probabilities.clamp(min=LEAST).log()).sum(dim=1)
+
+
 def _smooth_dice(sample: Sample, weights: Tensor) -> Tensor:
     """Mean over the regions of the reference of a Dice of shares, (views, 103) weights -> scalar."""
-    fused = (weights[:, sample.classes].movedim(0, 1) * sample.probabilities).sum(dim=1).clamp(min=1e-6)
-    share = fused.pow(SHARPNESS)
-    share = share / share.sum(dim=1, keepdim=True)
+    share = torch.softmax(SHARPNESS * _fused(sample, weights), dim=1)
     right = torch.where(sample.classes == sample.truth[:, None], share, 0.0)
     found, both, true = torch.zeros(N_CLASSES), torch.zeros(N_CLASSES), torch.zeros(N_CLASSES)
     found = found.index_add(0, sample.classes.flatten(), share.flatten())
@@ -133,8 +137,7 @@ def _smooth_dice(sample: Sample, weights: Tensor) -> Tensor:
 def dice_of_sample(sample: Sample, weights: Mapping[str, npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
     """Return the Dice of each region, (102,), of the most probable classes of a sample's voxels; NaN where both lack one."""
     table = torch.from_numpy(np.stack([weights[view] for view in sample.views]).astype(np.float32))
-    fused = (table[:, sample.classes].movedim(0, 1) * sample.probabilities).sum(dim=1)
-    found = sample.classes.gather(1, fused.argmax(dim=1, keepdim=True))[:, 0].numpy()
+    found = sample.classes.gather(1, _fused(sample, table).argmax(dim=1, keepdim=True))[:, 0].numpy()
     pairs = np.bincount(sample.truth.numpy() * N_CLASSES + found, minlength=N_CLASSES**2)
     return dice_of_regions(pairs.reshape(N_CLASSES, N_CLASSES) + sample.settled.numpy())
 

@@ -15,11 +15,14 @@ from darts_ensemble.inference.predict import most_probable
 from darts_ensemble.labels import N_CLASSES
 from darts_ensemble.slices.views import SagittalPooling, place_slices, pool_homologues, share_between_sides, take_slices
 
-__all__ = ["DEFAULT_WEIGHTS", "FUSIONS", "Fused", "ViewWeights", "fuse_views"]
+__all__ = ["DEFAULT_FUSION", "DEFAULT_WEIGHTS", "FUSIONS", "LEAST", "Fused", "ViewWeights", "fuse_views"]
 
-#: FastSurfer's: a sagittal slice tells less.
-DEFAULT_WEIGHTS = {"coronal": 0.4, "axial": 0.4, "sagittal": 0.2}
+#: Chosen on labelled scans together with the geometric mean (benchmarks/README.md, "Fusion of the views").
+DEFAULT_WEIGHTS = {"coronal": 0.3, "axial": 0.3, "sagittal": 0.4}
 FUSIONS = ("mean", "geometric", "vote")
+DEFAULT_FUSION = "geometric"
+#: The least probability in a geometric mean: no view alone excludes a class for which the others are sure.
+LEAST = 1e-4
 
 Predictions = Iterable[tuple[slice, Tensor]]
 #: View to weight, or to the weights of the 103 classes.
@@ -63,7 +66,7 @@ def fuse_views(
     predictions: Mapping[str, Predictions],
     shape: tuple[int, int, int],
     *,
-    fusion: str = "mean",
+    fusion: str = DEFAULT_FUSION,
     weights: ViewWeights | None = None,
     pooling: SagittalPooling = "split",
     device: torch.device | str = "cpu",
@@ -79,7 +82,9 @@ def fuse_views(
     shape : (a, b, c)
         Of the box.
     fusion : {"mean", "geometric", "vote"}
-        Weighted mean of probabilities, of their logarithms, or of each view's most probable class.
+        Weighted mean of probabilities, of their logarithms (a probability below :data:`LEAST` counts as that), or of each
+        view's most probable class. In the geometric mean a view that is unsure says less, and one that is wrong about two
+        similar classes is outvoted more often.
     weights : mapping, optional
         Weight a view, or weights (103,) of its classes; scaled to sum to 1 over the views present, for each class.
     pooling : {"split", "duplicate", "none"}
@@ -102,8 +107,11 @@ def fuse_views(
     fused = torch.empty((*shape, N_CLASSES), dtype=torch.float16, device=device)
     best = torch.zeros(shape, dtype=torch.uint8, device=device)
     view_classes: dict[str, npt.NDArray[np.uint8]] = {}
+    weight_so_far = torch.zeros_like(total_weight)
     for view in order:
         weight = (given[view] / total_weight).float().to(device)
+        before = weight_so_far.float().to(device).clamp(min=1e-6)
+        weight_so_far = weight_so_far + given[view] / total_weight
         classes = torch.zeros(shape, dtype=torch.uint8, device=device)
         for where, given_here in predictions[view]:
             probabilities = given_here.to(device)
@@ -112,7 +120,7 @@ def fuse_views(
             if view == "sagittal" and pooling != "none":
                 pooled = pool_homologues(probabilities)
                 winner = most_probable(pooled)
-                others = torch.zeros_like(pooled) if added is None else _linear(added, fusion)
+                others = torch.zeros_like(pooled) if added is None else _linear(added, before, fusion)
                 probabilities = share_between_sides(pooled, others, pooling)
             else:
                 winner = most_probable(probabilities)
@@ -122,11 +130,11 @@ def fuse_views(
                     -1, most_probable(probabilities)[..., None].long(), 1.0
                 )
             elif fusion == "geometric":
-                probabilities = probabilities.clamp(min=1e-6).log()
+                probabilities = probabilities.clamp(min=LEAST).log_()
             added = probabilities * weight if added is None else added.addcmul_(probabilities, weight)
             if view == order[-1]:
                 if not sums_to_one:
-                    added = _linear(added, fusion).clamp_(min=0)
+                    added = _linear(added, None, fusion).clamp_(min=0)
                     added /= added.sum(dim=-1, keepdim=True)
                 place_slices(best, view, where, most_probable(added))
             so_far.copy_(added)
@@ -134,6 +142,8 @@ def fuse_views(
     return Fused(fused, best.cpu().numpy(), view_classes)
 
 
-def _linear(accumulated: Tensor, fusion: str) -> Tensor:
-    """The accumulated views on a scale of probabilities."""
-    return accumulated.exp() if fusion == "geometric" else accumulated
+def _linear(accumulated: Tensor, weight: Tensor | None, fusion: str) -> Tensor:
+    """The accumulated views on a scale of probabilities; `weight` is what those of a geometric mean weigh, where not 1."""
+    if fusion != "geometric":
+        return accumulated
+    return accumulated.exp() if weight is None else (accumulated / weight).exp_()

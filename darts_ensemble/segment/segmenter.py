@@ -16,7 +16,7 @@ from torch import Tensor
 
 from darts_ensemble.device import DeviceMemoryWarning, choose_device, choose_precision, fits_beside_networks, slices_at_once
 from darts_ensemble.errors import CheckpointError, DeviceError, UsageError
-from darts_ensemble.fusion.fuse import FUSIONS, Fused, ViewWeights, fuse_views
+from darts_ensemble.fusion.fuse import DEFAULT_FUSION, FUSIONS, Fused, ViewWeights, fuse_views
 from darts_ensemble.fusion.midsagittal import midsagittal_plane, move_to_sides, sides_from_plane
 from darts_ensemble.inference.device_volume import DeviceVolume
 from darts_ensemble.inference.heap import give_back_freed_memory, large_blocks_apart
@@ -76,8 +76,8 @@ class Segmenter:
         "auto": see :func:`darts_ensemble.device.choose_precision`.
     fusion : {"mean", "geometric", "vote"}
     weights : mapping of view to float, or to (103,) float64, optional
-        Of a view, or of each class of it (:func:`darts_ensemble.fusion.view_weights.read_fusion_weights`). 0.4 coronal, 0.4
-        axial, 0.2 sagittal by default.
+        Of a view, or of each class of it (:func:`darts_ensemble.fusion.view_weights.read_fusion_weights`). 0.3 coronal, 0.3
+        axial, 0.4 sagittal by default.
     sagittal_pooling : {"split", "duplicate", "none"}
     views : sequence of str, optional
         Use only these views of the ensemble.
@@ -104,7 +104,7 @@ class Segmenter:
         *,
         device: str = "auto",
         precision: str = "auto",
-        fusion: str = "mean",
+        fusion: str = DEFAULT_FUSION,
         weights: ViewWeights | None = None,
         sagittal_pooling: SagittalPooling = "split",
         views: tuple[str, ...] | None = None,

@@ -31,7 +31,7 @@ class Settings:
     views : str or None
         As in "coronal,axial".
     view_weights : str or None
-        As in "coronal=0.4,axial=0.4,sagittal=0.2".
+        As in "coronal=0.3,axial=0.3,sagittal=0.4".
     fusion_weights : str or None
         Path of a fusion.json.
     threads : int
@@ -41,7 +41,7 @@ class Settings:
     weights: str | tuple[tuple[str, str], ...] = "bundled"
     device: str = "auto"
     precision: str = "auto"
-    fusion: str = "mean"
+    fusion: str = "geometric"
     views: str | None = None
     view_weights: str | None = None
     fusion_weights: str | None = None
@@ -142,7 +142,7 @@ def _view_weights(text: str | None) -> Mapping[str, float] | None:
             view, value = part.split("=")
             weights[view.strip()] = float(value)
     except ValueError:
-        raise UsageError(f"--view-weights {text}: expected such as coronal=0.4,axial=0.4,sagittal=0.2") from None
+        raise UsageError(f"--view-weights {text}: expected such as coronal=0.3,axial=0.3,sagittal=0.4") from None
     if (
         set(weights) != set(DEFAULT_WEIGHTS)
         or not all(0 <= weight < math.inf for weight in weights.values())

@@ -6,7 +6,6 @@ that voxels of two tissues stay between them. Outside, where there are no labels
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,13 +113,12 @@ def draw_contrast(structures: StructureMeans, rng: np.random.Generator) -> Contr
         gain = np.exp(rng.uniform(-0.35, 0.35, tissues))[_TISSUE_OF_CLASS]
     # Both sides of a brain change alike.
     target = np.maximum(target[LEFT_CLASS[:-1]], 0)
-    change = ContrastChange(*(np.zeros(256, dtype=np.float32) for _ in range(3)), _curve(synthetic, structures.white, rng))
-    change.gain[: len(REGIONS)], change.offset[: len(REGIONS)] = gain, target - gain * means
+    gains, offsets, inside = (np.zeros(256, dtype=np.float32) for _ in range(3))
+    gains[: len(REGIONS)], offsets[: len(REGIONS)] = gain, target - gain * means
     # What has no known label keeps its intensity; in synthetic slices it goes with the background's curve.
-    change.gain[N_CLASSES:] = 0.0 if synthetic else 1.0
-    change.inside[: len(REGIONS)] = 1
-    change.inside[N_CLASSES:] = 0.0 if synthetic else 1.0
-    return change
+    gains[N_CLASSES:] = inside[N_CLASSES:] = 0.0 if synthetic else 1.0
+    inside[: len(REGIONS)] = 1
+    return ContrastChange(gains, offsets, inside, _curve(synthetic, structures.white, rng))
 
 
 def _curve(synthetic: bool, white: float, rng: np.random.Generator) -> Floats:
@@ -132,7 +130,7 @@ def _curve(synthetic: bool, white: float, rng: np.random.Generator) -> Floats:
 
 
 def apply_contrast(
-    image: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8], change: ContrastChange, box: Sequence[Sequence[int]]
+    image: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8], change: ContrastChange, box: npt.ArrayLike
 ) -> Floats:
     """Return neighbouring slices with another contrast.
 
@@ -141,7 +139,7 @@ def apply_contrast(
     image, labels : (k, R, C) uint8
         Conformed intensities and class indices.
     change : ContrastChange
-    box : ((first row, end), (first column, end))
+    box : ((first row, end), (first column, end)), ints
         What the labels fill.
 
     Returns
@@ -150,7 +148,7 @@ def apply_contrast(
         0 stays 0.
     """
     new = change.curve[image]
-    rows, columns = (slice(max(int(a) - 2, 0), int(b) + 2) for a, b in box)
+    rows, columns = (slice(max(int(a) - 2, 0), int(b) + 2) for a, b in np.asarray(box))
     here = labels[:, rows, columns]
     fields = torch.from_numpy(np.stack([change.gain[here], change.offset[here], change.inside[here]]))
     gain, offset, inside = functional.avg_pool2d(fields, 3, 1, 1, count_include_pad=False).numpy()

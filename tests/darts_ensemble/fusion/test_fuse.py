@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from darts_ensemble.fusion.fuse import DEFAULT_WEIGHTS, FUSIONS, Fused, fuse_views
+from darts_ensemble.fusion.fuse import DEFAULT_WEIGHTS, FUSIONS, LEAST, Fused, fuse_views
 from darts_ensemble.fusion.midsagittal import midsagittal_plane, move_to_sides, sides_from_plane
 from darts_ensemble.labels import BACKGROUND_CLASS, HOMOLOGUE_CLASS, N_CLASSES, REGION_BY_ID
 from darts_ensemble.slices.views import SLICE_AXIS
@@ -42,13 +42,13 @@ def test_fusion_is_the_weighted_mean_of_what_its_name_says(fusion: str) -> None:
     if fusion == "mean":
         expected = 0.75 * maps["coronal"] + 0.25 * maps["axial"]
     elif fusion == "geometric":
-        expected = np.maximum(maps["coronal"], 1e-6) ** 0.75 * np.maximum(maps["axial"], 1e-6) ** 0.25
+        expected = np.maximum(maps["coronal"], LEAST) ** 0.75 * np.maximum(maps["axial"], LEAST) ** 0.25
         expected /= expected.sum(axis=-1, keepdims=True)
     else:
         one_hot = {view: np.eye(N_CLASSES)[one.argmax(axis=-1)] for view, one in maps.items()}
         expected = 0.75 * one_hot["coronal"] + 0.25 * one_hot["axial"]
     result = fused(maps, fusion=fusion, weights=weights)
-    # The first view is kept in float16 until the second comes: 11 bits, of logarithms down to -14 in the geometric mean.
+    # The first view is kept in float16 until the second comes: 11 bits, of logarithms down to -9 in the geometric mean.
     np.testing.assert_allclose(result.probabilities, expected, atol=4e-3 if fusion == "geometric" else 1e-3)
     top = np.sort(expected, axis=-1)
     clear = top[..., -1] - top[..., -2] > 0.01
@@ -72,20 +72,31 @@ def test_the_sagittal_view_speaks_of_pairs_and_the_others_of_sides() -> None:
         maps[view][..., BACKGROUND_CLASS] = 0.2
     maps["sagittal"][..., RIGHT] = 0.9  # the right pair, the wrong side
     maps["sagittal"][..., BACKGROUND_CLASS] = 0.1
-    probabilities = fused(maps).probabilities.astype(np.float64)
-    expected_left = 0.8 * 0.6 + 0.2 * 0.9 * 0.75
-    expected_right = 0.8 * 0.2 + 0.2 * 0.9 * 0.25
+    probabilities = fused(maps, fusion="mean").probabilities.astype(np.float64)
+    expected_left = 0.6 * 0.6 + 0.4 * 0.9 * 0.75
+    expected_right = 0.6 * 0.2 + 0.4 * 0.9 * 0.25
     np.testing.assert_allclose(probabilities[..., LEFT], expected_left, atol=2e-3)
     np.testing.assert_allclose(probabilities[..., RIGHT], expected_right, atol=2e-3)
     assert np.all(fused(maps).classes == LEFT)
+    geometric = fused(maps).probabilities.astype(np.float64)
+    left, right = 0.6**0.6 * (0.9 * 0.75) ** 0.4, 0.2**0.6 * (0.9 * 0.25) ** 0.4
+    np.testing.assert_allclose(geometric[..., LEFT] / geometric[..., RIGHT], left / right, rtol=0.02)
 
 
-def test_default_weights_are_two_two_one() -> None:
-    assert [DEFAULT_WEIGHTS[view] for view in ("coronal", "axial", "sagittal")] == [0.4, 0.4, 0.2]
+def test_the_default_is_a_geometric_mean_in_which_the_sagittal_view_says_most() -> None:
+    assert [DEFAULT_WEIGHTS[view] for view in ("coronal", "axial", "sagittal")] == [0.3, 0.3, 0.4]
     maps = {view: random_map(seed) for seed, view in enumerate(("coronal", "axial", "sagittal"))}
     result = fused(maps, pooling="none")
-    expected = 0.4 * maps["coronal"] + 0.4 * maps["axial"] + 0.2 * maps["sagittal"]
-    np.testing.assert_allclose(result.probabilities, expected, atol=1e-3)
+    expected = np.prod([np.maximum(maps[view], LEAST) ** weight for view, weight in DEFAULT_WEIGHTS.items()], axis=0)
+    np.testing.assert_allclose(result.probabilities, expected / expected.sum(axis=-1, keepdims=True), atol=5e-3)
+
+
+def test_a_view_that_excludes_a_class_is_outvoted_by_two_that_are_sure_of_it() -> None:
+    maps = {view: np.zeros((*SHAPE, N_CLASSES)) for view in ("coronal", "axial", "sagittal")}
+    for view in ("axial", "sagittal"):
+        maps[view][..., LEFT] = 1
+    maps["coronal"][..., BACKGROUND_CLASS] = 1
+    assert np.all(fused(maps).classes == LEFT)
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
@@ -95,7 +106,7 @@ def test_a_class_may_have_weights_of_its_own(fusion: str) -> None:
     weights["axial"][LEFT], weights["coronal"][RIGHT] = 0, 0
     share = weights["coronal"] / (weights["coronal"] + weights["axial"])
     if fusion == "geometric":
-        one, two = (np.maximum(maps[view], 1e-6) for view in ("coronal", "axial"))
+        one, two = (np.maximum(maps[view], LEAST) for view in ("coronal", "axial"))
         expected = one**share * two ** (1 - share)
     else:
         one, two = (maps[v] if fusion == "mean" else np.eye(N_CLASSES)[maps[v].argmax(axis=-1)] for v in ("coronal", "axial"))
