@@ -2,9 +2,10 @@
 
     python benchmarks/choose_fusion.py SUBJECT_FOLDER... -o samples/ [--weights bundled]
 
-Subject folders are those of `accuracy.py`. What the views say is kept for every eighth voxel in and around the labelled regions, in
-the output folder, by the checksum of the weights. Printed is, for each fusion, the mean Dice over scans, how much the ensemble
-is above the best view of each scan on average and at least, and below how many scans' best view it falls by more than 0.002.
+Subject folders are those of `accuracy.py`. What the views say is kept for every eighth voxel in and around the labelled
+regions, in the output folder, by the checksum of the weights. Printed is, for each fusion, the mean Dice over scans, how much
+the ensemble is above the best view of each scan on average and at least, and below how many scans' best view it falls by more
+than 0.002.
 
 Regions: the 102 of a SUBJECTS_DIR, the manual cortex of Mindboggle-101 (62), each in a table of its own.
 """
