@@ -14,9 +14,9 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
+from darts_ensemble.fusion.native_labels import labels_to_native
 from darts_ensemble.labels import N_CLASSES
 from darts_ensemble.scans.conform import conform
-from darts_ensemble.scans.native import labels_to_native
 from darts_ensemble.scans.scan import Scan, read_scan
 
 

@@ -12,10 +12,7 @@ from scipy import ndimage
 from darts_ensemble.labels import BACKGROUND_CLASS
 from darts_ensemble.scans.conform import Conformed, whole_voxel_map
 
-__all__ = ["classes_to_native", "labels_to_native", "needs_probabilities", "probabilities_to_native", "volume_to_native"]
-
-_CORNERS = np.array([[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)])
-_VOXELS_AT_ONCE = 50_000
+__all__ = ["classes_to_native", "needs_probabilities", "probabilities_to_native", "volume_to_native"]
 
 
 def _to_conformed(conformed: Conformed) -> npt.NDArray[np.float64]:
@@ -25,69 +22,6 @@ def _to_conformed(conformed: Conformed) -> npt.NDArray[np.float64]:
 def needs_probabilities(conformed: Conformed) -> bool:
     """Whether labels on the scan's grid are interpolated, or only moved by whole voxels."""
     return not whole_voxel_map(_to_conformed(conformed))
-
-
-def labels_to_native(
-    probabilities: npt.NDArray[Any], best: npt.NDArray[np.uint8], origin: npt.ArrayLike, conformed: Conformed
-) -> npt.NDArray[np.uint8]:
-    """Return the most probable class at each voxel of the scan, from probabilities interpolated there.
-
-    A class that leads at all eight neighbours of a point also leads between them, so only points among neighbours that
-    disagree are interpolated: exact, and memory stays small. Where the grids differ by whole voxels nothing is interpolated.
-
-    Parameters
-    ----------
-    probabilities : (a, b, c, C) ndarray
-        In a box of the conformed volume; background outside.
-    best : (a, b, c) uint8
-        The most probable class of each voxel of the box.
-    origin : (3,) ints
-        First voxel of the box.
-    conformed : Conformed
-
-    Returns
-    -------
-    ndarray of uint8
-        Class indices on the grid of the scan.
-    """
-    matrix = _to_conformed(conformed)
-    matrix[:3, 3] -= np.asarray(origin)
-    if whole_voxel_map(matrix):
-        return _moved(best, matrix, conformed.scan.data.shape, BACKGROUND_CLASS)
-    padded = np.pad(best, 1, constant_values=BACKGROUND_CLASS)
-    low = ndimage.minimum_filter(padded, size=2, origin=-1)
-    uniform = low == ndimage.maximum_filter(padded, size=2, origin=-1)
-    shape = conformed.scan.data.shape
-    native = np.full(shape, BACKGROUND_CLASS, dtype=np.uint8)
-    plane = np.stack(np.meshgrid(np.arange(shape[1]), np.arange(shape[2]), indexing="ij"), axis=-1).reshape(-1, 2)
-    for x in range(shape[0]):
-        points = plane @ matrix[:3, 1:3].T + matrix[:3, 0] * x + matrix[:3, 3] + 1  # +1: into the padded box
-        cell = np.floor(points).astype(np.int64)
-        inside = np.flatnonzero(((cell >= 0) & (cell < np.array(padded.shape) - 1)).all(axis=1))
-        index = tuple(cell[inside].T)
-        row = native[x].reshape(-1)
-        row[inside] = padded[index]
-        mixed = inside[~uniform[index]]
-        for start in range(0, len(mixed), _VOXELS_AT_ONCE):
-            part = mixed[start : start + _VOXELS_AT_ONCE]
-            row[part] = _interpolated_argmax(probabilities, cell[part] - 1, points[part] - cell[part])
-        native[x] = row.reshape(shape[1:])
-    return native
-
-
-def _interpolated_argmax(
-    probabilities: npt.NDArray[Any], cell: npt.NDArray[np.int64], fraction: npt.NDArray[np.float64]
-) -> npt.NDArray[np.uint8]:
-    """Argmax of trilinear interpolation; `cell` is the lower corner in the box, `fraction` the way to the next, 0 to 1."""
-    total = np.zeros((len(cell), probabilities.shape[-1]), dtype=np.float32)
-    for corner in _CORNERS:
-        at = cell + corner
-        weight = np.where(corner == 1, fraction, 1 - fraction).prod(axis=1).astype(np.float32)
-        inside = ((at >= 0) & (at < np.array(probabilities.shape[:3]))).all(axis=1)
-        total[:, BACKGROUND_CLASS] += weight * ~inside
-        clipped = np.where(inside[:, None], at, 0)
-        total += probabilities[tuple(clipped.T)].astype(np.float32) * (weight * inside)[:, None]
-    return total.argmax(axis=1).astype(np.uint8)
 
 
 def _moved(data: npt.NDArray[Any], matrix: npt.NDArray[np.float64], shape: tuple[int, ...], outside: float) -> npt.NDArray[Any]:

@@ -18,6 +18,7 @@ from darts_ensemble.device import DeviceMemoryWarning, choose_device, choose_pre
 from darts_ensemble.errors import CheckpointError, DeviceError, UsageError
 from darts_ensemble.fusion.fuse import DEFAULT_FUSION, FUSIONS, Fused, ViewWeights, fuse_views
 from darts_ensemble.fusion.midsagittal import midsagittal_plane, move_to_sides, sides_from_plane
+from darts_ensemble.fusion.native_labels import labels_to_native
 from darts_ensemble.inference.device_volume import DeviceVolume
 from darts_ensemble.inference.heap import give_back_freed_memory, large_blocks_apart
 from darts_ensemble.inference.predict import brain_box, made_ready, predict_view, uses_winograd
@@ -27,7 +28,7 @@ from darts_ensemble.networks.view_network import Ensemble, ViewNetwork
 from darts_ensemble.results.segmentation import SIDES_ESTIMATED, Segmentation, all_flags
 from darts_ensemble.results.volumetry import region_volumes
 from darts_ensemble.scans.conform import Conformed, conform
-from darts_ensemble.scans.native import classes_to_native, labels_to_native, needs_probabilities, volume_to_native
+from darts_ensemble.scans.native import classes_to_native, volume_to_native
 from darts_ensemble.scans.scan import Scan, read_scan, voxel_checksum
 from darts_ensemble.slices.boxes import head_box, reaches_inner_face
 from darts_ensemble.slices.channels import Box
@@ -203,11 +204,7 @@ class Segmenter:
         conformed, stages, origin = labelled.conformed, labelled.stages, labelled.origin
         fused = self._with_sides(labelled)
         with stages("to the scan's grid"):
-            if needs_probabilities(conformed):
-                native = labels_to_native(fused.probabilities, fused.classes, origin, conformed)
-            else:
-                native = classes_to_native(fused.classes, origin, conformed)
-            ids = classes_to_ids(native)
+            ids = classes_to_ids(labels_to_native(fused.probabilities, fused.classes, origin, conformed))
         agreement, mean_agreement = None, None
         if len(self.views) > 1:
             with stages("agreement"):

@@ -15,9 +15,10 @@ from nibabel.orientations import apply_orientation, inv_ornt_aff
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
+from darts_ensemble.fusion.native_labels import labels_to_native
 from darts_ensemble.labels import BACKGROUND_CLASS, N_CLASSES, REGION_BY_ID
 from darts_ensemble.scans.conform import Conformed, conform, conform_labels
-from darts_ensemble.scans.native import classes_to_native, labels_to_native, probabilities_to_native, volume_to_native
+from darts_ensemble.scans.native import classes_to_native, probabilities_to_native, volume_to_native
 from darts_ensemble.scans.scan import Scan
 
 ORIENTATIONS = [
