@@ -1,21 +1,29 @@
-"""Label maps of BIDS derivatives: `sub-X[_ses-Y]_[space-...]_[seg-...]_dseg.nii.gz`, methods told apart by `seg-`."""
+"""Label maps of BIDS derivatives: which of several belong together, whose they are, and where their scan is."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from darts_ensemble.errors import CohortError
+from darts_ensemble.scans.links import is_there
 from darts_ensemble.scans.scan import without_extension
+from evaluation.cohort.subjects import Fault
 
-__all__ = ["BidsLabelMap", "bids_key", "choose_segmentation", "find_label_maps", "find_t1w", "one_a_key"]
+__all__ = ["BidsLabelMap", "alike", "bids_key", "by_key", "choose_label_maps", "entities_of", "find_label_maps", "find_t1w"]
 
-_LEVELS = ("", "anat/", "ses-*/anat/", "sub-*/", "sub-*/anat/", "sub-*/ses-*/anat/")
+_LEVELS = ("", "anat/", "ses-*/", "ses-*/anat/", "sub-*/", "sub-*/anat/", "sub-*/ses-*/", "sub-*/ses-*/anat/")
 _ENTITY = re.compile(r"([a-zA-Z]+)-([a-zA-Z0-9+]+)")
 #: Spaces that are the subject's own; a template's is another head.
-_OWN_SPACES = ("", "orig", "T1w", "native", "individual", "scanner", "anat")
+_OWN_SPACES = ("", "orig", "T1w", "native", "individual", "scanner", "anat", "fsnative")
+#: Entities that say which segmentation it is, not of which scan.
+_OF_THE_METHOD = ("seg", "atlas", "space")
+#: Entities of processing: part of a key only where they tell two label maps of one scan apart.
+_OF_PROCESSING = ("desc", "res", "den", "label", "hemi", "from", "scale")
+#: fMRIPrep and sMRIPrep write FreeSurfer's aparc+aseg, its aseg, and tissue classes (no desc) beside each other.
+_FMRIPREP = ("aparcaseg", "aseg")
 
 
 @dataclass(frozen=True)
@@ -25,18 +33,40 @@ class BidsLabelMap:
     Attributes
     ----------
     path : Path
-    subject : str
-        "sub-X".
-    key : str
-        "sub-X" or "sub-X_ses-Y".
-    segmentation : str
-        Label of `seg-` (older data sets: `atlas-`); empty where the name has none.
+    entities : dict of str to str
+        Of its name, in its order.
     """
 
     path: Path
-    subject: str
-    key: str
-    segmentation: str
+    entities: Mapping[str, str]
+
+    @property
+    def subject(self) -> str:
+        """The person, "sub-X"."""
+        return f"sub-{self.entities['sub']}"
+
+    @property
+    def segmentation(self) -> str:
+        """Label of `seg-` (older data sets: `atlas-`); empty where the name has none."""
+        return self.entities.get("seg") or self.entities.get("atlas") or ""
+
+    def key(self, *, chosen: Iterable[str] = (), processing: bool = False) -> str:
+        """Return the entities that say which scan it is of, "sub-X_ses-Y_run-1".
+
+        Parameters
+        ----------
+        chosen : iterable of str
+            Entities by which the label map was chosen, which say nothing more.
+        processing : bool
+            Also those of processing.
+        """
+        out = {*_OF_THE_METHOD, *chosen, *(() if processing else _OF_PROCESSING)}
+        return "_".join(f"{name}-{value}" for name, value in self.entities.items() if name not in out)
+
+
+def entities_of(name: str) -> dict[str, str]:
+    """Return the entities of a name: "sub-01_ses-2_T1w" has sub and ses."""
+    return {match[1]: match[2] for part in name.split("_") if (match := _ENTITY.fullmatch(part))}
 
 
 def find_label_maps(root: Path) -> list[BidsLabelMap]:
@@ -48,22 +78,30 @@ def find_label_maps(root: Path) -> list[BidsLabelMap]:
     names = [f"{level}sub-*_dseg.{ending}" for level in _LEVELS for ending in ("nii.gz", "nii", "mgz")]
     paths = {path for name in names for path in root.glob(name)}
     for path in sorted(paths):
-        entities = {m[1]: m[2] for part in without_extension(path).split("_") if (m := _ENTITY.fullmatch(part))}
-        if "sub" not in entities or entities.get("space", "") not in _OWN_SPACES:
+        one = BidsLabelMap(path, entities_of(without_extension(path)))
+        if "sub" not in one.entities or one.entities.get("space", "") not in _OWN_SPACES:
             continue
-        segmentation = entities.get("seg") or entities.get("atlas") or ""
-        if segmentation == "darts" and entities.get("desc", "").endswith("top"):
+        if one.segmentation == "darts" and one.entities.get("desc", "").endswith("top"):
             continue  # the most probable regions of each voxel, one after the other
-        if path.parent == root and root.name != "anat" and not segmentation:
+        # The root itself may be an anat folder or a subject's.
+        named = one.segmentation or one.entities.get("desc") in _FMRIPREP
+        if path.parent == root and root.name != "anat" and not root.name.startswith(("sub-", "ses-")) and not named:
             continue
-        subject = f"sub-{entities['sub']}"
-        key = f"{subject}_ses-{entities['ses']}" if "ses" in entities else subject
-        found.append(BidsLabelMap(path, subject, key, segmentation))
+        found.append(one)
     return found
 
 
-def choose_segmentation(label_maps: Iterable[BidsLabelMap], choice: str, root: Path) -> list[BidsLabelMap]:
-    """Return those of one `seg-` label, which need not be named where there is one only.
+def choose_label_maps(label_maps: Iterable[BidsLabelMap], choice: Mapping[str, str], root: Path) -> list[BidsLabelMap]:
+    """Return those of the segmentation chosen, which need not be named where there is one only.
+
+    Of fMRIPrep's three `desc-aparcaseg` is taken.
+
+    Parameters
+    ----------
+    label_maps : iterable of BidsLabelMap
+    choice : mapping of str to str
+        Entities that a label map must have.
+    root : Path
 
     Raises
     ------
@@ -71,33 +109,63 @@ def choose_segmentation(label_maps: Iterable[BidsLabelMap], choice: str, root: P
         If there are several and none is chosen, or the one chosen is not there.
     """
     label_maps = list(label_maps)
-    labels = sorted({one.segmentation for one in label_maps})
-    named = ", ".join(f"seg-{label}" if label else "none" for label in labels)
-    if choice:
-        chosen = [one for one in label_maps if one.segmentation == choice]
-        if not chosen:
-            raise CohortError(f"{root}: no label map with seg-{choice}; found: {named}")
-        return chosen
-    if len(labels) > 1:
-        raise CohortError(f"{root}: label maps of several segmentations: {named}; expected one of them, as in {root}:seg-LABEL")
-    return label_maps
+    asked = "_".join(f"{name}-{value}" for name, value in choice.items())
+    chosen = [one for one in label_maps if all(_has(one, name, value) for name, value in choice.items())]
+    if choice and not chosen:
+        raise CohortError(f"{root}: no label map with {asked}; found: {_named(label_maps)}")
+    if "desc" not in choice:
+        for desc in _FMRIPREP:
+            if any(one.entities.get("desc") == desc for one in chosen):
+                others = {one.entities.get("desc", "") for one in chosen if not one.segmentation} - {*_FMRIPREP, ""}
+                if not others:
+                    chosen = [one for one in chosen if one.segmentation or one.entities.get("desc") == desc]
+                break
+    if len({one.segmentation for one in chosen}) > 1:
+        raise CohortError(
+            f"{root}: label maps of several segmentations: {_named(chosen)}; expected one of them, as in {root}:seg-LABEL"
+        )
+    return chosen
 
 
-def one_a_key(label_maps: Iterable[BidsLabelMap]) -> dict[str, BidsLabelMap]:
-    """Return them by subject and session.
+def _has(one: BidsLabelMap, name: str, value: str) -> bool:
+    return one.segmentation == value if name == "seg" else one.entities.get(name) == value
 
-    Raises
-    ------
-    CohortError
-        If two have one.
-    """
-    found: dict[str, BidsLabelMap] = {}
+
+def _named(label_maps: Iterable[BidsLabelMap]) -> str:
+    """Segmentations by what chooses them."""
+    names = set()
     for one in label_maps:
-        if one.key in found:
-            first = found[one.key].path
-            raise CohortError(f"{first.parent}: {first.name} and {one.path.name} are both of {one.key}; expected one label map")
-        found[one.key] = one
-    return found
+        desc = one.entities.get("desc", "")
+        if one.segmentation:
+            names.add(f"seg-{one.segmentation}")
+        else:
+            names.add(f"desc-{desc}" if desc else "none")
+    return ", ".join(sorted(names))
+
+
+def by_key(label_maps: Iterable[BidsLabelMap], choice: Mapping[str, str]) -> tuple[dict[str, BidsLabelMap], list[Fault]]:
+    """Return label maps by what they are of, and those that can't be told apart.
+
+    Of several that differ in processing alone (`desc-`, `res-`) each has a key of its own.
+    """
+    chosen = set(choice)
+    grouped: dict[str, list[BidsLabelMap]] = {}
+    for one in label_maps:
+        grouped.setdefault(one.key(chosen=chosen), []).append(one)
+    found: dict[str, BidsLabelMap] = {}
+    faults = []
+    for key, several in grouped.items():
+        keys = [one.key(chosen=chosen, processing=True) for one in several] if len(several) > 1 else [key]
+        for own, one in zip(keys, several, strict=True):
+            if keys.count(own) == 1:
+                found[own] = one
+        for own in sorted({own for own in keys if keys.count(own) > 1}):
+            paths = [one.path for own_, one in zip(keys, several, strict=True) if own_ == own]
+            names = ", ".join(path.name for path in paths)
+            if len({path.name for path in paths}) < len(paths):
+                names = ", ".join(str(path) for path in paths)
+            faults.append(Fault(own, f"{paths[0].parent}: {names} are all of {own}; expected one label map"))
+    return found, faults
 
 
 def bids_key(subject: str) -> str:
@@ -105,16 +173,44 @@ def bids_key(subject: str) -> str:
     return subject if subject.startswith("sub-") else "sub-" + re.sub("[^A-Za-z0-9]", "", subject)
 
 
+def alike(one: str, two: str) -> bool:
+    """Whether two keys may be of one scan: the same person, and no entity that both have differs.
+
+    Numbers may have zeros before them; entities of processing don't count.
+    """
+    first, second = entities_of(one), entities_of(two)
+    if not first.get("sub") or first.get("sub") != second.get("sub"):
+        return False
+    both = set(first) & set(second) - set(_OF_PROCESSING)
+    return all(first[name].lstrip("0") == second[name].lstrip("0") for name in both)
+
+
 def find_t1w(label_map: BidsLabelMap) -> Path | None:
-    """Return the T1 beside a label map, else that of the raw data set in whose `derivatives` folder it lies."""
+    """Return the T1 beside a label map, else that of the raw data set in whose `derivatives` folder it lies.
+
+    It has the entities of the label map; a preprocessed one (`desc-preproc`) is taken where there is no other.
+    """
     folders = [label_map.path.parent]
     parts = label_map.path.parts
     if "derivatives" in parts:
         raw = Path(*parts[: parts.index("derivatives")]) / label_map.subject
-        session = label_map.key.removeprefix(label_map.subject).removeprefix("_")
-        folders.append((raw / session if session else raw) / "anat")
+        session = label_map.entities.get("ses")
+        folders.append((raw / f"ses-{session}" if session else raw) / "anat")
+    wanted = label_map.key()
     for folder in folders:
-        found = sorted(path for path in folder.glob(f"{label_map.key}*_T1w.nii*") if "space-" not in path.name)
-        if found:
-            return found[0]
+        found = [
+            BidsLabelMap(path, entities_of(without_extension(path)))
+            for path in sorted(folder.glob(f"{label_map.subject}_*T1w.nii*"))
+            if path.name.endswith((".nii", ".nii.gz")) and is_there(path)
+        ]
+        found = [
+            one
+            for one in found
+            if one.entities.get("space", "") in _OWN_SPACES and one.entities.get("part", "mag") in ("mag", "real")
+        ]
+        same = [one for one in found if one.key() == wanted]
+        if not same and len({one.key() for one in found if alike(one.key(), wanted)}) == 1:
+            same = [one for one in found if alike(one.key(), wanted)]
+        if same:
+            return min(same, key=lambda one: "desc" in one.entities).path
     return None

@@ -1,118 +1,43 @@
-"""Find scans, references and predictions: Mindboggle-101, SUBJECTS_DIR, BIDS derivatives, flat folders, manifests."""
+"""Find scans, references and predictions: Mindboggle-101, SUBJECTS_DIR, BIDS derivatives, flat folders, manifests, one file."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from darts_ensemble.errors import CohortError
-from darts_ensemble.scans.scan import without_extension
+from darts_ensemble.scans.links import as_named, is_there
+from darts_ensemble.scans.scan import EXTENSIONS, without_extension
 from evaluation.cohort import bids
-from evaluation.cohort.flat_folder import label_maps_in, named_by_subject, scan_beside, subject_of
+from evaluation.cohort.families import family_of, not_a_person, timepoints_in
+from evaluation.cohort.flat_folder import by_subject, label_maps_in, named_by_subject, scan_beside, subject_of
 from evaluation.cohort.layouts import (
     FREESURFER_PREDICTIONS,
     FREESURFER_REFERENCES,
     MINDBOGGLE_REFERENCES,
-    WRONG_HEADERS,
     file_in_subject,
-    mindboggle_family,
     scan_in_subject,
     subject_folders,
 )
 from evaluation.cohort.manifest import read_manifest
+from evaluation.cohort.matching import matched
+from evaluation.cohort.subjects import (
+    Cohort,
+    Fault,
+    Layout,
+    LeftOut,
+    Location,
+    Predictions,
+    Subject,
+    choose_subjects,
+    natural,
+    parse_location,
+)
 
 __all__ = [
     "Cohort", "Layout", "Location", "Predictions", "Subject", "choose_subjects", "find_cohort", "find_predictions",
     "parse_location",
 ]  # fmt: skip
-
-Layout = Literal["mindboggle", "freesurfer", "bids", "flat", "manifest"]
-
-
-@dataclass(frozen=True)
-class Location:
-    """Where to look: a folder or manifest, and which of several files a subject to take (a file's name, or a `seg-` label)."""
-
-    path: Path
-    choice: str = ""
-
-    @property
-    def segmentation(self) -> str:
-        """The `seg-` label chosen; empty where none is."""
-        return self.choice.removeprefix("seg-") if self.choice.startswith("seg-") else ""
-
-    @property
-    def file_name(self) -> str:
-        """The name of the file chosen in each subject's folder; empty where none is."""
-        return "" if self.segmentation else self.choice
-
-
-@dataclass(frozen=True)
-class Subject:
-    """One subject with a reference.
-
-    Attributes
-    ----------
-    id : str
-        Name of its folder, of its file, or in its manifest; with its session in BIDS.
-    layout : {"mindboggle", "freesurfer", "bids", "flat", "manifest"}
-    reference : Path
-        The label map that predictions are scored against.
-    scan : Path or None
-        Its T1, where there is one.
-    family : str
-        Subjects that are not independent of each other share it: sessions, twins, what a manifest says; else the id.
-    """
-
-    id: str
-    layout: Layout
-    reference: Path
-    scan: Path | None
-    family: str
-
-    @property
-    def wrong_header(self) -> bool:
-        """Whether the scan is one of Mindboggle's whose header is known to be wrong."""
-        return self.layout == "mindboggle" and self.id in WRONG_HEADERS
-
-
-@dataclass(frozen=True)
-class Cohort:
-    """The subjects at a location, by name, and the folders of subjects that have no reference."""
-
-    layout: Layout
-    subjects: tuple[Subject, ...]
-    unlabelled: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """A method's label maps.
-
-    Attributes
-    ----------
-    layout : str
-        See :data:`Layout`.
-    paths : dict of str to Path
-        By subject; those without a label map are left out.
-    unmatched : tuple of str
-        Label maps, by their subjects, that belong to no subject of the cohort.
-    """
-
-    layout: Layout
-    paths: dict[str, Path]
-    unmatched: tuple[str, ...]
-
-
-def parse_location(text: str) -> Location:
-    """Read PATH, or PATH:CHOICE where there is something at PATH and nothing at the whole."""
-    path, colon, choice = text.rpartition(":")
-    if colon and path and choice and not Path(text).exists() and Path(path).exists():
-        return Location(Path(path), choice)
-    return Location(Path(text))
 
 
 def find_cohort(where: Path | Location) -> Cohort:
@@ -122,7 +47,7 @@ def find_cohort(where: Path | Location) -> Cohort:
     ----------
     where : Path or Location
         Mindboggle-101, one of its groups or one of its subjects; a SUBJECTS_DIR or one FreeSurfer subject; BIDS derivatives;
-        a folder of label maps named by subject; a manifest (columns subject and reference).
+        a folder of label maps named by subject; a manifest (columns subject and reference); one label map.
 
     Raises
     ------
@@ -130,45 +55,29 @@ def find_cohort(where: Path | Location) -> Cohort:
         If nothing is found, or two subjects have one name.
     """
     location = where if isinstance(where, Location) else Location(where)
-    root = location.path
+    # Not resolved: a subject has the name that the user gave it, wherever a link leads.
+    root = as_named(location.path)
+    if _is_image(root):
+        return Cohort("file", (_subject_of_file(root),))
     if root.is_file():
         found = [Subject(row.subject, "manifest", row.file, row.scan, row.family) for row in read_manifest(root, "reference")]
         if not found:
             raise CohortError(f"{root}: no row with a reference; expected a path in the column reference")
-        return Cohort("manifest", _by_name(found), ())
+        return Cohort("manifest", _by_name(found))
     if not root.is_dir():
         raise CohortError(f"{root}: no such folder; expected Mindboggle-101, a SUBJECTS_DIR, BIDS derivatives or label maps")
-    root = root.resolve()
     if folders := subject_folders(root, location.file_name):
         return _in_subject_folders(root, folders, location.file_name)
     if label_maps := bids.find_label_maps(root):
-        chosen = bids.one_a_key(bids.choose_segmentation(label_maps, location.segmentation, root))
-        found = [Subject(key, "bids", one.path, bids.find_t1w(one), one.subject) for key, one in chosen.items()]
-        return Cohort("bids", _by_name(found), ())
-    found = [Subject(subject_of(path), "flat", path, scan_beside(path), subject_of(path)) for path in label_maps_in(root)]
-    if not found:
+        return _in_derivatives(root, label_maps, location)
+    files, faults = by_subject(label_maps_in(root))
+    found = [Subject(name, "flat", path, scan_beside(path), family_of(name)) for name, path in files.items()]
+    if not found and not faults:
         raise CohortError(
             f"{root}: no reference found; expected <subject>/{MINDBOGGLE_REFERENCES[0]}, "
             f"<subject>/mri/{FREESURFER_REFERENCES[0]}, sub-X_dseg.nii.gz or label maps named by subject"
         )
-    return Cohort("flat", _by_name(found), ())
-
-
-def choose_subjects(cohort: Cohort, names: Sequence[str]) -> Cohort:
-    """Return the cohort of the subjects named, all of them where no name is given.
-
-    Raises
-    ------
-    CohortError
-        If a name is not there.
-    """
-    if not names:
-        return cohort
-    there = {subject.id for subject in cohort.subjects}
-    missing = [name for name in names if name not in there]
-    if missing:
-        raise CohortError(f"no reference for subject {', '.join(missing)}; expected some of {', '.join(sorted(there))}")
-    return replace(cohort, subjects=tuple(subject for subject in cohort.subjects if subject.id in names), unlabelled=())
+    return _without_templates(Cohort("flat", _by_name(found), faults=tuple(faults)), root)
 
 
 def find_predictions(where: Path | Location, subjects: Iterable[Subject], *, name: str = "") -> Predictions:
@@ -177,7 +86,8 @@ def find_predictions(where: Path | Location, subjects: Iterable[Subject], *, nam
     Parameters
     ----------
     where : Path or Location
-        As for :func:`find_cohort`; a manifest has the columns subject and prediction.
+        As for :func:`find_cohort`; a manifest has the columns subject and prediction. One label map is that of the only
+        subject, or of the one that it is named by.
     subjects : iterable of Subject
     name : str
         The method's; of several `seg-` labels it chooses its own where none is chosen.
@@ -185,77 +95,135 @@ def find_predictions(where: Path | Location, subjects: Iterable[Subject], *, nam
     Raises
     ------
     CohortError
-        If there is nothing at the location, or several files may be one subject's.
+        If there is nothing at the location.
     """
     location = where if isinstance(where, Location) else Location(where)
-    root, subjects = location.path, list(subjects)
+    root, subjects = as_named(location.path), list(subjects)
+    ids = [subject.id for subject in subjects]
+    if _is_image(root):
+        return _one_file(root, ids)
     if root.is_file():
-        return _matched("manifest", {row.subject: row.file for row in read_manifest(root, "prediction")}, subjects)
+        return matched("manifest", {row.subject: row.file for row in read_manifest(root, "prediction")}, ids)
     if not root.is_dir():
         raise CohortError(f"{root}: no such folder; expected a SUBJECTS_DIR, BIDS derivatives or label maps named by subject")
-    root = root.resolve()
-    in_folders = {
-        folder.name: (file_in_subject(folder, FREESURFER_PREDICTIONS, location.file_name), folder)
-        for folder in _possible_subjects(root, {subject.id for subject in subjects}, location.file_name)
-    }
-    there = {subject: (path, folder) for subject, (path, folder) in in_folders.items() if path is not None}
-    if there:
-        layout: Layout = "freesurfer" if any((folder / "mri").is_dir() for _, folder in there.values()) else "mindboggle"
-        return _matched(layout, {subject: path for subject, (path, _) in there.items()}, subjects)
-    label_maps = bids.find_label_maps(root)
-    if label_maps:
+    folders = [root] if root.name in ids else subject_folders(root, location.file_name)
+    in_folders, faults = _label_maps_in(folders, FREESURFER_PREDICTIONS, location.file_name)
+    if in_folders or faults:
+        layout: Layout = "freesurfer" if any((folder / "mri").is_dir() for folder in folders) else "mindboggle"
+        return matched(layout, in_folders, ids, faults)
+    if label_maps := bids.find_label_maps(root):
         labels = {one.segmentation for one in label_maps}
-        choice = location.segmentation or (name if name in labels and len(labels) > 1 else "")
-        keyed = bids.one_a_key(bids.choose_segmentation(label_maps, choice, root))
-        return _matched("bids", {key: one.path for key, one in keyed.items()}, subjects)
-    return _flat(root, subjects)
+        own = {"seg": name} if name in labels and len(labels) > 1 else {}
+        choice = location.entities or own
+        keyed, faults = bids.by_key(bids.choose_label_maps(label_maps, choice, root), choice)
+        return matched("bids", {key: one.path for key, one in keyed.items()}, ids, faults)
+    files = label_maps_in(root)
+    paths, faults = named_by_subject(ids, files)
+    several = {name for fault in faults for name in ids if name == fault.subject}
+    left = {path: subject_of(path) for path in files if path not in paths.values()}
+    # Files that are named otherwise in another way, such as run-01 for run-1.
+    more = matched("flat", by_subject(list(left))[0], [id_ for id_ in ids if id_ not in paths and id_ not in several])
+    paths |= more.paths
+    unmatched = sorted((without_extension(path) for path in left if path not in more.paths.values()), key=natural)
+    return Predictions("flat", paths, tuple(unmatched), tuple(faults))
+
+
+def _is_image(path: Path) -> bool:
+    return path.name.lower().endswith(EXTENSIONS) and is_there(path)
+
+
+def _subject_of_file(path: Path) -> Subject:
+    """The one subject whose reference is given: named by its folder where the file's name is the same for every subject."""
+    if path.parent.name == "mri":
+        folder = path.parents[1]
+        return Subject(folder.name, "file", path, scan_in_subject(folder), family_of(folder.name))
+    if path.name in MINDBOGGLE_REFERENCES or scan_in_subject(path.parent) is not None:
+        return Subject(path.parent.name, "file", path, scan_in_subject(path.parent), family_of(path.parent.name))
+    name = subject_of(path)
+    return Subject(name, "file", path, scan_beside(path), family_of(name))
+
+
+def _one_file(path: Path, ids: Sequence[str]) -> Predictions:
+    if len(ids) == 1:
+        return Predictions("file", {ids[0]: path})
+    folder = path.parents[1].name if path.parent.name == "mri" else path.parent.name
+    subject = next((name for name in (subject_of(path), folder) if name in ids), None)
+    if subject is None:
+        paths, _ = named_by_subject(ids, [path])
+        subject = next(iter(paths), None)
+    return Predictions("file", {subject: path} if subject else {}, () if subject else (subject_of(path),))
+
+
+def _in_derivatives(root: Path, label_maps: list[bids.BidsLabelMap], location: Location) -> Cohort:
+    chosen = bids.choose_label_maps(label_maps, location.entities, root)
+    keyed, faults = bids.by_key(chosen, location.entities)
+    found = [Subject(key, "bids", one.path, bids.find_t1w(one), one.subject) for key, one in keyed.items()]
+    people = {one.subject for one in chosen}
+    unlabelled = sorted({one.subject for one in label_maps} - people, key=natural)
+    if not found and faults:
+        raise CohortError(faults[0].reason)
+    return Cohort("bids", _by_name(found), tuple(unlabelled), faults=tuple(faults))
 
 
 def _in_subject_folders(root: Path, folders: Sequence[Path], choice: str) -> Cohort:
-    subjects: dict[str, Subject] = {}
-    unlabelled = []
-    layout: Layout = "mindboggle"
+    timepoints = timepoints_in(folders)
+    in_folders, faults = _label_maps_in(folders, FREESURFER_REFERENCES, choice)
+    subjects = []
     for folder in folders:
-        reference = file_in_subject(folder, FREESURFER_REFERENCES, choice)
-        if reference is None:
-            unlabelled.append(folder.name)
+        reference = in_folders.get(folder.name)
+        if reference is None or not reference.is_relative_to(folder):
             continue
-        if folder.name in subjects:
-            raise CohortError(
-                f"{folder}: a second subject {folder.name} beside {subjects[folder.name].reference}; expected each name once: "
-                "evaluate the groups one by one"
-            )
-        layout = "freesurfer" if reference.parent.name == "mri" else "mindboggle"
-        family = mindboggle_family(folder.name) if layout == "mindboggle" else folder.name
-        subjects[folder.name] = Subject(folder.name, layout, reference, scan_in_subject(folder), family)
-    if not subjects:
+        layout: Layout = "freesurfer" if reference.parent.name == "mri" else "mindboggle"
+        family = family_of(folder.name, timepoints)
+        subjects.append(Subject(folder.name, layout, reference, scan_in_subject(folder), family))
+    if not subjects and not faults:
         wanted = choice or f"{MINDBOGGLE_REFERENCES[0]} or mri/{FREESURFER_REFERENCES[0]}"
         raise CohortError(f"{root}: no reference found in {len(folders)} subjects; expected <subject>/{wanted}")
-    return Cohort(layout, _by_name(subjects.values()), tuple(unlabelled))
+    failed = {fault.subject for fault in faults}
+    unlabelled = tuple(folder.name for folder in folders if folder.name not in in_folders and folder.name not in failed)
+    layout = "freesurfer" if any(subject.layout == "freesurfer" for subject in subjects) else "mindboggle"
+    return _without_templates(Cohort(layout, _by_name(subjects), unlabelled, faults=tuple(faults)), root)
 
 
-def _possible_subjects(root: Path, ids: set[str], choice: str) -> list[Path]:
-    """Folders of subjects: those that look like one, and the root itself where it is one of the cohort's."""
-    return [root] if root.name in ids else subject_folders(root, choice)
+def _label_maps_in(folders: Sequence[Path], names: tuple[str, ...], choice: str) -> tuple[dict[str, Path], list[Fault]]:
+    """The label map of each subject's folder that has one, and the subjects of whom there are several."""
+    found: dict[str, Path] = {}
+    faults: dict[str, Fault] = {}
+    for folder in folders:
+        try:
+            path = file_in_subject(folder, names, choice)
+        except CohortError as error:
+            faults[folder.name] = Fault(folder.name, str(error))
+            continue
+        if path is None:
+            continue
+        if folder.name in found:
+            faults[folder.name] = Fault(
+                folder.name,
+                f"{path}: a second subject {folder.name} beside {found[folder.name]}; expected each name once: evaluate the "
+                "groups one by one",
+            )
+        found[folder.name] = path
+    return {name: path for name, path in found.items() if name not in faults}, list(faults.values())
 
 
-def _matched(layout: Layout, found: dict[str, Path], subjects: Sequence[Subject]) -> Predictions:
-    """Give each subject its own: by its name, or by what BIDS makes of it."""
-    paths = {}
-    taken = set()
-    for subject in subjects:
-        key = next((key for key in (subject.id, bids.bids_key(subject.id)) if key in found), None)
-        if key is not None and (key == subject.id or layout == "bids"):
-            paths[subject.id] = found[key]
-            taken.add(key)
-    return Predictions(layout, paths, tuple(sorted(set(found) - taken, key=_natural)))
-
-
-def _flat(root: Path, subjects: Sequence[Subject]) -> Predictions:
-    files = label_maps_in(root)
-    paths = named_by_subject([subject.id for subject in subjects], files)
-    left = set(files) - set(paths.values())
-    return Predictions("flat", paths, tuple(sorted((without_extension(path) for path in left), key=_natural)))
+def _without_templates(cohort: Cohort, root: Path) -> Cohort:
+    """Leave out averages and templates, unless the location is one of them itself."""
+    if not cohort.subjects and cohort.faults:
+        raise CohortError(cohort.faults[0].reason)
+    folders = {subject.id: root / subject.id for subject in cohort.subjects}
+    if cohort.layout == "freesurfer":
+        folders = {subject.id: subject.reference.parents[1] for subject in cohort.subjects}
+    if cohort.layout == "mindboggle" or list(folders.values()) == [root]:
+        return cohort
+    timepoints = timepoints_in(folders.values())
+    reasons = {name: not_a_person(folder, timepoints) for name, folder in folders.items()}
+    left_out = [LeftOut(subject, reasons[subject.id]) for subject in cohort.subjects if reasons[subject.id]]
+    people = tuple(subject for subject in cohort.subjects if not reasons[subject.id])
+    if left_out and not people and not cohort.faults:
+        names = ", ".join(one.subject.id for one in left_out)
+        raise CohortError(f"{root}: only averages and templates found ({names}); expected a person, or --subjects {names}")
+    return Cohort(cohort.layout, people, cohort.unlabelled, tuple(left_out), cohort.faults)
 
 
 def _by_name(subjects: Iterable[Subject]) -> tuple[Subject, ...]:
@@ -266,9 +234,4 @@ def _by_name(subjects: Iterable[Subject]) -> tuple[Subject, ...]:
                 f"{subject.reference}: a second subject {subject.id} beside {found[subject.id].reference}; expected each once"
             )
         found[subject.id] = subject
-    return tuple(sorted(found.values(), key=lambda subject: _natural(subject.id)))
-
-
-def _natural(name: str) -> list[tuple[bool, int, str]]:
-    """Sorting key under which MMRR-21-2 comes before MMRR-21-10."""
-    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split("[-_]", name)]
+    return tuple(sorted(found.values(), key=lambda subject: natural(subject.id)))

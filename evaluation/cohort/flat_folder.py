@@ -1,4 +1,4 @@
-"""Folders of label maps named by subject: `sub-01.nii.gz`, `sub-01_dseg.nii.gz`."""
+"""Folders of label maps named by subject: `sub-01.nii.gz`, `sub-01_dseg.nii.gz`, with scans beside them or not."""
 
 from __future__ import annotations
 
@@ -7,55 +7,78 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from darts_ensemble.errors import CohortError
+from darts_ensemble.scans.links import is_there
 from darts_ensemble.scans.scan import EXTENSIONS, without_extension
 from evaluation.cohort.layouts import listed
+from evaluation.cohort.subjects import Fault
 
-__all__ = ["label_maps_in", "named_by_subject", "scan_beside", "subject_of"]
+__all__ = ["by_subject", "label_maps_in", "named_by_subject", "scan_beside", "subject_of"]
 
 #: Endings of scans, masks and what tools write beside label maps.
-_NOT_LABELS = re.compile(r"_(T1w?|0000|brain|brainmask|mask|agreement|probseg|top-ids|top-probabilities)$")
-_SCAN_ENDINGS = ("_T1w", "_T1", "_0000", "_brain")
+_NOT_LABELS = re.compile(
+    r"(^|_)(T1w?|T2w?|FLAIR|UNIT1|0000|brain|brainmask|mask|agreement|probseg|top-ids|top-probabilities)$", re.IGNORECASE
+)
+_SCAN_ENDINGS = ("_T1w", "_T1", "_0000", "_brain", "")
+#: Endings of label maps, the surest first.
+_LABEL_ENDINGS = ("_dseg", "_seg", "_labels", "_label", "_aseg", "_aparc+aseg")
+_LABELS = re.compile(rf"({'|'.join(map(re.escape, _LABEL_ENDINGS))})$", re.IGNORECASE)
 
 
 def label_maps_in(folder: Path) -> list[Path]:
-    """Return the image files of a folder that may be label maps, those in the MNI152 space left out."""
-    return [
+    """Return the image files of a folder that may be label maps, those in the MNI152 space left out.
+
+    Where `sub-01_dseg.nii.gz` is there, `sub-01.nii.gz` is its scan.
+    """
+    files = [
         path
         for path in listed(folder)
         if path.name.lower().endswith(EXTENSIONS)
-        and path.is_file()
+        and is_there(path)
         and "MNI152" not in path.name
         and not _NOT_LABELS.search(without_extension(path))
     ]
+    labelled = {subject_of(path) for path in files if _LABELS.search(without_extension(path))}
+    return [path for path in files if _LABELS.search(without_extension(path)) or without_extension(path) not in labelled]
 
 
 def subject_of(label_map: Path) -> str:
     """Return the subject that a file is named by."""
-    return re.sub(r"_(dseg|seg|labels)$", "", without_extension(label_map))
+    return _LABELS.sub("", without_extension(label_map))
 
 
 def scan_beside(label_map: Path) -> Path | None:
     """Return the scan in the same folder, such as `sub-01_T1w.nii.gz` for `sub-01.nii.gz`."""
     names = [subject_of(label_map) + ending + extension for ending in _SCAN_ENDINGS for extension in EXTENSIONS]
-    return next((label_map.parent / name for name in names if (label_map.parent / name).is_file()), None)
+    paths = (label_map.parent / name for name in names)
+    return next((path for path in paths if is_there(path) and path != label_map), None)
 
 
-def named_by_subject(subjects: Iterable[str], files: Sequence[Path]) -> dict[str, Path]:
-    """Return the file of each subject that has one: of its name, else with `_dseg` after it, else the only one that begins so.
+def by_subject(files: Sequence[Path]) -> tuple[dict[str, Path], list[Fault]]:
+    """Return label maps by the subjects that they are named by, and those of which there are several."""
+    grouped: dict[str, list[Path]] = {}
+    for path in files:
+        grouped.setdefault(subject_of(path), []).append(path)
+    found, faults = {}, []
+    for subject, several in grouped.items():
+        if len(several) == 1:
+            found[subject] = several[0]
+        else:
+            faults.append(_several(several, subject))
+    return found, faults
 
-    Raises
-    ------
-    CohortError
-        If several may be a subject's.
+
+def named_by_subject(subjects: Iterable[str], files: Sequence[Path]) -> tuple[dict[str, Path], list[Fault]]:
+    """Return the file of each subject that has one, and the subjects of whom several files may be.
+
+    It is that of the subject's name with `_dseg` after it, else of its name, else the only one that begins so.
     """
     # Sorted, so that what begins with a name stands together: thousands of subjects in one folder are found without going
     # through all of its files for each.
     files = sorted(files, key=without_extension)
     names = [without_extension(path) for path in files]
-    found = {}
+    found, faults = {}, []
     for subject in subjects:
-        for wanted in (subject, f"{subject}_dseg"):
+        for wanted in (f"{subject}_dseg", subject):
             candidates = files[bisect_left(names, wanted) : bisect_right(names, wanted)]
             if candidates:
                 break
@@ -64,10 +87,10 @@ def named_by_subject(subjects: Iterable[str], files: Sequence[Path]) -> dict[str
             segmentations = [place for place in begins if names[place].endswith("_dseg")]
             candidates = [files[place] for place in segmentations or begins]
         if len(candidates) > 1:
-            raise _several(candidates, subject)
-        if candidates:
+            faults.append(_several(candidates, subject))
+        if len(candidates) == 1:
             found[subject] = candidates[0]
-    return found
+    return found, faults
 
 
 def _beginning_with(start: str, names: list[str]) -> range:
@@ -75,8 +98,9 @@ def _beginning_with(start: str, names: list[str]) -> range:
     return range(bisect_left(names, start), bisect_left(names, start[:-1] + chr(ord(start[-1]) + 1)))
 
 
-def _several(candidates: list[Path], subject: str) -> CohortError:
-    return CohortError(
-        f"{candidates[0].parent}: {', '.join(path.name for path in candidates)} all begin with {subject}; "
-        f"expected one label map a subject, such as {subject}_dseg.nii.gz"
+def _several(candidates: Sequence[Path], subject: str) -> Fault:
+    return Fault(
+        subject,
+        f"{candidates[0].parent}: {', '.join(path.name for path in candidates)} may all be of {subject}; "
+        f"expected one label map per subject, such as {subject}_dseg.nii.gz",
     )

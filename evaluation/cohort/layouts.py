@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import glob
+from fnmatch import fnmatch
 from pathlib import Path
 
-from darts_ensemble.errors import ScanError
+from darts_ensemble.errors import CohortError, ScanError
+from darts_ensemble.scans.links import is_there
 from darts_ensemble.scans.scan import find_scan_in_subject
 
 __all__ = [
     "FREESURFER_PREDICTIONS", "FREESURFER_REFERENCES", "MINDBOGGLE_REFERENCES", "MINDBOGGLE_SCANS", "WRONG_HEADERS",
-    "file_in_subject", "listed", "mindboggle_family", "scan_in_subject", "subject_folders",
+    "file_in_subject", "listed", "scan_in_subject", "subject_folders",
 ]  # fmt: skip
 
 #: Cortex manual, the rest FreeSurfer's; else the manual cortex alone.
@@ -56,15 +59,37 @@ def subject_folders(root: Path, choice: str = "") -> list[Path]:
 
 
 def file_in_subject(folder: Path, freesurfer: tuple[str, ...], choice: str = "") -> Path | None:
-    """Return a subject's label map: the file chosen by name, else the first of Mindboggle's, else of `freesurfer` in `mri/`."""
-    names = [choice, f"mri/{choice}"] if choice else [*MINDBOGGLE_REFERENCES, *(f"mri/{name}" for name in freesurfer)]
-    return next((folder / name for name in names if (folder / name).is_file()), None)
+    """Return a subject's label map: the file chosen, else the first of Mindboggle's, else of `freesurfer` in `mri/`.
+
+    A chosen file may be named without the subject's name before it (`DKT31_CMA_labels.nii.gz` is
+    `OASIS-TRT-20-1_DKT31_CMA_labels.nii.gz`), or by a pattern. A link to nothing is taken, so that reading it says what is
+    missing instead of another file being taken in silence.
+
+    Raises
+    ------
+    CohortError
+        If several files match a pattern.
+    """
+    if not choice:
+        names = [*MINDBOGGLE_REFERENCES, *(f"mri/{name}" for name in freesurfer)]
+        return next((folder / name for name in names if is_there(folder / name)), None)
+    for place in (folder, folder / "mri"):
+        for name in (choice, f"{folder.name}_{choice}"):
+            if is_there(place / name):
+                return place / name
+        if glob.has_magic(choice):
+            found = [path for path in listed(place) if fnmatch(path.name, choice)]
+            if len(found) > 1:
+                raise CohortError(f"{place}: {', '.join(path.name for path in found)} match {choice}; expected one of them")
+            if found:
+                return found[0]
+    return None
 
 
 def scan_in_subject(folder: Path) -> Path | None:
     """Return a subject's T1, None where it has none."""
     for name in MINDBOGGLE_SCANS:
-        if (folder / name).is_file():
+        if is_there(folder / name):
             return folder / name
     try:
         return find_scan_in_subject(folder)
@@ -72,11 +97,10 @@ def scan_in_subject(folder: Path) -> Path | None:
         return None
 
 
-def mindboggle_family(subject: str) -> str:
-    """Return whom a subject belongs with: the twins to each other, every other to itself."""
-    return "Twins-2" if subject.startswith("Twins-2-") else subject
-
-
 def _is_subject(folder: Path, choice: str) -> bool:
-    names = [*MINDBOGGLE_REFERENCES, *MINDBOGGLE_SCANS, *([choice] if choice else [])]
-    return (folder / "mri").is_dir() or any((folder / name).is_file() for name in names)
+    if (folder / "mri").is_dir() or any(is_there(folder / name) for name in (*MINDBOGGLE_REFERENCES, *MINDBOGGLE_SCANS)):
+        return True
+    try:
+        return bool(choice) and file_in_subject(folder, (), choice) is not None
+    except CohortError:
+        return True

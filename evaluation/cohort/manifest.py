@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from darts_ensemble.errors import CohortError
+from evaluation.cohort.families import family_of
 
 __all__ = ["ManifestRow", "read_manifest"]
 
@@ -55,5 +56,7 @@ def read_manifest(path: Path, column: str) -> list[ManifestRow]:
             raise CohortError(f"{path}, line {number}: no subject; expected a name for {file}")
         if subject in rows:
             raise CohortError(f"{path}, line {number}: subject {subject} a second time; expected each once")
-        rows[subject] = ManifestRow(subject, path.parent / file, path.parent / scan if scan else None, family or subject)
+        rows[subject] = ManifestRow(
+            subject, path.parent / file, path.parent / scan if scan else None, family or family_of(subject)
+        )
     return list(rows.values())

@@ -35,7 +35,8 @@ _EPILOG = """Examples:
 
 PATH is a Mindboggle-101 tree, group or subject, a SUBJECTS_DIR (FreeSurfer, FastSurfer), BIDS derivatives, a folder of
 label maps named by subject, or a manifest TSV (columns subject, reference or prediction). PATH:FILE takes that file of
-each subject, PATH:seg-LABEL that segmentation of BIDS derivatives.
+each subject, PATH:seg-LABEL or PATH:desc-LABEL that segmentation of BIDS derivatives. A PATH that is one label map is
+scored alone: --gt FILE --pred NAME=FILE.
 
 Exit code: 0 all done, 1 something failed or is suspected (the rest is done), 2 wrong usage.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -20,7 +21,7 @@ __all__ = ["progress", "show_found", "show_outside", "show_summary"]
 
 _LAYOUTS = {
     "mindboggle": "Mindboggle-101", "freesurfer": "SUBJECTS_DIR", "bids": "BIDS derivatives", "flat": "named by subject",
-    "manifest": "manifest",
+    "manifest": "manifest", "file": "one label map",
 }  # fmt: skip
 
 
@@ -38,6 +39,11 @@ def show_found(console: Console, where: Location, cohort: Cohort, found: dict[st
     console.print(table)
     if cohort.unlabelled:
         console.print(f"without a reference: {named(cohort.unlabelled)}")
+    for out in cohort.left_out:
+        console.print(f"left out: {out.subject.id}: {out.reason}; --subjects {out.subject.id} scores it")
+    members = Counter(subject.family for subject in cohort.subjects)
+    if several := [f"{family} ({count})" for family, count in members.items() if count > 1]:
+        console.print(f"several scans of one person or family, which are not independent: {named(several)}")
     for name, one in found.items():
         absent = [subject.id for subject in cohort.subjects if subject.id not in one.paths]
         if absent:

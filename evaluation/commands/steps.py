@@ -46,6 +46,7 @@ class _Found:
     predictions: dict[str, Predictions]
     weights: str | None
     warnings: list[str]
+    failures: list[Failure]
 
 
 def find_segment_score_write(console: Console, out: Path, given: dict[str, Any]) -> tuple[dict[str, Any], bool]:
@@ -79,7 +80,7 @@ def find_segment_score_write(console: Console, out: Path, given: dict[str, Any])
     methods = [Method(name, one.paths) for name, one in found.predictions.items()] + segmented.methods
     scores = _score(console, found.cohort, methods, scoring, out / "subjects", given)
     warnings = found.warnings + segmented.warnings + _seen_in_training(methods, given) + scores.warnings
-    failures = segmented.failures + scores.failures
+    failures = found.failures + segmented.failures + scores.failures
     _print_problems(warnings, scores, failures)
     account = run_account(
         arguments={name: str(value) if isinstance(value, Path) else value for name, value in given.items()},
@@ -109,7 +110,9 @@ def _find(console: Console, given: dict[str, Any]) -> _Found:
         paths = ", ".join(str(location.path) for location in locations.values())
         raise CohortError(f"{paths}: no label map of any subject under {where.path}; name files by subject")
     wrong = [one.id for one in cohort.subjects if one.wrong_header]
-    return _Found(cohort, predictions, weights, [_WRONG_HEADER + named(wrong)] if wrong else [])
+    failures = [Failure(fault.subject, "", fault.reason) for fault in cohort.faults]
+    failures += [Failure(fault.subject, name, fault.reason) for name, one in predictions.items() for fault in one.faults]
+    return _Found(cohort, predictions, weights, [_WRONG_HEADER + named(wrong)] if wrong else [], failures)
 
 
 def _segment(console: Console, found: _Found, folder: Path, given: dict[str, Any]) -> Segmented:

@@ -16,7 +16,7 @@ __all__ = ["n_subjects", "overview", "when"]
 
 _LAYOUTS = {
     "mindboggle": "Mindboggle-101", "freesurfer": "SUBJECTS_DIR", "bids": "BIDS derivatives", "flat": "folder of label maps",
-    "manifest": "manifest",
+    "manifest": "manifest", "file": "one label map",
 }  # fmt: skip
 
 
@@ -124,6 +124,7 @@ def _notices(results: Results) -> list[Block]:
         notices.append(Notice(count_of(len(warnings), "warning"), warnings))
     missing = account.get("not_matched", {})
     lines = [f"without a reference: {', '.join(missing['without_reference'])}"] if missing.get("without_reference") else []
+    lines += [f"left out: {name}: {reason}" for name, reason in missing.get("left_out", {}).items()]
     for kind, words in (("without_label_map", "no label map of"), ("label_maps_without_reference", "no reference for")):
         lines += [f"{method}: {words} {', '.join(names)}" for method, names in missing.get(kind, {}).items() if names]
     if lines:

@@ -90,6 +90,7 @@ def _protocol(scoring: Scoring) -> dict[str, Any]:
 def _not_matched(cohort: Cohort, found: dict[str, Predictions], methods: Sequence[Method]) -> dict[str, Any]:
     return {
         "without_reference": list(cohort.unlabelled),
+        "left_out": {one.subject.id: one.reason for one in cohort.left_out},
         "without_label_map": {
             method.name: [subject.id for subject in cohort.subjects if subject.id not in method.paths] for method in methods
         },

@@ -64,6 +64,7 @@ def test_a_subjects_dir_prefers_dkt_and_never_scores_against_our_own_output(subj
         "sub-10": ("aparc+aseg.mgz", "brainmask.mgz"),
     }
     assert cohort.unlabelled == ("fsaverage",)
+    assert cohort.left_out == ()
     assert find_cohort(subjects_dir / "sub-01").subjects == cohort.subjects[:1]
 
 
@@ -111,16 +112,19 @@ def test_predictions_named_by_subject_are_not_mixed_up(subjects_dir: Path, tmp_p
 
 def test_a_name_is_the_beginning_of_a_file_up_to_a_mark_and_not_of_another_name(tmp_path: Path) -> None:
     names = ["s1.v2.nii.gz", "s10_a.nii.gz", "s1x.nii.gz", "s1-2.nii.gz", "s2_ses-1_dseg.nii.gz", "s2_other.nii.gz", "s3_a.mgz"]
-    found = named_by_subject(["s1", "s2", "s3", "s4"], [tmp_path / name for name in names])
+    found, faults = named_by_subject(["s1", "s2", "s3", "s4"], [tmp_path / name for name in names])
+    assert not faults
     assert {subject: path.name for subject, path in found.items()} == {
         "s1": "s1.v2.nii.gz", "s2": "s2_ses-1_dseg.nii.gz", "s3": "s3_a.mgz",
     }  # fmt: skip
 
 
-def test_two_files_that_may_be_one_subjects_are_refused(subjects_dir: Path, tmp_path: Path) -> None:
-    touch(tmp_path / "flat", "sub-01_a.nii.gz", "sub-01_b.nii.gz")
-    with pytest.raises(CohortError, match=r"sub-01_a.nii.gz, sub-01_b.nii.gz"):
-        find_predictions(tmp_path / "flat", find_cohort(subjects_dir).subjects)
+def test_two_files_that_may_be_one_subjects_fail_and_cost_no_other(subjects_dir: Path, tmp_path: Path) -> None:
+    touch(tmp_path / "flat", "sub-01_a.nii.gz", "sub-01_b.nii.gz", "sub-02.nii.gz")
+    found = find_predictions(tmp_path / "flat", find_cohort(subjects_dir).subjects)
+    assert list(found.paths) == ["sub-02"]
+    assert [fault.subject for fault in found.faults] == ["sub-01"]
+    assert "sub-01_a.nii.gz, sub-01_b.nii.gz" in found.faults[0].reason
 
 
 def test_predictions_in_a_mindboggle_like_tree(mindboggle: Path, tmp_path: Path) -> None:
