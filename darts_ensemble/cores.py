@@ -9,8 +9,8 @@ from pathlib import Path
 
 __all__ = ["available_cores", "chosen_by_user", "threads_of_each", "wait_without_spinning"]
 
-#: Turns of the loop in which a waiting OpenMP thread looks whether it may go on, before it sleeps. By itself libgomp waits
-#: 300,000 turns where every thread has a core: two commands on the same cores then spend most of their time so.
+#: How often a waiting OpenMP thread checks in a loop whether it may go on, before it sleeps. The default of libgomp is 300,000
+#: times where every thread has a core: two commands on the same cores then spend most of their time in this loop.
 SPIN_COUNT = 1000
 #: Variables by which a user says how OpenMP threads wait, and how many there are.
 _WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
@@ -20,7 +20,7 @@ _COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_THREAD_LIMIT")
 def wait_without_spinning(environment: MutableMapping[str, str] = os.environ) -> None:
     """Let OpenMP threads sleep soon when they wait; must run before torch is loaded.
 
-    Processes that this one starts inherit the setting. Whatever the user has set about it stays as it is.
+    Processes that this one starts inherit the setting. What the user has set is not changed.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def wait_without_spinning(environment: MutableMapping[str, str] = os.environ) ->
 
 
 def chosen_by_user(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether the environment already says how many threads there are to be."""
+    """Whether the environment already sets the number of threads."""
     return any(environment.get(name) for name in _COUNTS)
 
 

@@ -26,13 +26,13 @@ __all__ = [
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
-#: AMX multiplies bf16 sixteen times, AVX512_BF16 twice as fast as fp32; without either it is emulated.
+#: In bf16, AMX multiplies sixteen times as fast as in fp32, AVX512_BF16 twice as fast; without either, bf16 is emulated.
 _BF16_CHECKS = {"AMX": "_is_amx_tile_supported", "AVX512_BF16": "_is_avx512_bf16_supported"}
-#: Memory that the activations of a batch may take on a CPU, in bytes: beyond a few slices nothing is gained there.
+#: Memory that the activations of a batch may take on a CPU, in bytes: batches of more than a few slices are not faster there.
 _CPU_BUDGET = 600_000_000
 _CPU_LOW_BUDGET = 150_000_000
-#: Of a GPU's free memory, the share that activations may take; the bytes of them beyond which next to nothing is gained;
-#: and their bytes with --low-memory, as those of the fused volume then.
+#: On a GPU: the share of the free memory that activations may take; the number of bytes above which larger batches are hardly
+#: faster; and, with --low-memory, the most bytes for activations, and the most for the fused volume.
 _GPU_SHARE = 0.4
 _GPU_BUDGET = 12_000_000_000
 _GPU_LOW_BUDGET = 2_000_000_000
@@ -58,12 +58,12 @@ def use_threads(count: int = 0) -> None:
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device asked for; "auto" takes CUDA, else Apple's GPU, else the CPU.
+    """Return the device of a name; "auto" is CUDA if available, else Apple's GPU, else the CPU.
 
     Raises
     ------
     UsageError
-        If the device asked for is not there.
+        If the device is not available.
     """
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
@@ -74,10 +74,10 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_precision(name: str, device: torch.device, *, winograd: bool = False) -> str:
-    """Return the precision asked for; "auto" is bf16 where hardware multiplies in it, else fp16 on CUDA, fp32 elsewhere.
+    """Return the precision of a name; "auto" is bf16 where the hardware multiplies in it, else fp16 on CUDA, fp32 elsewhere.
 
-    Networks that :mod:`darts_ensemble.inference.winograd` does in fp32 on a CPU are about as fast so as in bf16 by
-    AVX512_BF16, and round less: with `winograd`, only AMX makes "auto" bf16 there.
+    With :mod:`darts_ensemble.inference.winograd`, networks on a CPU are about as fast in fp32 as in bf16 with AVX512_BF16, and
+    rounding errors are smaller: with `winograd`, "auto" is bf16 only where there is AMX.
     """
     if name != "auto":
         return name
@@ -92,7 +92,7 @@ def choose_precision(name: str, device: torch.device, *, winograd: bool = False)
 def slices_at_once(
     filters: int, rows: int, columns: int, *, device: torch.device, precision: str, low_memory: bool = False
 ) -> int:
-    """Return how many slices of a size make a sensible batch for a network of so many filters: what fits the memory."""
+    """Return the batch size, in slices of the given size, that fits the memory for a network with this number of filters."""
     value = 4 if precision == "fp32" else 2
     slice_bytes = rows * columns * (_MAPS_HELD * filters * value + 8 * N_CLASSES * 4)
     if device.type == "cuda":
@@ -104,11 +104,11 @@ def slices_at_once(
 
 
 def fits_beside_networks(shape: tuple[int, int, int]) -> bool:
-    """Whether the fused volume of a box (206 bytes a voxel) may lie in a GPU's memory with --low-memory."""
+    """Whether the fused volume of a box (206 bytes per voxel) may be kept in a GPU's memory with --low-memory."""
     return 2 * N_CLASSES * int(np.prod(shape)) <= _GPU_LOW_FUSED
 
 
 def on_device(values: npt.NDArray[Any], device: torch.device) -> Tensor:
-    """Return an array as a tensor on a device; to a GPU from pinned memory, so that nothing waits for the work before it."""
+    """Return an array as a tensor on a device; to a GPU it is copied from pinned memory, without waiting for earlier work."""
     tensor = torch.from_numpy(np.ascontiguousarray(values))
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)

@@ -10,7 +10,7 @@ class DartsError(Exception):
 
 
 class ScanError(DartsError):
-    """A scan or label map that can't be read, or is not what it should be."""
+    """A scan or label map that can't be read, or that can't be used."""
 
 
 class CheckpointError(DartsError):
@@ -18,16 +18,16 @@ class CheckpointError(DartsError):
 
 
 class ClusterError(DartsError):
-    """A cluster that doesn't answer, or that has lost the work given to it."""
+    """A cluster that doesn't answer, or that has lost the work sent to it."""
 
 
 class CohortError(DartsError):
-    """A folder of references or predictions in which nothing fits."""
+    """A folder of references or predictions in which no file can be used."""
 
 
 class DeviceError(DartsError):
-    """A device without the memory for what is asked of it."""
+    """A device with too little memory for the task."""
 
 
 class UsageError(DartsError):
-    """Options that don't go together."""
+    """Wrong options, or options that contradict each other."""

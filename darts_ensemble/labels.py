@@ -1,4 +1,4 @@
-"""The 102 regions: the only place that knows ids, names, colours, hemispheres, homologous pairs and groups.
+"""The 102 regions: the only place that defines ids, names, colours, hemispheres, homologous pairs and groups.
 
 On disk a label is a FreeSurfer id; inside the process it is a class index (0 to 101, background 102). Ids outside the
 102 become :data:`IGNORE_CLASS`: neither a region nor background.
@@ -125,7 +125,7 @@ def _read_table() -> tuple[tuple[Region, ...], npt.NDArray[np.int64]]:
     return regions, np.array([int(row["logit_channel"]) for row in rows], dtype=np.int64)
 
 
-#: The 102 regions in class order, and the 103 of the 113 logit channels that are kept (background last).
+#: The 102 regions in class order, and the 103 logit channels, of 113, that are kept (background last).
 REGIONS, KEPT_CHANNELS = _read_table()
 REGION_BY_ID: dict[int, Region] = {region.id: region for region in REGIONS}
 #: FreeSurfer ids in class order, (102,) int16.
@@ -136,7 +136,7 @@ HOMOLOGUE_CLASS: npt.NDArray[np.int64] = np.array(
     + [BACKGROUND_CLASS],
     dtype=np.int64,
 )
-#: Class that stands for both of a homologous pair, (103,) int64: the left one's, which comes first; others map to themselves.
+#: One class for both regions of a homologous pair, (103,) int64: that of the left, which comes first; others map to themselves.
 LEFT_CLASS: npt.NDArray[np.int64] = np.minimum(HOMOLOGUE_CLASS, np.arange(N_CLASSES))
 
 _LARGEST_ID = int(REGION_IDS.max())

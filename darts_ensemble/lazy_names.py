@@ -1,4 +1,4 @@
-"""Names that a package or a room offers, loaded on first use: what needs no torch and no figures starts without them."""
+"""Names that a package or a room offers, loaded on first use, so that torch and Matplotlib are loaded only where needed."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ def load_on_first_use(package: str, homes: Mapping[str, str]) -> Callable[[str],
     package : str
         The package's own `__name__`.
     homes : mapping of str to str
-        From each name that the package offers to the module that defines it.
+        Name that the package offers to the module that defines it.
 
     Returns
     -------
     callable
-        From a name to its object.
+        Takes a name and returns the object of that name.
 
     Raises
     ------
     AttributeError
-        By the returned function, for a name that the package does not offer.
+        Raised by the returned function for a name that the package does not offer.
     """
 
     def load(name: str) -> Any:

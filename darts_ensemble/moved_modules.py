@@ -16,7 +16,7 @@ from types import CodeType, ModuleType
 
 __all__ = ["MOVED", "follow_moved_modules"]
 
-#: From the path of 0.1 to the path of today.
+#: Import path in version 0.1 to import path now.
 MOVED = {
     "darts_ensemble.cli": "darts_ensemble.commands.segment",
     "darts_ensemble.overlay": "darts_ensemble.results.overlay",
@@ -41,7 +41,7 @@ MOVED = {
 
 
 class _NewPlace(InspectLoader):
-    """Loads, under the old name, the module of the new name: one module object, known by two names."""
+    """Loads the module of the new name under the old name: one module object with two names."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -53,16 +53,16 @@ class _NewPlace(InspectLoader):
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        # The import system has written the old name's spec into the module; it ran under its own.
+        # The import system has replaced the module's spec by that of the old name: put its own back.
         module.__spec__ = self._spec
 
     def get_code(self, fullname: str) -> CodeType | None:
-        """The new module's code, for `python -m` with the old name."""
+        """Return the new module's code, for `python -m` with the old name."""
         spec = find_spec(self._name)
         return spec.loader.get_code(self._name) if spec and isinstance(spec.loader, InspectLoader) else None
 
     def get_source(self, fullname: str) -> str | None:
-        """The new module's source."""
+        """Return the new module's source."""
         spec = find_spec(self._name)
         return spec.loader.get_source(self._name) if spec and isinstance(spec.loader, InspectLoader) else None
 
@@ -79,6 +79,6 @@ class _MovedModules(MetaPathFinder):
 
 
 def follow_moved_modules() -> None:
-    """Let imports find modules by the paths of :data:`MOVED`; doing it twice changes nothing."""
+    """Let imports find modules by the paths of :data:`MOVED`; a second call changes nothing."""
     if not any(isinstance(finder, _MovedModules) for finder in sys.meta_path):
         sys.meta_path.append(_MovedModules())

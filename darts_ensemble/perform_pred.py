@@ -1,7 +1,7 @@
-"""`python -m darts_ensemble.perform_pred`: the published command line, over :mod:`darts_ensemble.published`.
+"""`python -m darts_ensemble.perform_pred`: the published command line, with :mod:`darts_ensemble.published` behind it.
 
-The six flags of the published script, and the two more (`--save_prob`, `--use_gpu`) that it had in its release on PyPI. A flag
-that switches may stand alone or before True or False: the published versions differ in this. Added: `--class_list`.
+It has the six flags of the published script and the two (`--save_prob`, `--use_gpu`) that the release on PyPI has in addition.
+A switch may be given alone or followed by True or False, because the published versions differ in this. `--class_list` is new.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from darts_ensemble.cores import wait_without_spinning
 from darts_ensemble.errors import DartsError, UsageError
 
-# Before torch is loaded, which the next import does.
+# Before the next import, which loads torch.
 wait_without_spinning()
 
 from darts_ensemble.published import (  # noqa: E402
@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--file_name", type=_file_name, metavar="NAME", help="the result is DIR/NAME_seg.nii.gz (required)")
     parser.add_argument("--model_type", choices=MODEL_TYPES, default="dense-unet", help="default: dense-unet")
     parser.add_argument("--model_wts_path", default="bundled", metavar="FILE",
-                        help="weights, whose name tells the view; default: the bundled ensemble of views")  # fmt: skip
+                        help="weights file, with the view in its name; default: the bundled ensemble of views")  # fmt: skip
     switch: dict[str, Any] = {"type": _switch, "nargs": "?", "const": True, "metavar": "True|False"}
     parser.add_argument("--is_mgz", default=False, help="write DIR/NAME_seg.mgz", **switch)
     parser.add_argument("--save_prob", default=False, help="also write DIR/NAME_prob.nii.gz, 103 classes, float32", **switch)
@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 when all that was asked for is done, 1 when it failed.
+    """Run the command; return its exit code: 0 when everything is done, 1 when something failed.
 
     Raises
     ------

@@ -1,18 +1,18 @@
 """The interface of the published DARTS package: `Segmentation(weights).predict(inputs)`, and the class list.
 
-Thin over :class:`darts_ensemble.segment.segmenter.Segmenter`. Arguments are named as in `DARTSeg` 1.0.0; what differs from it:
+A thin layer over :class:`darts_ensemble.segment.segmenter.Segmenter`. Arguments are named as in `DARTSeg` 1.0.0. Differences:
 
 - Labels are FreeSurfer ids (background 0), int16, not class indices (background 102, left white matter 0).
 - Slices are taken along the axis of the view that the weights are for, not always along the coronal one.
-- The scan is resampled to 1 mm where it is not, the result comes back on the grid of the scan, of any size and orientation, and
-  files keep its affine.
-- Probabilities are (x, y, z, 103), class axis last, background last of the classes; saved as a float32 NIfTI file, which in the
-  original is a pickle of that name. Those of several inputs are not held in memory together.
+- A scan with other voxel sizes is resampled to 1 mm; the result is on the grid of the scan, of any size and orientation, and
+  files have the affine of the scan.
+- Probabilities are (x, y, z, 103), class axis last, background last of the classes; saved as a float32 NIfTI file (in the
+  original, the file of that name is a pickle). Those of several inputs are not held in memory together.
 - Weights are read without running code, may be of any size, and a folder or "bundled" gives an ensemble of views.
-- `use_gpu=True` takes a GPU where there is one, else the CPU.
-- `Path` inputs work, inputs of one name don't overwrite each other, `T1.mgz` becomes `T1_seg.mgz` (was `T1mgz_seg.mgz`), and
-  what can't be done raises a :class:`darts_ensemble.errors.DartsError`.
-- The methods behind `predict` (`read_image`, `predict_single`, `save_output`) have no counterpart.
+- `use_gpu=True` uses a GPU if there is one, else the CPU.
+- `Path` inputs work, inputs with the same name don't overwrite each other, `T1.mgz` becomes `T1_seg.mgz` (was
+  `T1mgz_seg.mgz`), and errors are raised as :class:`darts_ensemble.errors.DartsError`.
+- The methods that `predict` calls in the original (`read_image`, `predict_single`, `save_output`) are not there.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ CLASS_LIST_EXTENSIONS = (".tsv", ".txt", ".json", ".pkl")
 
 
 class Segmentation:
-    """Segments scans with the weights of one file, as the class of this name in `DARTSeg` does.
+    """Segments scans with the weights of one file, as the class of the same name in `DARTSeg` does.
 
     Parameters
     ----------
     model_wts_path : path, "bundled", or mapping from view to path
-        A released `.pth` file, whose name tells the view, a `.safetensors` file, or a folder with one file a view.
+        A released `.pth` file with the view in its name, a `.safetensors` file, or a folder with one file per view.
     model_type : {"dense-unet", "unet"}
         What the weights are for; checked against the file.
     use_gpu : bool
@@ -60,7 +60,7 @@ class Segmentation:
     UsageError
         If `model_type` is neither of the two.
     CheckpointError
-        If a weights file can't be used or is for the other architecture.
+        If a weights file can't be used or holds the other architecture.
     """
 
     def __init__(
@@ -93,8 +93,8 @@ class Segmentation:
         ----------
         inputs : path, or sequence of paths
         save_directory : path, optional
-            Folder for `<name>_seg.mgz` or `<name>_seg.nii.gz`, named after file or subject; made if it isn't there. Nothing is
-            saved by default.
+            Folder for `<name>_seg.mgz` or `<name>_seg.nii.gz`, named after the file or the subject; created if missing. By
+            default nothing is saved.
         save_proba : bool, optional
             Also save `<name>_prob.nii.gz`, (x, y, z, 103) float32.
         is_mgz : bool, optional
@@ -106,9 +106,9 @@ class Segmentation:
             FreeSurfer ids on the grid of the scan.
         probabilities : (x, y, z, 103) float16, or a list
             In the order of :data:`darts_ensemble.labels.REGIONS`, background last; each voxel sums to 1. A 256^3 scan takes
-            3.5 GB. For several inputs the list holds, instead of arrays, what reads them from the saved files when they are
-            used (`numpy.asarray(probabilities[0])`, or a part such as `probabilities[0][..., 5]`), and None where they are
-            not saved.
+            3.5 GB. For several inputs the list holds, instead of arrays, objects that read the saved files when they are
+            used (`numpy.asarray(probabilities[0])`, or a part such as `probabilities[0][..., 5]`), or None if nothing is
+            saved.
 
         Raises
         ------
@@ -143,18 +143,18 @@ class Segmentation:
         return (labels[0], probabilities[0]) if single else (labels, probabilities)
 
     def _names(self, paths: Sequence[Path], folder: Path) -> list[str]:
-        """Name outputs as `darts-segment` does, and apart from all that this object has saved in the folder before."""
+        """Name outputs as `darts-segment` does, and differently from all that this object has saved in the folder before."""
         inputs = [path.absolute() for path in paths]
         names = self._names_in.setdefault(folder.absolute(), {})
         for scan in name_scans(list(dict.fromkeys([*names, *inputs]))):
-            # Nothing but the extension differs between T1.mgz and T1.nii.gz of one folder.
+            # T1.mgz and T1.nii.gz of one folder differ only in their extension.
             taken = {name for path, name in names.items() if path != scan.path}
             names.setdefault(scan.path, scan.path.name.replace(".", "_") if scan.name in taken else scan.name)
         return [names[path] for path in inputs]
 
 
 def save_prediction(result: Result, folder: Path, name: str, *, mgz: bool, probabilities: bool) -> Path:
-    """Write `<name>_seg.mgz` or `<name>_seg.nii.gz`, and before it `<name>_prob.nii.gz` where asked for.
+    """Write `<name>_seg.mgz` or `<name>_seg.nii.gz`, and before it, if wanted, `<name>_prob.nii.gz`.
 
     Returns
     -------
@@ -184,7 +184,7 @@ def write_class_list(path: str | Path) -> None:
     Raises
     ------
     UsageError
-        If the ending is another.
+        If the file name ends otherwise.
     """
     path = Path(path)
     names = {0: "None"} | {region.id: region.name for region in REGIONS}
@@ -214,7 +214,7 @@ def write_class_list(path: str | Path) -> None:
 
 
 def _native_classes(result: Result) -> Iterator[npt.NDArray[np.float32]]:
-    """Yield the probabilities of one class after the other on the grid of the scan, so that only one is held in float32."""
+    """Yield the probabilities class by class on the grid of the scan, so that only one class is held in float32."""
     assert result.probabilities_box is not None
     for one in range(N_CLASSES):
         yield probabilities_to_native(result.probabilities_box, result.origin, result.conformed, [one])[..., 0]

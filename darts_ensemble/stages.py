@@ -15,10 +15,10 @@ Step = TypeVar("Step")
 
 @dataclass(frozen=True)
 class Stages:
-    """Seconds of wall-clock time, stage by stage, in the order in which they began.
+    """Wall-clock time of each stage in seconds, in the order in which the stages began.
 
-    A stage within another is taken out of the other's time, so that all add up to the whole. On a GPU, which works while the
-    program goes on, a stage may wait for what an earlier one started.
+    The time of a stage within another is subtracted from the other's, so that all stages add up to the whole. A GPU works while
+    the program goes on: a stage may therefore include waiting for work that an earlier stage started.
 
     Examples
     --------
@@ -34,7 +34,7 @@ class Stages:
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
-        """Time what is done inside the context; a name used twice adds up."""
+        """Measure the time spent inside the context; times of the same name are added."""
         self.seconds.setdefault(name, 0.0)
         self._within.append(0.0)
         started = time.perf_counter()
@@ -47,7 +47,7 @@ class Stages:
                 self._within[-1] += took
 
     def each(self, name: str, steps: Iterable[Step]) -> Iterator[Step]:
-        """Time the making of each of the steps, not what is done with them."""
+        """Measure the time that it takes to produce each item of `steps`, not the time that the caller spends on it."""
         source = iter(steps)
         while True:
             with self(name):

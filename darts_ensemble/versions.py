@@ -1,4 +1,4 @@
-"""Versions of installed packages, as accounts of runs name them."""
+"""Versions of installed packages, for the accounts of runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the project's commands share: errors in one line with an exit code, and lists given in one word."""
+"""Shared by the project's commands: errors in one line with an exit code, and lists in one option."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from darts_ensemble.errors import DartsError, UsageError
 
 __all__ = ["errors", "one_line_errors", "words"]
 
-#: Standard error, in which no text is taken for markup and no line is broken.
+#: Standard error, without markup and line breaks.
 errors = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
 
 
@@ -22,8 +22,8 @@ def one_line_errors(command: str) -> Iterator[None]:
     Raises
     ------
     SystemExit
-        With 2 for a :class:`~darts_ensemble.errors.UsageError`, 1 for the project's other errors and for files that the system
-        refuses. Everything else is passed on.
+        With 2 for a :class:`~darts_ensemble.errors.UsageError`, 1 for the project's other errors and for files that can't be
+        opened. Other exceptions are passed on.
     """
     try:
         yield
@@ -38,7 +38,7 @@ def one_line_errors(command: str) -> Iterator[None]:
 
 
 def words(*texts: str) -> list[str]:
-    """Return the words of an option that may be repeated and may each time hold several, separated by commas.
+    """Return the words of an option that may be repeated and may hold several words each time, separated by commas.
 
     Examples
     --------

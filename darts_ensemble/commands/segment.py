@@ -62,32 +62,37 @@ def segment(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the results.", show_default=False)],
     weights: Annotated[
-        str, typer.Option(help="bundled, a folder with a file a view, a file, or a JSON of view: file.")
+        str, typer.Option(help="bundled, a folder with one file per view, a file, or a JSON of view: file.")
     ] = "bundled",
     coronal: Annotated[Path | None, typer.Option(help="Weights of this view, in place of --weights.")] = None,
     axial: Annotated[Path | None, typer.Option(help="Weights of this view, in place of --weights.")] = None,
     sagittal: Annotated[Path | None, typer.Option(help="Weights of this view, in place of --weights.")] = None,
-    views: Annotated[str | None, typer.Option(help="Use only these, as in coronal,axial. Default: all there are.")] = None,
+    views: Annotated[
+        str | None, typer.Option(help="Use only these views, as in coronal,axial. Default: all in the weights.")
+    ] = None,
     fusion: Annotated[
         Fusion, typer.Option(help="Weighted mean of probabilities, of their logarithms, or of votes.")
     ] = "geometric",
-    view_weights: Annotated[str | None, typer.Option(help="As in coronal=0.3,axial=0.3,sagittal=0.4, the default.")] = None,
+    view_weights: Annotated[
+        str | None, typer.Option(help="Weight of each view. Default: coronal=0.3,axial=0.3,sagittal=0.4.")
+    ] = None,
     fusion_weights: Annotated[
-        Path | None, typer.Option(help="Weights of views a region: a fusion.json of darts-weights fit-fusion.")
+        Path | None, typer.Option(help="Weights of views for each region: a fusion.json of darts-weights fit-fusion.")
     ] = None,
     sagittal_pooling: Annotated[
-        Pooling, typer.Option(help="A sagittal slice doesn't tell its side: split a pair's probability, or double it.")
+        Pooling, typer.Option(help="Left and right look alike in a sagittal slice: split a pair's probability, or double it.")
     ] = "split",
     device: Annotated[Device, typer.Option(help="auto: CUDA, else Apple's GPU, else the CPU.")] = "auto",
     precision: Annotated[Precision, typer.Option(help="auto: bf16 where the hardware is faster in it, else fp32.")] = "auto",
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Slices at once. Default: what suits the memory.", show_default=False)
+        int | None,
+        typer.Option(min=1, help="Number of slices at once. Default: as many as the memory allows.", show_default=False),
     ] = None,
     crop: Annotated[Crop, typer.Option(help="Where the networks look: around the brain, the head, or everywhere.")] = "brain",
     low_memory: Annotated[bool, typer.Option("--low-memory", help="Small batches, and one scan in memory at a time.")] = False,
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0: all cores that this process may use.")] = 0,
     part: Annotated[
-        str | None, typer.Option(help="Do only such a part of the scans: 3/10 for a job array.", show_default=False)
+        str | None, typer.Option(help="Segment only this part of the scans, such as 3/10 in a job array.", show_default=False)
     ] = None,
     dask: Annotated[
         str | None,
@@ -96,26 +101,31 @@ def segment(
         ),
     ] = None,
     form: Annotated[Form, typer.Option("--format", help="How the results are named and stored.")] = "nifti",
-    save_agreement: Annotated[bool, typer.Option("--save-agreement", help="Also how far the views agree.")] = False,
+    save_agreement: Annotated[
+        bool, typer.Option("--save-agreement", help="Also write a map of how far the views agree.")
+    ] = False,
     save_probabilities: Annotated[
-        str | None, typer.Option(help="Also probabilities: ids or names, all, or top3 (of each voxel).", show_default=False)
+        str | None,
+        typer.Option(
+            help="Also write probabilities: ids or names of regions, all, or top3 (of each voxel).", show_default=False
+        ),
     ] = None,
     probability_type: Annotated[ProbabilityType, typer.Option(help="Their type on disk.")] = "float32",
     clean: Annotated[bool, typer.Option("--clean", help="Remove small islands of a region.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Segment again what is done.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Segment again scans that are done already.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print an account of the run as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Print stage times, and tracebacks of unexpected errors.")
+        bool, typer.Option("--verbose", "-v", help="Print the time of each stage, and tracebacks of unexpected errors.")
     ] = False,
 ) -> None:
-    """Label 102 regions on T1 scans, on each scan's own grid, in FreeSurfer ids.
+    """Label 102 regions on T1 scans, on the grid of each scan, in FreeSurfer ids.
 
     Exit code: 0 all done, 1 some failed (the others are done), 2 wrong usage.
     """
     console = Console(quiet=quiet or as_json, soft_wrap=True, markup=False, highlight=False)
     say = console.print
-    # What these need takes longer to import than --help may take.
+    # These take longer to import than --help may take.
     from darts_ensemble.results.outputs import write_colour_tables
     from darts_ensemble.segment.settings import Settings
 
@@ -130,14 +140,14 @@ def segment(
     account: list[dict[str, Any]] = []
     drawn = console.is_terminal and not console.quiet
     bar = Progress(console=console, transient=True, disable=not drawn)
-    # On one terminal an error must pass through the bar's own console, else the two share a line.
+    # On a terminal, errors must go through the console of the bar, else both are printed on one line.
     complaints = console if drawn and errors.is_terminal else errors
     with one_line_errors("darts-segment"):
         from darts_ensemble.segment.scan_queue import segment_here, segment_on_cluster
         from darts_ensemble.segment.settings import make_segmenter
 
         jobs, failed = _jobs(scans, out, form, part)
-        # On a cluster the networks are loaded here too: wrong weights or options are told before any worker has started.
+        # With a cluster, the networks are loaded here too: wrong weights or options are reported before any worker starts.
         segmenter = make_segmenter(settings)
         account_of = {"weights": segmenter.ensemble.name, "views": segmenter.views}
         say(f"weights {segmenter.ensemble.name}: {', '.join(segmenter.views)} on {segmenter.device}, {segmenter.precision}")
@@ -174,7 +184,7 @@ def segment(
 
 
 def _tell(row: dict[str, Any], number: int, count: int, say: Any, complain: Any, *, stages: bool) -> None:
-    """Say what has become of a scan."""
+    """Print the result for one scan."""
     if row["status"] == "failed":
         complain(f"darts-segment: {row['error']}")
         return
@@ -187,7 +197,7 @@ def _tell(row: dict[str, Any], number: int, count: int, say: Any, complain: Any,
 
 
 def _jobs(given: list[Path], out: Path, form: str, part: str | None) -> tuple[list[Job], list[dict[str, Any]]]:
-    """The scans of every argument, those of one part where asked for; a folder without a scan is a failure of its own."""
+    """Return the scans of all arguments, or of one part of them; a folder without a scan counts as a failure."""
     from darts_ensemble.scans.inputs import find_scans, name_scans, names_in_lists, part_of
     from darts_ensemble.segment.scan_queue import Job
 
@@ -201,7 +211,7 @@ def _jobs(given: list[Path], out: Path, form: str, part: str | None) -> tuple[li
             good.append(path)
         except ScanError as error:
             failed.append({"scan": str(path), "status": "failed", "error": str(error)})
-    # Names are given to all scans, so that those of a part don't hang on how many parts there are.
+    # All scans are named, so that the names in a part do not depend on the number of parts.
     jobs = [Job(scan, out, form) for scan in name_scans(list(found.values()), names_in_lists(good))]
     taken: dict[str, Path] = {}
     for job in jobs:

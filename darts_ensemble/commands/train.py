@@ -1,4 +1,4 @@
-"""The command darts-train: pre-train networks on FreeSurfer's labels, fine-tune them on manual ones, one view or all three."""
+"""The command darts-train: pre-train networks on FreeSurfer labels, fine-tune them on manual labels, one view or all three."""
 
 from __future__ import annotations
 
@@ -36,35 +36,44 @@ Data = Annotated[
     typer.Option(help="A SUBJECTS_DIR, Mindboggle-101 or a TSV (subject, scan, labels; mask, family).", show_default=False),
 ]
 Out = Annotated[
-    Path, typer.Option("--out", "-o", help="Weights folder; the same command goes on where it was stopped.", show_default=False)
+    Path, typer.Option("--out", "-o", help="Weights folder; the same command continues an interrupted run.", show_default=False)
 ]
-Names = Annotated[str, typer.Option(help="Use these only, comma-separated. Default: all.", show_default=False)]
-Held = Annotated[str, typer.Option(help="Validate on these, comma-separated, and don't train on them.", show_default=False)]
-Share = Annotated[float, typer.Option(min=0, max=0.9, help="Or on this share of the families, drawn with the seed.")]
+Names = Annotated[str, typer.Option(help="Use only these subjects, comma-separated. Default: all.", show_default=False)]
+Held = Annotated[
+    str, typer.Option(help="Validate on these subjects, comma-separated, and don't train on them.", show_default=False)
+]
+Share = Annotated[float, typer.Option(min=0, max=0.9, help="Or validate on this share of the families, drawn with the seed.")]
 Labels = Annotated[str | None, typer.Option(help="Label map in a subject's mri/. Default: the DKT one, else the Desikan one.")]
-Views = Annotated[str, typer.Option(help="Some of coronal,axial,sagittal.")]
+Views = Annotated[str, typer.Option(help="Train these views: some of coronal,axial,sagittal.")]
 RecipeName = Annotated[str, typer.Option("--recipe", help="default, published, or a YAML file such as a run's recipe.yaml.")]
 Architecture = Annotated[str | None, typer.Option("--arch", help="dense-unet or unet.", show_default=False)]
-Filters = Annotated[int | None, typer.Option(min=1, help="Filters of a convolution.", show_default=False)]
-Convolutions = Annotated[int | None, typer.Option(min=1, help="Convolutions in a dense block.", show_default=False)]
-Thick = Annotated[int | None, typer.Option(help="Neighbouring slices as channels; 1: the slice alone.", show_default=False)]
+Filters = Annotated[int | None, typer.Option(min=1, help="Number of filters of a convolution.", show_default=False)]
+Convolutions = Annotated[int | None, typer.Option(min=1, help="Number of convolutions in a dense block.", show_default=False)]
+Thick = Annotated[
+    int | None, typer.Option(help="Number of neighbouring slices as channels; 1: the slice alone.", show_default=False)
+]
 Positions = Annotated[
-    bool | None, typer.Option("--positions/--no-positions", help="The place in the head as channels.", show_default=False)
+    bool | None,
+    typer.Option("--positions/--no-positions", help="Position in the head as three more channels.", show_default=False),
 ]
 Normalisation = Annotated[str | None, typer.Option(help="slice-minmax, volume-median or volume-otsu.", show_default=False)]
-Steps = Annotated[int | None, typer.Option(min=1, help="Optimiser steps a view.", show_default=False)]
-Epochs = Annotated[int | None, typer.Option(min=1, help="Instead: times that each slice is drawn.", show_default=False)]
-Batch = Annotated[int | None, typer.Option(min=1, help="Slices a step and process.", show_default=False)]
+Steps = Annotated[int | None, typer.Option(min=1, help="Optimiser steps per view.", show_default=False)]
+Epochs = Annotated[
+    int | None, typer.Option(min=1, help="Instead of --steps: how often each slice is drawn.", show_default=False)
+]
+Batch = Annotated[int | None, typer.Option(min=1, help="Slices per step and process.", show_default=False)]
 Rate = Annotated[float | None, typer.Option(help="Highest learning rate.", show_default=False)]
 Patience = Annotated[
-    int | None, typer.Option(min=0, help="Validations without a better Dice that end a run; 0: none do.", show_default=False)
+    int | None, typer.Option(min=0, help="End after this many validations without a better Dice; 0: never.", show_default=False)
 ]
-Every = Annotated[int | None, typer.Option(min=1, help="Steps between validations.", show_default=False)]
-Precision = Annotated[str | None, typer.Option(help="fp32, bf16 or auto: bf16 where hardware has it.", show_default=False)]
-Seed = Annotated[int | None, typer.Option(help="Of weights, slices and augmentation.", show_default=False)]
+Every = Annotated[int | None, typer.Option(min=1, help="Number of steps between validations.", show_default=False)]
+Precision = Annotated[
+    str | None, typer.Option(help="fp32, bf16 or auto: bf16 where the hardware supports it.", show_default=False)
+]
+Seed = Annotated[int | None, typer.Option(help="Seed of initial weights, drawn slices and augmentation.", show_default=False)]
 Device = Annotated[Literal["auto", "cuda", "mps", "cpu"], typer.Option(help="auto: CUDA, else Apple's GPU, else the CPU.")]
 Threads = Annotated[int, typer.Option(min=0, help="CPU threads; 0: all cores that this process may use.")]
-Cache = Annotated[Path | None, typer.Option(help="Folder of the conformed subjects. Default: OUT/cache.", show_default=False)]
+Cache = Annotated[Path | None, typer.Option(help="Folder for the conformed subjects. Default: OUT/cache.", show_default=False)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 
 _PRETRAIN = """Examples:
@@ -83,7 +92,7 @@ _FINETUNE = """Example:
 
 @app.callback()
 def _commands() -> None:
-    """Train Dense U-Nets and U-Nets that darts-segment --weights takes."""
+    """Train Dense U-Nets and U-Nets for darts-segment --weights."""
 
 
 @app.command(epilog=_PRETRAIN)
@@ -118,10 +127,10 @@ def finetune(
     precision: Precision = None, seed: Seed = None, device: Device = "auto", threads: Threads = 0,
     cache: Cache = None, quiet: Quiet = False,
 ) -> None:  # fmt: skip
-    """Go on from trained weights, on manual labels such as Mindboggle's or on other scans.
+    """Continue from trained weights, on manual labels such as Mindboggle's or on other scans.
 
-    Architecture and size are those of the weights; so are normalisation and channels, where nothing else is asked for. More
-    filters, neighbouring slices or positions may be added: training begins where the weights stood.
+    Architecture and size are those of the weights; normalisation and channels as well, unless options change them. More
+    filters, neighbouring slices or positions may be added: training starts with the same predictions as the weights.
     """
     changes = {
         "filters": filters, "thick_slices": thick_slices, "positions": positions, "normalisation": normalisation,
@@ -139,9 +148,9 @@ def finetune(
 def export(
     checkpoint: Annotated[Path, typer.Argument(help="<view>.checkpoint.pt of a run.", show_default=False)],
     out: Annotated[Path, typer.Argument(help="Weights folder.", show_default=False)],
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
-    """Write the network of a run that has not ended as compact float16 safetensors."""
+    """Write the network of an unfinished run as compact float16 safetensors."""
     with one_line_errors("darts-train"):
         from darts_ensemble.weights.export import export_weights
 
@@ -152,7 +161,7 @@ def _train(
     step: Step, data: Path, out: Path, init: str | None, *, names: str, held: str, share: float, labels: str | None,
     views: str, recipe_name: str, changes: dict[str, Any], device: str, threads: int, cache: Path | None, quiet: bool,
 ) -> None:  # fmt: skip
-    # All of these import torch or pandas, which --help does without.
+    # All of these import torch or pandas, which --help does not need.
     from darts_ensemble.device import choose_device, use_threads
     from darts_ensemble.results.outputs import write_json
     from darts_ensemble.training.dataset import cache_subjects
@@ -171,7 +180,7 @@ def _train(
     start = load_ensemble(init).networks if init else {}
     lacking = [view for view in wanted if init and view not in start]
     if lacking:
-        raise CheckpointError(f"{init}: no {', '.join(lacking)} network to start from; expected one a view of --views")
+        raise CheckpointError(f"{init}: no {', '.join(lacking)} network to start from; expected one for each view of --views")
     recipes = {
         view: resolve_precision(_recipe(recipe_name, step, given, start.get(view)), chosen_device) for view in wanted
     }  # fmt: skip
@@ -184,7 +193,7 @@ def _train(
         f"{len(validation)} to validate on: {', '.join(one.id for one in validation)}" if validation else "no validation"
     )
     if first:
-        # Before the long work: an unwritable folder is an error now.
+        # Before the long work, so that a folder that can't be written to is reported now.
         for view, recipe in recipes.items():
             write_recipe(out / ("recipe.yaml" if len(set(recipes.values())) == 1 else f"{view}.recipe.yaml"), recipe)
         write_json(out / "run.json", _account(step, init, training, validation))
@@ -248,7 +257,7 @@ def _progress(console: Console) -> Progress:
 
 
 def _reporter(console: Console, bar: Progress, view: str) -> Callable[[int, int, float], None]:
-    """A function that moves a bar on a terminal, and prints a line elsewhere."""
+    """Return a function that advances a bar on a terminal, and prints lines elsewhere."""
     task = bar.add_task(view, total=None)
 
     def report(step: int, steps: int, loss: float) -> None:
@@ -261,7 +270,7 @@ def _reporter(console: Console, bar: Progress, view: str) -> Callable[[int, int,
 
 
 def _show_regions(console: Console, table: Path) -> None:
-    """The mean of the last validation, and the regions that lag."""
+    """Return the mean Dice of the last validation, and the regions with the lowest."""
     import pandas as pd
 
     dice = pd.read_csv(table).dropna()

@@ -1,4 +1,4 @@
-"""The command darts-weights: which weights there are, where they stand, whether they are whole, what they are."""
+"""The command darts-weights: which weights there are, where they are, whether they are intact, and what they contain."""
 
 from __future__ import annotations
 
@@ -55,15 +55,15 @@ EXAMPLES = """Examples:
 
 @app.callback(epilog=EXAMPLES)
 def _weights() -> None:
-    """The weights that darts-segment can use: list, fetch, verify, describe, convert, and fit how views are fused.
+    """Weights for darts-segment: list, fetch, verify, describe and convert them, and fit how views are fused.
 
-    Exit code: 0 all well, 1 something is not (missing, changed, unreadable), 2 wrong usage.
+    Exit code: 0 everything is right, 1 something is missing, changed or unreadable, 2 wrong usage.
     """
 
 
 @app.command("list")
 def list_weights(registry: Registry = None, as_json: AsJson = False) -> None:
-    """Show the weights known and where they are."""
+    """Show the known weights and where they are."""
     with one_line_errors("darts-weights"):
         rows = [_row(entry) for entry in known_weights(registry).values()]
     if as_json:
@@ -95,14 +95,14 @@ def _row(entry: Entry) -> dict[str, Any]:
 
 @app.command("fetch")
 def fetch_weights(
-    names: Annotated[list[str], typer.Argument(help="As darts-weights list shows them.", show_default=False)],
+    names: Annotated[list[str], typer.Argument(help="Names as in darts-weights list.", show_default=False)],
     registry: Registry = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Download weights, or say how to by hand.
+    """Download weights, or explain how to fetch them by hand.
 
-    A download that was cut goes on where it stopped. The cache is $DARTS_WEIGHTS_CACHE, else the system's folder for caches.
+    An interrupted download is continued. The cache is $DARTS_WEIGHTS_CACHE, else the system's folder for caches.
     """
     rows: list[dict[str, Any]] = []
     with one_line_errors("darts-weights"):
@@ -132,16 +132,17 @@ def fetch_weights(
 @app.command("verify")
 def verify_weights(
     what: Annotated[
-        list[str] | None, typer.Argument(help="Names, folders or files. Default: whatever is here.", show_default=False)
+        list[str] | None,
+        typer.Argument(help="Names, folders or files. Default: all weights on this machine.", show_default=False),
     ] = None,
     registry: Registry = None,
-    write: Annotated[Path | None, typer.Option(hidden=True, help="Write SHA256SUMS of this folder's weights.")] = None,
+    write: Annotated[Path | None, typer.Option(hidden=True, help="Write SHA256SUMS for the weights of this folder.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compute the files' sha256 anew and compare.
+    """Compute and compare the sha256 of files.
 
-    They are compared with those registered, or in the SHA256SUMS beside the files. Exit code 1 where a file is changed, missing
-    or not listed.
+    The sums are compared with those of the registry, or of SHA256SUMS in the same folder. Exit code 1 if a file is changed,
+    missing or not listed.
     """
     checks: list[FileCheck] = []
     failed: list[str] = []
@@ -177,8 +178,8 @@ def verify_weights(
 def _advice(check: FileCheck) -> str:
     return {
         "changed": f"sha256 {check.sha256}; expected {check.expected}: fetch or copy it again",
-        "missing": "listed and not there; fetch or copy it again",
-        "unlisted": "not named by the SHA256SUMS beside it; expected only files that are: remove it, or ask for a new list",
+        "missing": "listed but missing; fetch or copy it again",
+        "unlisted": "not in SHA256SUMS of its folder; expected only files that are listed: remove it, or write a new list",
     }[check.status]
 
 
@@ -196,7 +197,9 @@ def _verify_one(name: str, known: dict[str, Entry]) -> list[FileCheck]:
 @app.command("info")
 def info(
     weights: Annotated[str, typer.Argument(help="A name, a folder, a file or a JSON of view: file.")] = "bundled",
-    view: Annotated[View | None, typer.Option(help="Of a single file that doesn't tell it.", show_default=False)] = None,
+    view: Annotated[
+        View | None, typer.Option(help="View of a single file, if neither the file nor its name gives it.", show_default=False)
+    ] = None,
     registry: Registry = None,
     as_json: AsJson = False,
 ) -> None:
@@ -235,8 +238,10 @@ def _shown(value: Any) -> str:
 def export(
     source: Annotated[Path, typer.Argument(help="A .pth, .pt or .safetensors, or a <view>.checkpoint.pt of darts-train.")],
     out: Annotated[Path, typer.Argument(help="Weights folder.")],
-    view: Annotated[View | None, typer.Option(help="Where the file doesn't tell it.", show_default=False)] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    view: Annotated[
+        View | None, typer.Option(help="View, if neither the file nor its name gives it.", show_default=False)
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a network as compact safetensors.

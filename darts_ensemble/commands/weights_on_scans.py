@@ -1,4 +1,4 @@
-"""The commands of darts-weights that try weights on labelled scans, and what all its commands share."""
+"""The commands of darts-weights that try weights on labelled scans, and code that all its commands share."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")
 
 
 def path_of(weights: str, registry: Path | None) -> Path:
-    """A path that exists, else the place of weights known by name."""
+    """Return the path itself if it exists, else the path of the weights with this name."""
     if Path(weights).exists():
         return Path(weights)
     entry = find_entry(weights, known_weights(registry))
@@ -62,20 +62,22 @@ def load(path: Path) -> Ensemble:
 
 
 def verify_orientation_of(
-    weights: Annotated[Path, typer.Argument(help="A weights file, or a folder with one of the view.")],
+    weights: Annotated[Path, typer.Argument(help="A weights file, or a folder with one for the view.")],
     scan: Annotated[Path, typer.Option(help="T1 of a labelled subject.")],
     labels: Annotated[Path, typer.Option(help="Its label map in FreeSurfer ids.")],
     view: Annotated[
-        View | None, typer.Option(help="Where the file doesn't tell it, or of a folder.", show_default=False)
+        View | None,
+        typer.Option(help="View: needed for a folder, or if neither the file nor its name gives it.", show_default=False),
     ] = None,
-    slices: Annotated[int, typer.Option(min=1, help="Slices looked at, spread over the brain.")] = 12,
+    slices: Annotated[int, typer.Option(min=1, help="Number of slices to label, spread over the brain.")] = 12,
     device: Annotated[Device, typer.Option(help="auto: CUDA, else Apple's GPU, else the CPU.")] = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Try the eight ways to lay a slice.
+    """Try the eight layouts of a slice.
 
-    On one labelled scan: the way that a network was trained on stands out. Exit code 0 where that is the layout this package
-    uses (no flip, no transpose). Of a sagittal network left and right count as one: its slices don't tell them.
+    On one labelled scan, the layout that a network was trained on gives a much higher Dice than the others. Exit code 0 if it
+    is the layout of this package (no flip, no transpose). For a sagittal network, left and right of a region count as one,
+    because they look alike in its slices.
     """
     with one_line_errors("darts-weights"):
         from darts_ensemble.device import choose_device
@@ -107,16 +109,16 @@ def verify_orientation_of(
             console.print(f"  {one.dice:.3f}  {one.layout.name}")
     if unclear:
         errors.print(
-            f"darts-weights: {weights}: no layout fits (best mean Dice {best.dice:.3f}); expected 0.2 or more of weights for "
+            f"darts-weights: {weights}: no layout fits (best mean Dice {best.dice:.3f}); expected 0.2 or more with weights for "
             f"this view: are they for {network.view}, and do the labels belong to the scan?"
         )
     elif not right:
         errors.print(
-            f"darts-weights: {weights}: its slices are laid {best.layout.name} ({best.dice:.3f}); expected as declared "
+            f"darts-weights: {weights}: the layout of its slices is {best.layout.name} ({best.dice:.3f}); expected as declared "
             f"({next(one.dice for one in results if one.layout == DECLARED):.3f}): don't use it as {network.view} weights"
         )
     elif not as_json:
-        console.print("as declared: right")
+        console.print("layout: as declared")
     if unclear or not right:
         raise typer.Exit(1)
 
@@ -125,10 +127,11 @@ def fit_fusion(
     data: Annotated[Path, typer.Option(help="SUBJECTS_DIR: <subject>/mri/ with a T1 and a FreeSurfer label map.")],
     weights: Annotated[str, typer.Option(help="A name, a folder or a JSON of view: file.")] = "bundled",
     subjects: Annotated[
-        str | None, typer.Option(help="Fit on these, comma-separated. Default: all but --accept-on.", show_default=False)
+        str | None,
+        typer.Option(help="Fit on these subjects, comma-separated. Default: all but --accept-on.", show_default=False),
     ] = None,
     accept_on: Annotated[
-        str | None, typer.Option(help="Judge the weights on this subject, which has no part in the fit.", show_default=False)
+        str | None, typer.Option(help="Judge the weights on this subject, which is not used in the fit.", show_default=False)
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Default: fusion.json in the weights folder.", show_default=False)
@@ -138,10 +141,10 @@ def fit_fusion(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Fit what each view counts in a region.
+    """Fit the weight of each view in each region.
 
-    On labelled scans; and say whether it helps on one kept out. Three views on a CPU take a minute or two a subject.
-    darts-segment uses the result where told to: --fusion-weights FILE.
+    The weights are fitted on labelled scans and may be judged on a scan kept out. On a CPU, three views take a minute or two
+    per subject. darts-segment uses the result with --fusion-weights FILE.
     """
     with one_line_errors("darts-weights"):
         path = path_of(weights, registry)
@@ -171,14 +174,14 @@ def fit_fusion(
 def _fitted_and_kept_out(
     data: Path, names: Sequence[str], accept_on: str | None
 ) -> tuple[list[LabelledSubject], LabelledSubject | None]:
-    """Find the labelled subjects of the fit, and the one that judges it."""
+    """Find the labelled subjects of the fit, and the one on which it is judged."""
     from darts_ensemble.training.subjects import choose_subjects, find_labelled
 
     found = find_labelled(data)
     kept_out = choose_subjects(found, [accept_on])[0] if accept_on else None
     chosen = choose_subjects(found, names) if names else [one for one in found if one.id != accept_on]
     if not chosen or accept_on in names:
-        raise UsageError(f"--accept-on {accept_on}: one of the subjects of the fit; expected one that is none of them")
+        raise UsageError(f"--accept-on {accept_on}: is one of the subjects of the fit; expected another subject")
     return chosen, kept_out
 
 
@@ -186,7 +189,7 @@ def _fit_on(
     ensemble: Ensemble, subjects: Sequence[LabelledSubject], device: torch.device, bar: Progress, task: TaskID,
     say: Callable[[str], None],
 ) -> tuple[list[Sample], Fit]:  # fmt: skip
-    """Run the networks on every subject and fit the weights of views to what they say."""
+    """Run the networks on every subject and fit the weights of views to their predictions."""
     from darts_ensemble.fitting.fusion_sample import sample_views
     from darts_ensemble.fitting.fusion_weights import PENALTIES, choose_penalty
 
@@ -205,7 +208,7 @@ def _outcome(figures: dict[str, Any], accepted: bool | None) -> Iterator[str]:
         name = "default weights" if penalty == "inf" else f"penalty {penalty}"
         yield f"  subjects left out in turn, {name}: mean Dice {dice:.4f}"
     if figures["penalty"] is None:
-        yield "none is better than the default weights: they stay"
+        yield "no fitted weights are better than the default, which is kept"
     yield f"voxels of the fit: mean Dice {figures['fit_before']:.4f}, fitted {figures['fit_after']:.4f}"
     if accepted is None:
         yield "not judged on another subject: give --accept-on"

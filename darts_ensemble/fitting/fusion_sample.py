@@ -1,4 +1,4 @@
-"""What the views of an ensemble say of some voxels of a labelled scan: what fusion weights are fitted on."""
+"""Predictions of the views for a sample of voxels of a labelled scan, on which fusion weights are fitted."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from darts_ensemble.training.subjects import LabelledSubject
 
 __all__ = ["Sample", "sample_views"]
 
-#: Classes kept of a voxel: the most probable by the default weights.
+#: Number of classes kept for each voxel: the most probable ones with the default weights.
 CANDIDATES = 8
-#: Voxels around the regions, in mm, where a view may see one that is not there.
+#: Margin around the regions, in mm, in which a view may label voxels by mistake.
 SURROUNDINGS = 3
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What the views say of some voxels of one subject: in full where they disagree, counted where they name one class.
+    """Predictions of the views for a sample of voxels of one subject: each voxel where they disagree, counts where they agree.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class Sample:
     truth : (n,) int64
         Class of the reference.
     settled : (103, 103) int64
-        Voxels of one name by all views: rows the class of the reference, columns the name.
+        Number of voxels for which all views give the same class: row = class of the reference, column = class of the views.
     """
 
     subject: str
@@ -56,17 +56,17 @@ class Sample:
 def sample_views(
     ensemble: Ensemble, subject: LabelledSubject, *, device: torch.device, precision: str = "fp32", every: int = 2
 ) -> Sample:
-    """Run the networks of an ensemble on a scan and keep what they say of a lattice of voxels in and around the regions.
+    """Run the networks of an ensemble on a scan and keep their predictions for a lattice of voxels in and around the regions.
 
-    Every second slice of each view is predicted: one voxel in eight for half the time. Sides of a sagittal network are shared
-    as the default fusion shares them.
+    Every second slice of each view is predicted: one voxel in eight, in half the time. The probabilities of a sagittal network
+    are divided between left and right as in the default fusion.
 
     Raises
     ------
     ScanError
-        If a file can't be read, or the label map has no region where the scan lies.
+        If a file can't be read, or the label map has no region within the scan.
     UsageError
-        If the ensemble has a single view.
+        If the ensemble has only one view.
     """
     views = tuple(view for view in VIEWS if view in ensemble.networks)
     if len(views) < 2:

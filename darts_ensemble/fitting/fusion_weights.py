@@ -1,9 +1,9 @@
-"""Fit what each view counts in the fusion of each class, on labelled scans, and judge it on one kept out.
+"""Fit the weight of each view in the fusion of each class on labelled scans, and judge the weights on a scan kept out.
 
-They are for the geometric mean, the default fusion. The weights of a class are a softmax over views of the default's
-logarithms plus deviations; the deviations maximise the mean Dice, made smooth, minus a penalty on their squares. Left and
-right of a region share theirs. How strong the penalty is, or whether there is any deviation at all, is chosen by leaving each
-subject of the fit out in turn.
+The weights are for the geometric mean, the default fusion. Those of a class are a softmax over views of the logarithms of the
+default weights plus deviations. The deviations maximise a smooth version of the mean Dice minus a penalty on their squares.
+Left and right of a region have the same deviations. The strength of the penalty, or no deviation at all, is chosen by leaving
+out each subject of the fit in turn.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from darts_ensemble.training.subjects import LabelledSubject
 
 __all__ = ["PENALTIES", "Fit", "choose_penalty", "dice_of_sample", "fit_weights", "judge", "segmented_dice"]
 
-#: Penalties tried, from the weakest; the last leaves the default.
+#: Penalties tried, from the weakest; the last one gives the default weights.
 PENALTIES = (0.001, 0.003, 0.01, 0.03, float("inf"))
-#: Exponent that makes shares of probability nearly those of the winner, so that the smooth Dice follows the real one.
+#: Exponent by which the most probable class gets nearly all of a voxel, so that the smooth Dice is close to the real one.
 SHARPNESS = 6.0
 
 _GROUP = torch.from_numpy(LEFT_CLASS)
@@ -40,16 +40,16 @@ _GROUP = torch.from_numpy(LEFT_CLASS)
 
 @dataclass(frozen=True)
 class Fit:
-    """Fitted weights and the choice behind them.
+    """Fitted weights and how they were chosen.
 
     Attributes
     ----------
     weights : dict of str to (103,) float64
-        View to weights; of each class they sum to 1.
+        View to weights; those of each class sum to 1.
     penalty : float
-        Of :data:`PENALTIES`; infinite: the default weights.
+        One of :data:`PENALTIES`; infinite: the default weights.
     left_out : dict of float to float
-        Penalty to mean Dice of the subjects left out in turn; empty for a single subject.
+        Penalty to mean Dice of the subjects left out in turn; empty if there is only one subject.
     """
 
     weights: dict[str, npt.NDArray[np.float64]]
@@ -58,12 +58,12 @@ class Fit:
 
 
 def choose_penalty(samples: Sequence[Sample], report: Callable[[], None] = lambda: None) -> Fit:
-    """Fit the weights with the penalty that is best for subjects left out in turn (of a single subject: 0.01).
+    """Fit the weights with the penalty that is best for subjects left out in turn (0.01 if there is only one subject).
 
     Parameters
     ----------
     samples : sequence of Sample
-        One a subject.
+        One per subject.
     report : callable
         Called after each penalty.
     """
@@ -76,7 +76,7 @@ def choose_penalty(samples: Sequence[Sample], report: Callable[[], None] = lambd
             ]
             left_out[penalty] = round(float(np.mean(scores)), 5)
             report()
-    # Of equals the stronger penalty: the one nearer to the default.
+    # If two are equally good, the stronger penalty, which is nearer to the default.
     best = max(reversed(left_out), key=lambda penalty: left_out[penalty]) if left_out else 0.01
     return Fit(fit_weights(samples, best), best, left_out)
 
@@ -87,14 +87,14 @@ def fit_weights(samples: Sequence[Sample], penalty: float) -> dict[str, npt.NDAr
     Parameters
     ----------
     samples : sequence of Sample
-        Of the same views.
+        All with the same views.
     penalty : float
-        On the deviations, mean over classes of their squares summed over views; infinite: the default weights.
+        Factor of the mean over classes of the squared deviations, summed over views; infinite: the default weights.
 
     Returns
     -------
     dict of str to (103,) float64
-        Of each class they sum to 1.
+        View to weights; those of each class sum to 1.
     """
     views = samples[0].views
     default = torch.log(torch.tensor([DEFAULT_WEIGHTS[view] for view in views], dtype=torch.float32))
@@ -122,7 +122,7 @@ def _fused(sample: Sample, weights: Tensor) -> Tensor:
 
 
 def _smooth_dice(sample: Sample, weights: Tensor) -> Tensor:
-    """Mean over the regions of the reference of a Dice of shares, (views, 103) weights -> scalar."""
+    """Return the mean over the regions of the reference of a Dice of shares of voxels, (views, 103) weights -> scalar."""
     share = torch.softmax(SHARPNESS * _fused(sample, weights), dim=1)
     right = torch.where(sample.classes == sample.truth[:, None], share, 0.0)
     found, both, true = torch.zeros(N_CLASSES), torch.zeros(N_CLASSES), torch.zeros(N_CLASSES)
@@ -135,7 +135,7 @@ def _smooth_dice(sample: Sample, weights: Tensor) -> Tensor:
 
 
 def dice_of_sample(sample: Sample, weights: Mapping[str, npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
-    """Return the Dice of each region, (102,), of the most probable classes of a sample's voxels; NaN where both lack one."""
+    """Return the Dice of each region, (102,), for the most probable classes of a sample; NaN for a region absent from both."""
     table = torch.from_numpy(np.stack([weights[view] for view in sample.views]).astype(np.float32))
     found = sample.classes.gather(1, _fused(sample, table).argmax(dim=1, keepdim=True))[:, 0].numpy()
     pairs = np.bincount(sample.truth.numpy() * N_CLASSES + found, minlength=N_CLASSES**2)
@@ -145,7 +145,7 @@ def dice_of_sample(sample: Sample, weights: Mapping[str, npt.NDArray[np.float64]
 def segmented_dice(ensemble: Ensemble, subject: LabelledSubject, weights: Any, *, device: str) -> npt.NDArray[np.float64]:
     """Segment a scan with view weights (None: the default) and return the Dice of each region, (102,), on the scan's grid.
 
-    Voxels whose reference id is none of the 102 (nor 0) are masked out.
+    Voxels with a reference id that is neither 0 nor one of the 102 are masked out.
     """
     result = Segmenter(ensemble, device=device, weights=weights).segment(subject.scan)
     labels = read_label_map(subject.labels)
@@ -161,13 +161,13 @@ def judge(
 ) -> FusionWeights:
     """Compare fitted weights with the default, on the voxels of the fit and on a subject kept out of it.
 
-    Accepted are weights with a higher mean Dice over the regions of the whole segmented scan than the default has.
+    Weights are accepted if their mean Dice over the regions of the whole segmented scan is higher than that of the default.
 
     Returns
     -------
     FusionWeights
         `figures`: `subjects`, `penalty` (None: the default was best), `left_out` (penalty to mean Dice of subjects left out in
-        turn), `fit_before`, `fit_after` (mean Dice of the fit's own voxels); of a subject kept out `accept_on`,
+        turn), `fit_before`, `fit_after` (mean Dice on the voxels of the fit); for a subject kept out, `accept_on`,
         `accept_before`, `accept_after`, `gained`, `lost` (regions that changed by 0.01 or more, name to difference).
     """
     default = {view: np.full(N_CLASSES, DEFAULT_WEIGHTS[view]) for view in fit.weights}

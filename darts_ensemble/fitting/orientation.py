@@ -1,4 +1,4 @@
-"""Which way up a network expects its slices: the eight layouts of a view, tried on one labelled scan."""
+"""In which layout a network expects its slices: the eight layouts of a view, tried on one labelled scan."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["DECLARED", "LAYOUTS", "Layout", "LayoutDice", "turn_volume", "verify
 
 @dataclass(frozen=True)
 class Layout:
-    """One of the eight ways to lay a slice: rows and columns reversed first, then exchanged.
+    """One of the eight layouts of a slice: rows and columns are first reversed, then exchanged.
 
     Attributes
     ----------
@@ -39,14 +39,14 @@ class Layout:
 
 @dataclass(frozen=True)
 class LayoutDice:
-    """How well a network labels slices laid in one way.
+    """How well a network labels slices in one layout.
 
     Attributes
     ----------
     layout : Layout
     dice : float
-        Mean over the regions of the reference in the slices looked at, and those invented, in the box around its brain; of a
-        sagittal network over pairs of homologous regions.
+        Mean over the regions that the reference or the network has in the chosen slices, in the box around the reference's
+        brain; for a sagittal network, over pairs of homologous regions.
     """
 
     layout: Layout
@@ -76,29 +76,29 @@ def verify_orientation(
     device: torch.device | str = "cpu",
     precision: str = "fp32",
 ) -> list[LayoutDice]:
-    """Label some slices of a scan in each of the eight layouts; the layout that a network was trained on stands out.
+    """Label some slices of a scan in each of the eight layouts; the layout of training gives a much higher Dice.
 
     Parameters
     ----------
     network : ViewNetwork
     volume : (n, n, n) float32
-        LIA, 1 mm, as :func:`darts_ensemble.scans.conform.conform` gives it.
+        LIA, 1 mm, as :func:`darts_ensemble.scans.conform.conform` returns it.
     labels : (n, n, n) uint8
         Classes of its voxels; ignored ones (255) are masked out.
     slices : int
-        How many, spread evenly over those that hold labels.
+        Number of slices, spread evenly over those with labels.
     device : torch.device or str
     precision : {"fp32", "bf16", "fp16"}
 
     Returns
     -------
     list of LayoutDice
-        The best first.
+        Best first.
 
     Raises
     ------
     ScanError
-        If nothing is labelled.
+        If the label map has no region.
     """
     axis = SLICE_AXIS[network.view]
     labelled = np.flatnonzero((labels < BACKGROUND_CLASS).any(axis=tuple(other for other in range(3) if other != axis)))
@@ -122,7 +122,7 @@ def verify_orientation(
 
 
 def turn_volume(volume: npt.NDArray[Any], view: str, layout: Layout) -> npt.NDArray[Any]:
-    """Return a cubic volume whose slices of a view are laid in another way."""
+    """Return a cubic volume with the slices of a view in another layout."""
     rows, columns = (axis for axis in range(3) if axis != SLICE_AXIS[view])
     reversed_axes = tuple(axis for axis, turn in ((rows, layout.reverse_rows), (columns, layout.reverse_columns)) if turn)
     turned = np.flip(volume, reversed_axes)

@@ -1,4 +1,4 @@
-"""A conformed volume in the memory of the device that predicts it, and what the whole of it tells."""
+"""A conformed volume in the memory of the device, and what is computed from the whole of it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ __all__ = ["DeviceVolume"]
 
 @dataclass(frozen=True)
 class DeviceVolume:
-    """A volume where networks run; what several views ask of it is done once.
+    """A volume on the device where the networks run; what several views need of it is computed once.
 
     Attributes
     ----------
     host : (n, n, n) float32
-        LIA, in the host's memory.
+        LIA, in main memory.
     device : torch.device
     """
 
@@ -35,12 +35,12 @@ class DeviceVolume:
 
     @cached_property
     def data(self) -> Tensor:
-        """The volume on the device; on a CPU the same memory."""
+        """The volume on the device; on a CPU, the same memory as `host`."""
         return torch.from_numpy(np.ascontiguousarray(self.host)).to(self.device)
 
     @cached_property
     def head(self) -> Box:
-        """The box that the head fills."""
+        """The box around the head."""
         return head_extent(self.host)
 
     def scale(self, normalisation: str) -> float:
@@ -50,7 +50,7 @@ class DeviceVolume:
         return self._scales[normalisation]
 
     def varied(self, view: str) -> npt.NDArray[np.bool_]:
-        """Which slices of a view, (n,), hold more than one value."""
+        """Whether each slice of a view, (n,) bool, holds more than one value."""
         if view not in self._varied:
             slices = take_slices(self.data, view, slice(None))
             self._varied[view] = (slices.amax(dim=(1, 2)) > slices.amin(dim=(1, 2))).cpu().numpy()

@@ -1,7 +1,8 @@
-"""Dense U-Nets for prediction: linear layers that follow each other without a ReLU between them are one step.
+"""Dense U-Nets for prediction: consecutive linear layers without a ReLU between them are folded into one.
 
-A convolution takes in the normalisation after it; the first 3 x 3 convolution the 1 x 1 one before it; a convolution after
-up-sampling becomes one of small slices whose outputs are woven together. Results are equal but for rounding.
+A convolution is folded with the normalisation after it, and the first 3 x 3 convolution with the 1 x 1 convolution before it.
+A convolution after up-sampling becomes one of the small slices below, whose outputs are interleaved. Results are equal up to
+rounding.
 """
 
 from __future__ import annotations
@@ -17,15 +18,15 @@ from darts_ensemble.networks.dense_unet import DenseUNet
 
 __all__ = ["Fold", "FoldedConv2d", "fold", "scale_and_shift"]
 
-#: From a convolution and the normalisation after it to a module that does both and ReLU, or the convolution alone without
-#: one; what the module is called with as the second argument is added to the convolution before the normalisation.
+#: Makes one module of a convolution, the normalisation after it and ReLU; without a normalisation, of the convolution alone.
+#: The second argument of the module's call is added to the convolution before the normalisation.
 Fold = Callable[[nn.Conv2d, nn.BatchNorm2d | None], nn.Module]
 
 
 def scale_and_shift(convolution: nn.Conv2d, norm: nn.BatchNorm2d | None) -> tuple[Tensor, Tensor]:
-    """Return what a convolution without bias is multiplied by, and what is then added, channel by channel, in float64.
+    """Return scale and shift of each channel, float64, that replace bias and normalisation after a convolution without bias.
 
-    With the means and variances that the normalisation has learnt.
+    The normalisation uses its running means and variances.
     """
     shift = torch.zeros(convolution.out_channels) if convolution.bias is None else convolution.bias.detach()
     shift = shift.double()
@@ -37,14 +38,14 @@ def scale_and_shift(convolution: nn.Conv2d, norm: nn.BatchNorm2d | None) -> tupl
 
 
 class FoldedConv2d(nn.Module):
-    """A convolution whose weights hold the normalisation after it; then ReLU.
+    """A convolution whose weights include the normalisation after it; then ReLU.
 
     Parameters
     ----------
     convolution : Conv2d
         Stride 1.
     norm : BatchNorm2d or None
-        Without one there is no ReLU either.
+        If None, there is no ReLU either.
     """
 
     def __init__(self, convolution: nn.Conv2d, norm: nn.BatchNorm2d | None = None) -> None:
@@ -79,7 +80,7 @@ class _DenseBlock(nn.Module):
         return self.after_first(x, self.convolutions[0](x))
 
     def after_first(self, x: Tensor, y: Tensor) -> Tensor:
-        """Do all but the first convolution, of the block's input and that convolution's output."""
+        """Apply all but the first convolution, given the block's input and the output of the first."""
         earlier = x
         for number, convolve in enumerate(self.convolutions[1:], start=1):
             done = convolve(y, earlier)
@@ -100,13 +101,13 @@ class _FirstBlock(nn.Module):
         self.block.convolutions[0] = make_first(_after_pointwise(pointwise, first), norm)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
-        # Outside the slice the 1 x 1 convolution gives 0 and not its bias: a channel of ones tells inside from outside.
+        # The 3 x 3 convolution pads with 0, not with the bias of the 1 x 1 one: a channel of ones marks the inside.
         y = self.block.convolutions[0](torch.cat([x, torch.ones_like(x[:, :1])], dim=1))
         return self.block.after_first(self.pointwise(x), y)
 
 
 def _after_pointwise(pointwise: nn.Conv2d, convolution: nn.Module) -> nn.Conv2d:
-    """The 3 x 3 convolution of the input and a channel of ones that equals a 1 x 1 convolution and a 3 x 3 one."""
+    """Return the 3 x 3 convolution, of the input and a channel of ones, that equals a 1 x 1 one followed by a 3 x 3 one."""
     assert isinstance(convolution, nn.Conv2d) and pointwise.bias is not None
     before = torch.cat([pointwise.weight.detach()[:, :, 0, 0], pointwise.bias.detach()[:, None]], dim=1)
     weight = torch.einsum("oiyx,ic->ocyx", convolution.weight.detach().double(), before.double())
@@ -114,7 +115,7 @@ def _after_pointwise(pointwise: nn.Conv2d, convolution: nn.Module) -> nn.Conv2d:
 
 
 def _convolution(weight: Tensor, bias: Tensor | None) -> nn.Conv2d:
-    """A 3 x 3 convolution with a border of one, of weights (outputs, inputs, 3, 3) float64 kept in double precision."""
+    """Return a 3 x 3 convolution with padding 1 and weights (outputs, inputs, 3, 3), kept in float64."""
     made = nn.Conv2d(weight.shape[1], weight.shape[0], 3, padding=1, bias=bias is not None).double()
     made.weight = nn.Parameter(weight, requires_grad=False)
     if bias is not None:
@@ -125,9 +126,10 @@ def _convolution(weight: Tensor, bias: Tensor | None) -> nn.Conv2d:
 class _DenseUp(nn.Module):
     """An up-sampling step of :class:`darts_ensemble.networks.dense_unet.DenseUNet`.
 
-    A pixel of the convolution of the up-sampled slice depends on 3 x 3 pixels of the slice below, by one of four kernels: the
-    pixel's row and column are even or odd. Four times the outputs on a quarter of the pixels, and no up-sampling. The outermost
-    pixels differ, as outside the up-sampled slice there are zeros: they are computed as written.
+    A pixel of the convolution of the up-sampled slice depends on 3 x 3 pixels of the slice below, by one of four kernels: one
+    for each combination of even and odd row and column. So there are four times as many outputs on a quarter of the pixels,
+    and no up-sampling. The outermost pixels differ because the up-sampled slice is padded with zeros: they are computed by
+    up-sampling and convolution.
     """
 
     def __init__(self, up: nn.Module, make: Fold) -> None:
@@ -154,14 +156,15 @@ class _DenseUp(nn.Module):
         return y
 
     def _as_written(self, x: Tensor, rows: slice, columns: slice) -> Tensor:
-        """Up-sample an edge of a slice, take these of its rows and columns, convolve them."""
+        """Up-sample an edge of a slice, keep the given rows and columns, and convolve them."""
         return functional.conv2d(self.upsample(x)[:, :, rows, columns], self.of_upsampled, padding=1)
 
 
 def _after_upsampling(upsample: nn.ConvTranspose2d, weight: Tensor) -> nn.Conv2d:
-    """The convolution of the slice below that gives the four kinds of pixels: (row, column, filter) are its outputs.
+    """Return the convolution of the slice below that gives all four kinds of pixels; its outputs are (row, column, filter).
 
-    Pixel u of an up-sampled line is made of pixels d of the line below by element u + 1 - 2 d of the kernel (0 to 3).
+    Pixel u of an up-sampled line is the sum over pixels d of the line below, each times element u + 1 - 2 d (0 to 3) of the
+    kernel.
     """
     kernel, outputs = upsample.weight.detach().double(), weight.shape[0]
     made = torch.zeros(2, 2, outputs, kernel.shape[0], 3, 3, dtype=torch.float64)
@@ -183,7 +186,7 @@ def _after_upsampling(upsample: nn.ConvTranspose2d, weight: Tensor) -> nn.Conv2d
 
 
 class _PlainUp(nn.Module):
-    """An up-sampling step as written, but for what follows its convolution."""
+    """An up-sampling step in which only the convolution and what follows it are folded."""
 
     def __init__(self, up: nn.Module, make: Fold) -> None:
         super().__init__()
@@ -196,7 +199,7 @@ class _PlainUp(nn.Module):
 
 
 def fold(network: DenseUNet, make: Fold, *, first: Fold | None = None, woven: bool = True) -> DenseUNet:
-    """Return a copy of a network, for prediction, whose convolutions are folded with what follows them.
+    """Return a copy of a network, for prediction, whose convolutions are folded with the layers that follow them.
 
     Parameters
     ----------
@@ -205,10 +208,10 @@ def fold(network: DenseUNet, make: Fold, *, first: Fold | None = None, woven: bo
         :class:`FoldedConv2d`, :class:`darts_ensemble.inference.winograd.WinogradConv2d`, or
         :class:`darts_ensemble.inference.half_precision.HalfConv2d` with its type.
     first : callable, optional
-        For the first convolution, whose input has the image's few channels; :class:`FoldedConv2d` by default.
+        For the first convolution, whose input has only the few channels of the image; :class:`FoldedConv2d` by default.
     woven : bool
-        Whether convolutions after up-sampling become ones of small slices. It saves a sixth of their multiplications for many
-        small steps at the edges, which on a GPU take as long as they save.
+        Whether convolutions after up-sampling become convolutions of small slices. It saves a sixth of their multiplications
+        but adds many small steps at the edges, which on a GPU take as long as they save.
     """
     network = copy.deepcopy(network).eval()
     network.d1 = _FirstBlock(network.conv1, network.get_submodule("d1"), make, first or FoldedConv2d)

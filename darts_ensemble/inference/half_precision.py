@@ -1,4 +1,4 @@
-"""Convolutions in half precision on a GPU: what follows one is done in float32, in a single pass over its result."""
+"""Convolutions in half precision on a GPU; the layers after each one are computed in float32, in one pass over its result."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from darts_ensemble.inference.folded import scale_and_shift
 
 __all__ = ["HalfConv2d", "SlowerWarning", "scaled_relu", "single_pass"]
 
-#: From what a convolution gave, (B, C, R, K) channels-last, what is added to it or None, scale and shift (C,) to the result.
+#: Takes the output of a convolution, (B, C, R, K) channels-last, what is added to it or None, and scale and shift, (C,) each.
 Step = Callable[[Tensor, Tensor | None, Tensor, Tensor], Tensor]
 
 
 class SlowerWarning(UserWarning):
-    """The work goes on, but slower than this machine could do it."""
+    """The work continues, but more slowly than this machine allows."""
 
 
 class HalfConv2d(nn.Module):
-    """A convolution with weights in half precision; then the sum with what is added, a normalisation and ReLU.
+    """A convolution with weights in half precision; then an addition, a normalisation and ReLU.
 
     Parameters
     ----------
@@ -47,24 +47,24 @@ class HalfConv2d(nn.Module):
         self.padding = convolution.padding
 
     def forward(self, x: Tensor, added: Tensor | None = None) -> Tensor:
-        """Convolve (B, C, R, K) to (B, outputs, R, K), both in half precision, as is `added`, of the shape of the result."""
+        """Convolve (B, C, R, K) to (B, outputs, R, K), in half precision; `added` has type and shape of the result."""
         convolved = functional.conv2d(x.to(self.weight.dtype), self.weight, padding=self.padding)
         step = single_pass(convolved.device, convolved.dtype) if convolved.device.type == "cuda" else None
         return (step or scaled_relu)(convolved, added, self.scale, self.shift)
 
 
 def scaled_relu(convolved: Tensor, added: Tensor | None, scale: Tensor, shift: Tensor) -> Tensor:
-    """ReLU of scale times the sum, plus shift, rounded once: what the single pass computes."""
+    """Return ReLU(scale * (convolved + added) + shift), rounded once: what the single pass computes."""
     total = convolved.float() if added is None else convolved.float() + added.float()
     return torch.relu(total * scale[:, None, None] + shift[:, None, None]).to(convolved.dtype)
 
 
 @cache
 def single_pass(device: torch.device, kind: torch.dtype) -> Step | None:
-    """The same as one kernel for values of a type on a GPU; None without Triton, or with a warning where it can't build one."""
+    """Return the same as one GPU kernel for values of a type; None without Triton, or, with a warning, if it can't be built."""
     try:
         from darts_ensemble.inference.relu_kernel import TritonError, single_pass_relu
-    except ImportError:  # Triton is not for every system
+    except ImportError:  # Triton is not available on every system
         return None
     one = torch.ones(1, 8, 1, 1, device=device, dtype=kind)
     try:

@@ -1,6 +1,6 @@
-"""What becomes of freed memory under glibc: kept for the next batch, or given back to the system.
+"""Control what glibc does with freed memory: keep it for the next batch, or give it back to the system.
 
-By itself the C library gives large blocks back and asks for them again, and keeps what lies between blocks in use.
+By default, the C library gives large blocks back and requests them again, and keeps free memory between blocks in use.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ __all__ = ["give_back_freed_memory", "keep_freed_memory", "large_blocks_apart"]
 
 # Numbers of glibc's malloc.h, and the largest value that mallopt takes.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MOST = -1, -3, 2**31 - 1
-#: Above what a layer of a network takes for a batch, below the fused volume of a scan.
+#: More than a layer of a network needs for a batch, less than the fused volume of a scan.
 _LARGEST_KEPT = 2**28
-#: What the threshold grows to by itself on 64-bit systems, once blocks so large are freed.
+#: The value to which glibc raises the threshold on 64-bit systems when blocks of this size are freed.
 _LARGEST_IN_HEAP = 2**25
 
 
 def keep_freed_memory() -> bool:
-    """Let this process keep the memory that it frees, so that the pages of each batch are not cleared by the system anew.
+    """Let this process keep the memory that it frees, so that the system need not clear new pages for each batch.
 
-    For commands that work on batches of one size until they end. What is larger than any batch still goes back at once: volumes
-    that live as long as a scan would leave holes that the next doesn't fit. Returns whether anything was done, which is so with
-    glibc alone.
+    For commands that work on batches of one size until they end. Blocks larger than any batch are still given back at once:
+    volumes that are kept as long as a scan would leave gaps that the next scan can't use. Returns whether anything was done,
+    which is only the case with glibc.
     """
     if platform.libc_ver()[0] != "glibc":
         return False
@@ -35,9 +35,10 @@ def keep_freed_memory() -> bool:
 
 @contextmanager
 def large_blocks_apart(smallest: int = 4_000_000) -> Iterator[None]:
-    """Put what is taken meanwhile in blocks of so many bytes or more outside the heap, with glibc alone.
+    """Inside the context, allocate blocks of this many bytes or more outside the heap; does nothing without glibc.
 
-    For what stays long beside much that is freed soon: in the heap, the pages between what stays are not given back.
+    For blocks that are kept long while many others are freed soon: in the heap, the pages between kept blocks are not given
+    back to the system.
     """
     if platform.libc_ver()[0] != "glibc":
         yield
@@ -51,5 +52,5 @@ def large_blocks_apart(smallest: int = 4_000_000) -> Iterator[None]:
 
 
 def give_back_freed_memory() -> bool:
-    """Give the pages of all freed memory back to the system; return whether there were any, with glibc alone."""
+    """Give the pages of all freed memory back to the system; return whether there were any (False without glibc)."""
     return platform.libc_ver()[0] == "glibc" and bool(ctypes.CDLL(None).malloc_trim(0))

@@ -43,10 +43,10 @@ def brain_box(
     every: int = 8,
     margin: int = 8,
 ) -> Box:
-    """Return the box around what a view's network labels on every eighth slice, with a margin; `head` where it labels nothing.
+    """Return the box around the labels of every eighth slice of a view, with a margin; `head` if nothing is labelled.
 
-    A brain fills about a third of the box around its head, so this look costs a tenth of the time it saves. Whoever uses the
-    box checks it by :func:`darts_ensemble.slices.boxes.reaches_inner_face`.
+    A brain fills about a third of the box around its head, so this quick prediction costs a tenth of the time that it saves.
+    The caller has to check the box with :func:`darts_ensemble.slices.boxes.reaches_inner_face`.
     """
     axis = SLICE_AXIS[view_network.view]
     sparse = slice(head[axis].start + every // 2, head[axis].stop, every)
@@ -60,7 +60,7 @@ def brain_box(
     )
     pieces, count = ndimage.label(found)
     sizes = np.bincount(pieces.ravel())[1:]
-    # Specks in the neck or the face are no brain: pieces below a fiftieth of the largest don't widen the box.
+    # Specks in the neck or the face are not brain: components below a fiftieth of the largest don't enlarge the box.
     found = np.isin(pieces, 1 + np.flatnonzero(sizes > sizes.max(initial=0) / 50)) & found
     if count == 0:
         return head
@@ -75,7 +75,7 @@ def brain_box(
 
 
 class _KeptClasses(nn.Module):
-    """A network whose output is the logits of the 103 classes, (B, R, C, 103): the ten other channels are never computed."""
+    """A network that gives the logits of the 103 classes, (B, R, C, 103); the ten other channels are never computed."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class _KeptClasses(nn.Module):
         self.register_buffer("kept", torch.from_numpy(KEPT_CHANNELS))
         self.kept: Tensor
         if isinstance(network, DenseUNet):
-            # A 1 x 1 convolution is a product of matrices, whose result lies as the softmax and the fusion want it.
+            # A 1 x 1 convolution as a product of matrices: its result has the memory layout that softmax and fusion need.
             self.register_buffer("weight", network.outconv.weight.detach()[self.kept, :, 0, 0].clone())
             bias = network.outconv.bias
             self.register_buffer("bias", None if bias is None else bias.detach()[self.kept].clone())
@@ -93,26 +93,26 @@ class _KeptClasses(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if isinstance(self.network, DenseUNet):
             features = self.network.features(x).permute(0, 2, 3, 1)
-            # In fp32 always: rounded to bf16, which of two near classes is ahead would often be chance.
+            # Always in fp32: after rounding to bf16, the order of two classes with similar logits would often be chance.
             with torch.autocast(x.device.type, enabled=False):
                 return functional.linear(features.to(self.weight.dtype), self.weight, self.bias)
         return self.network(x)[:, self.kept].movedim(1, -1)
 
 
 def uses_winograd(view_network: ViewNetwork) -> bool:
-    """Whether a network has filters enough for Winograd's convolutions to pay, in fp32 on a CPU."""
+    """Whether a network has enough filters for Winograd's convolutions to be faster, in fp32 on a CPU."""
     return view_network.architecture == "dense-unet" and view_network.filters >= FEWEST_FILTERS
 
 
 def made_ready(view_network: ViewNetwork, device: torch.device, precision: str) -> ViewNetwork:
     """Return a view's network on its device, in the memory layout and with the convolutions that are fastest there.
 
-    The network given stays as it is, and what is learnt by it later doesn't reach the one returned.
+    The given network is not changed, and later changes of it do not affect the returned one.
     """
     network = view_network.network
     if isinstance(network, _KeptClasses):
         return view_network
-    # In half precision on a CPU the sums before a normalisation would be rounded otherwise than in training.
+    # In half precision on a CPU the sums before a normalisation would be rounded differently from training.
     if device.type == "cpu" and precision == "fp32" and isinstance(network, DenseUNet):
         ready = _KeptClasses(fold(network, WinogradConv2d if uses_winograd(view_network) else FoldedConv2d))
     elif device.type == "cuda" and precision != "fp32" and isinstance(network, DenseUNet):
@@ -125,9 +125,9 @@ def made_ready(view_network: ViewNetwork, device: torch.device, precision: str) 
 
 
 def most_probable(probabilities: Tensor) -> Tensor:
-    """Return the index of the largest along the last axis, as uint8; of equal ones the first."""
+    """Return the index of the largest value along the last axis, as uint8; the first of equal values."""
     if probabilities.device.type == "cpu":
-        # Over rows of a hundred values NumPy's is many times as fast as torch's.
+        # For rows of a hundred values, NumPy's argmax is many times as fast as torch's.
         return torch.from_numpy(probabilities.numpy().argmax(axis=-1).astype(np.uint8))
     return probabilities.argmax(dim=-1).to(torch.uint8)
 
@@ -142,10 +142,10 @@ def predict_view(
     batch_size: int = 4,
     slices: Sequence[int] | None = None,
 ) -> Iterator[tuple[slice, Tensor]]:
-    """Predict the slices of one view inside a box, all of them or those whose indices in the volume are given.
+    """Predict the slices of one view inside a box: all of them, or those with the given indices in the volume.
 
-    Intensities are normalised on whole slices, before the crop. The ten channels that are no classes are dropped before the
-    softmax. Constant slices are background and never reach the network. Where the device runs out of memory, batches are
+    Intensities are normalised on whole slices, before the crop. The ten channels that are not classes are dropped before the
+    softmax. Constant slices are background and are not given to the network. If the device runs out of memory, batches are
     halved (:class:`DeviceMemoryWarning`).
 
     Parameters
@@ -153,19 +153,19 @@ def predict_view(
     view_network : ViewNetwork
         As loaded, or faster: :func:`made_ready`.
     volume : (n, n, n) float32, or DeviceVolume
-        LIA. As a :class:`DeviceVolume` it is brought to the device once for several views.
+        LIA. A :class:`DeviceVolume` is copied to the device once for several views.
     box : Box
         Part of the volume to predict.
     device : torch.device
     precision : {"fp32", "bf16", "fp16"}
     batch_size : int
-        Slices at once; changes no result.
+        Number of slices at once; does not change the result.
     slices : sequence of int, optional
 
     Yields
     ------
     slice
-        Slices, counted from the start of the box (of `slices`, where given).
+        Slices, counted from the start of the box (or of `slices`, if given).
     Tensor of float32, (k, rows, columns, 103)
         Probabilities, on `device`.
 
@@ -227,7 +227,7 @@ def _probabilities(network: nn.Module, images: Tensor, precision: str) -> Tensor
     how: Any = nullcontext()
     if precision != "fp32":
         how = torch.autocast(device, PRECISIONS[precision])
-    elif device == "cuda":  # where convolutions else round their inputs to TF32
+    elif device == "cuda":  # else convolutions round their inputs to TF32
         how = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
     with torch.inference_mode():
         with how:

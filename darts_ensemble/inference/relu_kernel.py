@@ -1,4 +1,4 @@
-"""The kernel of :mod:`darts_ensemble.inference.half_precision`, by Triton, which PyTorch for CUDA on Linux brings along."""
+"""The Triton kernel of :mod:`darts_ensemble.inference.half_precision`; PyTorch for CUDA on Linux comes with Triton."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from triton.errors import TritonError
 
 __all__ = ["TritonError", "single_pass_relu"]
 
-#: Values that a program of the kernel takes.
+#: Number of values that one program of the kernel computes.
 _BLOCK = 4096
 
 

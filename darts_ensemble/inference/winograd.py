@@ -1,8 +1,8 @@
 """3 x 3 convolutions of many channels with a quarter of the multiplications, for CPUs without AMX.
 
-Winograd's minimal filtering F(4 x 4, 3 x 3) (Lavin and Gray, arXiv 1509.09308): a tile of 4 x 4 outputs takes 36 products a
-pair of channels in place of 144. PyTorch offers no such convolution on a CPU. The transforms are products of small matrices,
-that of channels a 1 x 1 convolution in 36 groups, the fastest product of matrices that PyTorch has on the CPUs tried.
+Winograd's minimal filtering F(4 x 4, 3 x 3) (Lavin and Gray, arXiv 1509.09308): a tile of 4 x 4 outputs needs 36 products per
+pair of channels instead of 144. PyTorch offers no such convolution on a CPU. The transforms are products of small matrices;
+the sum over channels is a 1 x 1 convolution in 36 groups, the fastest product of matrices in PyTorch on the CPUs tried.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from darts_ensemble.inference.folded import scale_and_shift
 
 __all__ = ["FEWEST_FILTERS", "WinogradConv2d"]
 
-#: With AVX-512 a plain convolution of 64 filters is as fast, one of 96 slower; with AVX2 both are slower.
+#: With AVX-512, a plain convolution of 64 filters is as fast and one of 96 is slower; with AVX2, both are slower.
 FEWEST_FILTERS = 96
 
 # Lavin and Gray, section 4.3: points 0, 1, -1, 2, -2 and infinity.
@@ -36,19 +36,19 @@ _OUTPUT = torch.tensor(
 )  # fmt: skip
 #: Tiles transformed at a time: enough for a product of matrices, few enough for the cache.
 _TILES_AT_ONCE = 512
-#: Outputs computed at a time: so many filters (36 x 256 x 256 values) stay in the cache from some tiles to the next.
+#: Outputs computed at a time: this many filters (36 x 256 x 256 values) stay in the cache between groups of tiles.
 _OUTPUTS_AT_ONCE = 256
 
 
 class WinogradConv2d(nn.Module):
-    """What a 3 x 3 convolution with a border of one computes, to the rounding of float32, and what follows it in a network.
+    """A 3 x 3 convolution with padding 1 and the layers after it; equal to the plain one up to the rounding of float32.
 
     Parameters
     ----------
     convolution : Conv2d
         3 x 3, stride 1, padding 1.
     norm : BatchNorm2d, optional
-        Applied to the sum of the convolution and `added`, with the means and variances it has learnt; then ReLU.
+        Applied to the sum of the convolution and `added`, with its running means and variances; then ReLU.
     """
 
     def __init__(self, convolution: nn.Conv2d, norm: nn.BatchNorm2d | None = None) -> None:
@@ -86,7 +86,7 @@ class WinogradConv2d(nn.Module):
         slices, rows, columns, channels = lines.shape
         down, across = -(-rows // 4), -(-columns // 4)
         whole = x.new_empty((slices, 4 * down, 4 * across, len(self.shift)))
-        # Part of a slice at a time, or some slices where they are small.
+        # Part of a slice at a time, or several slices if they are small.
         step = min(down, max(1, _TILES_AT_ONCE // across))
         together = min(slices, max(1, _TILES_AT_ONCE // (down * across)))
         padded = x.new_zeros((together, 4 * step + 2, 4 * across + 2, channels))
@@ -97,7 +97,7 @@ class WinogradConv2d(nn.Module):
             here = slice(4 * first, 4 * (first + count))
             place = whole[start:end, here].unflatten(2, (across, 4)).unflatten(1, (count, 4))
             self._convolve(part, place)
-            # What follows is done now, while the tiles are in the cache.
+            # The layers after the convolution are computed now, while the tiles are in the cache.
             done = whole[start:end, here]
             if added is not None:
                 more = added.permute(0, 2, 3, 1)[start:end, here]
@@ -127,13 +127,13 @@ class WinogradConv2d(nn.Module):
 
 
 def _transformed(weight: Tensor, scale: Tensor) -> Tensor:
-    """Weights (outputs, C, 3, 3), scaled, as those of 36 groups of outputs, (36 outputs, C) float32."""
+    """Transform scaled weights (outputs, C, 3, 3) to those of 36 groups of outputs, (36 outputs, C) float32."""
     scaled = (weight.double() * scale[:, None, None, None]).flatten(2)
     return (torch.kron(_FILTER, _FILTER) @ scaled.reshape(-1, 9).T).float().view(-1, weight.shape[1])
 
 
 def _cut(lines: Tensor, first: int, out: Tensor) -> None:
-    """Copy rows of slices (B, R, K, C), from `first` on, between the edges of `out`; rows outside the slices are zero."""
+    """Copy rows of slices (B, R, K, C), from row `first` on, into the inside of `out`; rows outside the slices are zero."""
     low, high = max(first, 0), min(first + out.shape[1], lines.shape[1])
     out[:, : low - first].zero_()
     out[:, low - first : high - first, 1 : lines.shape[2] + 1] = lines[:, low:high]
@@ -141,8 +141,8 @@ def _cut(lines: Tensor, first: int, out: Tensor) -> None:
 
 
 def _multiply(tiles: Tensor, filters: Tensor) -> Tensor:
-    """The 1 x 1 convolution of tiles (1, 36 C, T, 1) by filters (36 outputs, C, 1, 1), group by group."""
+    """Convolve tiles (1, 36 C, T, 1) by filters (36 outputs, C, 1, 1), group by group."""
     if torch.backends.mkldnn.is_available():
-        # With one thread PyTorch would take a slower library's.
+        # With one thread, PyTorch would choose a slower library.
         return torch.mkldnn_convolution(tiles, filters, None, (0, 0), (1, 1), (1, 1), 36)
     return functional.conv2d(tiles, filters, groups=36)

@@ -10,10 +10,10 @@ __all__ = ["DenseUNet"]
 
 
 class _Pointwise(nn.Conv2d):
-    """A 1 x 1 convolution as a product of matrices: its result lies channels-last, of slices of one channel too.
+    """A 1 x 1 convolution as a product of matrices; its result is channels-last in memory, even for input with one channel.
 
-    The strides of one channel don't tell channels-last from channels-first; a convolution then takes it for the latter, and
-    every layer after it turns it round.
+    With one channel, the strides of channels-last and channels-first are the same. A convolution then assumes channels-first,
+    and every layer after it has to reorder the memory.
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -24,7 +24,7 @@ class _Pointwise(nn.Conv2d):
 
 
 class _DenseBlock(nn.Module):
-    """Convolutions whose inputs are summed: convolution i also receives the outputs of all but the last before it."""
+    """Convolutions with summed inputs: each also receives the outputs of all convolutions before it except the last."""
 
     def __init__(self, filters: int, convolutions: int) -> None:
         super().__init__()

@@ -40,16 +40,16 @@ class _Up(nn.Module):
 class UNet(nn.Module):
     """U-Net with `filters` at the first level, doubled at each of four more.
 
-    Dropout stands after the two convolutions of the bottom and works in training only; the reference leaves it on when it
-    predicts, so that two of its runs differ. `outconvp1` and `outconvm1` of the released files are not part of it:
-    nothing uses them. With them the reference counts 39,420,179 parameters.
+    Dropout follows the two convolutions at the lowest level and is active in training only; the reference leaves it on during
+    prediction, so that two of its runs differ. `outconvp1` and `outconvm1` of the released files are left out because
+    nothing uses them. With them, the reference has 39,420,179 parameters.
 
     Parameters
     ----------
     in_channels, out_channels, filters : int
         As for :class:`darts_ensemble.networks.dense_unet.DenseUNet`.
     dropout : float
-        Probability of the bottom's dropout.
+        Probability of dropout at the lowest level.
     """
 
     def __init__(self, in_channels: int = 1, out_channels: int = 113, filters: int = 64, dropout: float = 0.5) -> None:

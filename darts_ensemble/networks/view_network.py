@@ -1,4 +1,4 @@
-"""One view's network with what is needed to use it, an ensemble of them, and the network that a state dict is of."""
+"""The network of one view with what is needed to use it, an ensemble of them, and how to build one from a state dict."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ class ViewNetwork:
     ----------
     view : {"coronal", "axial", "sagittal"}
     network : torch.nn.Module
-        In evaluation mode, float32, on the CPU; or of shapes alone (:attr:`set_aside`).
+        In evaluation mode, float32, on the CPU; or only shapes without values (:attr:`set_aside`).
     architecture : {"dense-unet", "unet"}
     filters : int
     normalisation : str
         See :func:`darts_ensemble.slices.views.normalise_slices`.
     channels : Channels
-        What its input is made of.
+        The channels of its input.
     path : Path or None
     metadata : dict of str to str
-        Of a safetensors file; `training_subjects` is a JSON list of {"id", "sha256"}.
+        Metadata of a safetensors file; `training_subjects` is a JSON list of {"id", "sha256"}.
     """
 
     view: str
@@ -56,7 +56,7 @@ class ViewNetwork:
         return any(value.is_meta for value in self.network.parameters())
 
     def without_weights(self) -> ViewNetwork:
-        """Return the same with a network of shapes only."""
+        """Return a copy whose network has shapes but no values."""
         return replace(self, network=copy.deepcopy(self.network).to("meta"))
 
     @property
@@ -66,31 +66,31 @@ class ViewNetwork:
 
     @property
     def training_subjects(self) -> list[dict[str, str]]:
-        """The scans this network was trained on; empty where its file doesn't say."""
+        """The scans that this network was trained on; empty if its file doesn't name them."""
         subjects: list[dict[str, str]] = json.loads(self.metadata.get("training_subjects", "[]"))
         return subjects
 
 
 @dataclass(frozen=True)
 class Ensemble:
-    """One network a view, in the order coronal, axial, sagittal."""
+    """One network per view, in the order coronal, axial, sagittal."""
 
     networks: dict[str, ViewNetwork]
     name: str
 
 
 def not_finite(state: Mapping[str, Tensor]) -> str | None:
-    """Return the name of the first tensor that holds infinity or NaN: a network with one says the same of every voxel."""
+    """Return the name of the first tensor with infinity or NaN, which would make a network label all voxels alike, or None."""
     return next((name for name, value in state.items() if not torch.isfinite(value).all()), None)
 
 
 def network_for(path: Path, state: Mapping[str, Tensor]) -> tuple[str, int, int, nn.Module]:
-    """Build the network whose shapes a state dict has, and fill it.
+    """Build the network that a state dict belongs to, and load the state dict.
 
     Parameters
     ----------
     path : Path
-        The file named in errors.
+        File to name in errors.
     state : mapping of str to Tensor
         By parameter name, without `num_batches_tracked`.
 
@@ -123,7 +123,7 @@ def network_for(path: Path, state: Mapping[str, Tensor]) -> tuple[str, int, int,
             f"{path}: {first} of shape {tuple(state[first].shape)}; expected (filters, channels, rows, columns)"
         )
     filters, in_channels = state[first].shape[:2]
-    with torch.device("meta"):  # shapes alone: a damaged file may claim more filters than there is memory for
+    with torch.device("meta"):  # only shapes: a damaged file may declare more filters than fit the memory
         expected = {name: value for name, value in make().state_dict().items() if not name.endswith("num_batches_tracked")}
     found = {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
     wrong = sorted(set(expected) ^ set(found)) or [n for n in expected if expected[n].shape != found[n].shape]

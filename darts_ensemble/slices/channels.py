@@ -1,4 +1,4 @@
-"""What a network receives of a slice: the slice itself, its neighbours, and where it lies in the head."""
+"""Input channels of a network: the slice itself, its neighbours, and its position in the head."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from darts_ensemble.slices.views import SLICE_AXIS, normalise_slices, take_slice
 
 __all__ = ["MOST_SLICES", "Box", "Channels", "place_in_head", "slice_channels"]
 
-#: Neighbours further away than this many slices on each side add reading and little else.
+#: Most slices of one input: neighbours further away cost reading time and add little information.
 MOST_SLICES = 15
 
 #: Part of a conformed volume.
@@ -28,9 +28,9 @@ class Channels:
     Attributes
     ----------
     thick_slices : int
-        Neighbouring slices, the slice to be labelled in their middle; odd. 1 is the slice alone.
+        Number of neighbouring slices, with the slice to be labelled in the middle; odd. 1 is the slice alone.
     positions : bool
-        Three channels more: slice, row and column, -1 to 1 from end to end of the head.
+        Whether there are three more channels: slice, row and column, from -1 to 1 over the extent of the head.
     """
 
     thick_slices: int = 1
@@ -59,7 +59,7 @@ def slice_channels(
 ) -> Tensor:
     """Return the input of a network for some slices of a view, cropped.
 
-    Intensities are normalised on whole slices, before the crop. Beyond the volume there is air, 0.
+    Intensities are normalised on whole slices, before the crop. Outside the volume, intensities are 0 (air).
 
     Parameters
     ----------
@@ -72,14 +72,14 @@ def slice_channels(
     normalisation, scale
         See :func:`darts_ensemble.slices.views.normalise_slices`.
     head : Box
-        What the head fills, for positions.
+        Box around the head, for positions.
     inside : two slices
         Rows and columns to keep.
 
     Returns
     -------
     Tensor of float32, (k, channels.count, rows, columns)
-        Where the volume is.
+        On the device of `volume`.
     """
     indices = np.asarray(indices)
     last = volume.shape[SLICE_AXIS[view]] - 1

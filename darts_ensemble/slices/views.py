@@ -1,4 +1,4 @@
-"""Coronal, axial, sagittal: how a conformed volume becomes slices and slices a volume; left/right pooling."""
+"""Coronal, axial, sagittal: from a conformed volume to slices and back; left/right pooling of a sagittal view."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ VIEWS = ("coronal", "axial", "sagittal")
 #: Axis of the LIA volume along which a view's slices are stacked. No flip and no transpose: the weights expect the
 #: slice as it lies in memory (coronal R-L x S-I, axial R-L x P-A, sagittal S-I x P-A).
 SLICE_AXIS = {"coronal": 2, "axial": 1, "sagittal": 0}
-#: "slice-minmax" belongs to the released weights; "volume-otsu" to those trained here, "volume-median" to the first of them.
+#: "slice-minmax": the released weights; "volume-otsu": weights trained here; "volume-median": the first weights trained here.
 NORMALISATIONS = ("slice-minmax", "volume-median", "volume-otsu")
-#: Voxels of every second plane, row and column make the histogram of a volume.
+#: The histogram of a volume is computed from every second plane, row and column.
 _HISTOGRAM_STEP = 2
 _HISTOGRAM_BINS = 256
 
@@ -55,7 +55,7 @@ def take_slices(volume: Any, view: str, indices: Any) -> Any:
     Returns
     -------
     (k, rows, columns, ...)
-        For a slice a view into `volume`.
+        If `indices` is a slice, a NumPy or torch view of `volume`.
     """
     axis = SLICE_AXIS[view]
     order = [axis, *(other for other in range(volume.ndim) if other != axis)]
@@ -69,7 +69,7 @@ def place_slices(volume: Any, view: str, indices: slice, slices: Any) -> None:
 
 
 def volume_scale(volume: npt.NDArray[Any], normalisation: str = "volume-otsu") -> float:
-    """Return a robust brightness of the tissue of a volume, the divisor of "volume-median" and "volume-otsu".
+    """Return a robust measure of the brightness of tissue in a volume, by which "volume-median" and "volume-otsu" divide.
 
     Parameters
     ----------
@@ -77,8 +77,8 @@ def volume_scale(volume: npt.NDArray[Any], normalisation: str = "volume-otsu") -
         Conformed volume; values below 0 count as 0.
     normalisation : str
         "volume-otsu": the median of the voxels above Otsu's threshold between air and tissue. Noise in the air, a removed
-        skull and a bias field hardly move it: white matter comes out at 1.2 to 1.3. "volume-median": the median of the voxels
-        brighter than the mean of the positive ones, which noise around a skull-stripped brain misleads. Any other needs no
+        skull and a bias field hardly change it: white matter is then at 1.2 to 1.3. "volume-median": the median of the voxels
+        brighter than the mean of the positive ones; noise around a skull-stripped brain makes it too small. Others need no
         scale: 1.
 
     Returns
@@ -107,8 +107,8 @@ def volume_scale(volume: npt.NDArray[Any], normalisation: str = "volume-otsu") -
 
 
 def _otsu_threshold(values: npt.NDArray[np.float32]) -> float:
-    """The threshold that separates two classes of values, all 0 or more and some above, with the largest variance between."""
-    # A few very bright voxels (vessels, fat, a spike) would squeeze all tissue into a few bins.
+    """Return the threshold with the largest between-class variance, for values of at least 0 that are not all 0."""
+    # A few very bright voxels (vessels, fat, a spike) would otherwise leave only a few bins for all tissue.
     top = float(np.percentile(values[values > 0], 99.5))
     counts, edges = np.histogram(np.minimum(values, top), bins=_HISTOGRAM_BINS, range=(0, top))
     centres = (edges[:-1] + edges[1:]) / 2
@@ -117,12 +117,12 @@ def _otsu_threshold(values: npt.NDArray[np.float32]) -> float:
     above = below[-1] + counts[-1] - below
     with np.errstate(divide="ignore", invalid="ignore"):
         between = below * above * (sums[:-1] / below - (sums[-1] - sums[:-1]) / above) ** 2
-    # One value alone has no two classes: then everything positive is tissue.
+    # A single value can't be split into two classes: then everything positive is tissue.
     return float(edges[1:-1][np.nanargmax(between)]) if np.isfinite(between).any() and np.nanmax(between) > 0 else 0.0
 
 
 def normalise_slices(slices: Any, method: str, scale: float = 1.0) -> Any:
-    """Scale intensities to what a network was trained on.
+    """Scale intensities to the range that a network was trained on.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def normalise_slices(slices: Any, method: str, scale: float = 1.0) -> Any:
         `(x - min) / (max - min + 1e-4)` per slice, after NaN -> 0 and clipping below at 0 (the released weights), or
         `x / scale` with the scale of :func:`volume_scale` (about 0 to 2).
     scale : float
-        For the two that look at the whole volume.
+        Used by the two methods that look at the whole volume.
 
     Returns
     -------
@@ -147,7 +147,7 @@ def normalise_slices(slices: Any, method: str, scale: float = 1.0) -> Any:
 
 
 def _normalised(x: Tensor, method: str, scale: float) -> Tensor:
-    """Slices without NaN and below-zero values, which may be overwritten, on the scale of a method."""
+    """Scale slices that have no NaN and no negative values, and that may be overwritten."""
     if method != "slice-minmax":
         return x.div_(scale)
     low, high = x.amin(dim=(-2, -1), keepdim=True), x.amax(dim=(-2, -1), keepdim=True)
@@ -155,26 +155,26 @@ def _normalised(x: Tensor, method: str, scale: float) -> Tensor:
 
 
 def pool_homologues(probabilities: Tensor) -> Tensor:
-    """Give each of a homologous pair the sum of both, (..., 103) -> (..., 103); midline classes stay.
+    """Replace the probabilities of a homologous pair by their sum, (..., 103) -> (..., 103); midline classes stay.
 
-    The result counts a pair twice: it is the numerator that :func:`share_between_sides` divides.
+    The result counts each pair twice: :func:`share_between_sides` divides it between the sides.
     """
-    # Many times as fast as indexing with a list, which torch does value by value.
+    # Many times as fast as indexing with a list, for which torch copies value by value.
     others = probabilities.gather(-1, _HOMOLOGUES.to(probabilities.device).expand(probabilities.shape))
     return torch.addcmul(probabilities, others, _PAIRED.to(probabilities))
 
 
 def share_between_sides(pooled: Tensor, others: Tensor, pooling: SagittalPooling = "split") -> Tensor:
-    """Decide what a sagittal network says of left and right, which a sagittal slice doesn't tell.
+    """Divide the probabilities of a sagittal network between left and right, which can't be seen in a sagittal slice.
 
     Parameters
     ----------
     pooled : Tensor, (..., 103)
-        What :func:`pool_homologues` gives of the sagittal network's probabilities.
+        Probabilities of the sagittal network after :func:`pool_homologues`.
     others : Tensor, (..., 103)
-        What the other views say of the same voxels, on any common scale.
+        Probabilities of the other views for the same voxels, on any common scale.
     pooling : {"split", "duplicate"}
-        "split": the sum of a pair is shared in proportion to `others`, equally where both are near 0 (well below 1e-4);
+        "split": the sum of a pair is divided in proportion to `others`, equally where both are near 0 (well below 1e-4);
         every voxel still sums to 1. "duplicate": both sides get the sum (FastSurfer), then the voxel is scaled to sum to 1.
 
     Returns
@@ -183,7 +183,7 @@ def share_between_sides(pooled: Tensor, others: Tensor, pooling: SagittalPooling
     """
     if pooling == "duplicate":
         return pooled / pooled.sum(dim=-1, keepdim=True)
-    # (l + e/2) / (l + r + e): 1/2 where both are empty, shares that sum to 1 everywhere; a midline class shares with itself.
+    # (l + e/2) / (l + r + e): 1/2 where both are 0, and shares always sum to 1; a midline class is paired with itself.
     share = others + _SMALL.to(others.device)
     share /= pool_homologues(others) + 1e-4
     return share.mul_(pooled)

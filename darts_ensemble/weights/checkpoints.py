@@ -1,4 +1,4 @@
-"""Read weights files safely, the authors' .pth and our own .safetensors, and the networks of an ensemble."""
+"""Read weights files (released .pth, or .safetensors) without running code in them, and the networks of an ensemble."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _VIEW_PATTERNS = {
     "axial": r"axial|top2bottom|top2down|top_to_bottom",
     "sagittal": r"sagg?itt?al|left2right|left_to_right",
 }
-#: Present in released U-Net files and used by nothing.
+#: Parameters in released U-Net files that nothing uses.
 _UNUSED_KEYS = re.compile(r"outconv[pm]1\.(weight|bias)")
 
 
 def view_of_name(path: Path) -> str | None:
-    """Return the view that a file's name tells (also in the released files' spelling), or None."""
+    """Return the view named in a file name (also in the spelling of the released files), or None."""
     views = [view for view, pattern in _VIEW_PATTERNS.items() if re.search(pattern, path.name.lower())]
     return views[0] if len(views) == 1 else None
 
@@ -45,12 +45,12 @@ def load_view(path: str | Path, view: str | None = None) -> ViewNetwork:
     path : path
         `.safetensors`, or a released `.pth`/`.pt` state dict.
     view : str, optional
-        Needed where neither metadata nor name tells it.
+        Needed if neither the metadata nor the file name gives it.
 
     Raises
     ------
     CheckpointError
-        If the file is missing, truncated, unsafe, of another architecture, its view is not known, or a number in it is none.
+        If the file is missing, truncated, unsafe or of another architecture, its view is unknown, or it holds infinity or NaN.
     """
     path = Path(path)
     if not path.is_file():
@@ -85,8 +85,8 @@ def load_ensemble(weights: str | Path | Mapping[str, str | Path] = "bundled") ->
     Parameters
     ----------
     weights : "bundled", a folder, a file, a manifest or a mapping
-        A folder holds one file a view. A manifest is a JSON file such as `{"coronal": "a.pth"}`, its paths relative to it,
-        for files whose names don't tell the view; the mapping is the same in Python.
+        A folder holds one file per view. A manifest is a JSON file such as `{"coronal": "a.pth"}`, with paths relative to it,
+        for files without the view in their names; a mapping is the same in Python.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def load_ensemble(weights: str | Path | Mapping[str, str | Path] = "bundled") ->
         if folder.is_dir():
             files = network_files_in(folder)
             if not files:
-                raise CheckpointError(f"{folder}: no weights file; expected one .safetensors or .pth a view")
+                raise CheckpointError(f"{folder}: no weights file; expected one .safetensors or .pth per view")
         else:
             files = [folder]
         loaded = [load_view(path) for path in files]
@@ -114,7 +114,7 @@ def load_ensemble(weights: str | Path | Mapping[str, str | Path] = "bundled") ->
     for network in sorted(loaded, key=lambda one: VIEWS.index(one.view)):
         if network.view in networks:
             raise CheckpointError(
-                f"{network.path}: a second {network.view} network beside {networks[network.view].path}; expected one a view"
+                f"{network.path}: a second {network.view} network beside {networks[network.view].path}; expected one per view"
             )
         networks[network.view] = network
     return Ensemble(networks, name)
@@ -147,7 +147,7 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
             f"{path}: holds Python objects, not only tensors; expected a plain state dict. Such a file can run code when read: "
             "if you trust its source, load it yourself and save its state_dict()"
         ) from None
-    except Exception:  # torch lets through whatever a damaged file makes struct, zipfile or an index raise
+    except Exception:  # in a damaged file, struct, zipfile and indexing raise errors of many kinds, which torch passes on
         raise CheckpointError(f"{path}: truncated or not a PyTorch file; expected a state dict: download it again") from None
     plain = isinstance(state, dict) and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items())
     if not plain or not state:
@@ -156,7 +156,7 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
 
 
 def _channels(path: Path, metadata: Mapping[str, str], found: int) -> Channels:
-    """What a file says of its network's input, held against the shape of its first convolution."""
+    """Return the input channels that a file declares, checked against the shape of its first convolution."""
     thick, positions = metadata.get("thick_slices", "1"), metadata.get("positions", "false")
     try:
         channels = Channels(int(thick), {"true": True, "false": False}[positions])
@@ -168,7 +168,7 @@ def _channels(path: Path, metadata: Mapping[str, str], found: int) -> Channels:
     if channels.count != found:
         raise CheckpointError(
             f"{path}: a network of {found} input channels; expected {channels.count} by its metadata, thick_slices {thick} "
-            f"and positions {positions}: only files with these tell what more channels mean"
+            f"and positions {positions}: without these two, the meaning of further channels is not known"
         )
     return channels
 

@@ -1,4 +1,4 @@
-"""sha256 sums of weights files, kept beside them in a SHA256SUMS that `sha256sum -c` reads too."""
+"""sha256 sums of weights files, in a file SHA256SUMS in the same folder, which `sha256sum -c` can read as well."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ Status = Literal["ok", "changed", "missing", "unlisted", "not known"]
 
 @dataclass(frozen=True)
 class FileCheck:
-    """What a file's sha256 says.
+    """Result of comparing a file's sha256 with the expected one.
 
     Attributes
     ----------
     path : Path
     status : {"ok", "changed", "missing", "unlisted", "not known"}
-        "unlisted": beside a list of sums that doesn't name it. "not known": there is no sum to compare with.
+        "unlisted": the folder's list of sums doesn't name the file. "not known": there is no sum to compare with.
     sha256 : str or None
-        Of the file as it is; None where it is missing.
+        Sum of the file as it is; None if it is missing.
     expected : str or None
     """
 
@@ -49,7 +49,7 @@ class FileCheck:
 
     @property
     def good(self) -> bool:
-        """Whether nothing speaks against the file."""
+        """Whether the file is neither changed nor missing nor unlisted."""
         return self.status in ("ok", "not known")
 
 
@@ -69,7 +69,7 @@ def sha256_of(path: Path) -> str:
 
 
 def network_files_in(folder: Path) -> list[Path]:
-    """Return the files of a weights folder's views, by name; no training checkpoints."""
+    """Return the weights files of the views in a folder, by name, without training checkpoints."""
     return sorted(
         path
         for path in folder.iterdir()
@@ -78,13 +78,13 @@ def network_files_in(folder: Path) -> list[Path]:
 
 
 def weights_files_in(folder: Path) -> list[Path]:
-    """Return what a weights folder is made of, by name: the files of its views, and fusion weights."""
+    """Return the files of a weights folder, by name: weights of the views, and fusion weights."""
     fusion = folder / "fusion.json"
     return sorted([*network_files_in(folder), *([fusion] if fusion.exists() else [])])
 
 
 def read_sums(folder: Path) -> dict[str, str] | None:
-    """Return the sums listed in a folder, file name to sha256; None where it has no list.
+    """Return the sums listed in a folder, file name to sha256; None if it has no list.
 
     Raises
     ------
@@ -115,17 +115,17 @@ def write_sums(folder: Path) -> Path:
     ScanError
         If the list can't be written.
     """
-    from darts_ensemble.results.outputs import write_text  # pandas, which --help does without
+    from darts_ensemble.results.outputs import write_text  # loads pandas, which --help does not need
 
     files = weights_files_in(folder) if folder.is_dir() else []
     if not files:
-        raise CheckpointError(f"{folder}: no weights file; expected a folder with a .safetensors or .pth a view")
+        raise CheckpointError(f"{folder}: no weights file; expected a folder with one .safetensors or .pth per view")
     write_text(folder / SUMS_NAME, "".join(f"{sha256_of(path)}  {path.name}\n" for path in files))
     return folder / SUMS_NAME
 
 
 def check_file(path: Path, expected: str | None) -> FileCheck:
-    """Compare a file with the sum it should have (None: not known)."""
+    """Compare a file with its expected sum (None: not known)."""
     if not path.is_file():
         return FileCheck(path, "missing", None, expected)
     found = sha256_of(path)
@@ -137,17 +137,17 @@ def check_file(path: Path, expected: str | None) -> FileCheck:
 def check_folder(folder: Path) -> list[FileCheck]:
     """Compare the weights files of a folder with its SHA256SUMS, by name.
 
-    Without a list every file is "not known"; with one, a file that it doesn't name is "unlisted".
+    Without a list, every file is "not known"; with a list, a file that is not in it is "unlisted".
 
     Raises
     ------
     CheckpointError
-        If it is not a folder with weights, or its list can't be read.
+        If the folder holds no weights, or its list can't be read.
     """
     sums = read_sums(folder) if folder.is_dir() else None
     files = weights_files_in(folder) if folder.is_dir() else []
     if not files and not sums:
-        raise CheckpointError(f"{folder}: no weights file; expected a folder with a .safetensors or .pth a view")
+        raise CheckpointError(f"{folder}: no weights file; expected a folder with one .safetensors or .pth per view")
     if sums is None:
         return [check_file(path, None) for path in files]
     checks = {name: check_file(folder / name, expected) for name, expected in sums.items()}

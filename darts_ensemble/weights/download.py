@@ -1,4 +1,4 @@
-"""Downloads that continue where they were cut, and stand under their name only when whole and right."""
+"""Downloads that continue after an interruption, and get their final name only when complete and with the right checksum."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from darts_ensemble.errors import CheckpointError
 
 __all__ = ["Progress", "ResumingDownloader", "download"]
 
-#: Called with the bytes there and the bytes in all (None where the server doesn't say).
+#: Called with the number of bytes received and in all (None if the server doesn't give it).
 Progress = Callable[[int, "int | None"], None]
 
 _CHUNK = 1 << 14
-#: Seconds without a byte after which a connection counts as cut.
+#: After this many seconds without a byte, a connection counts as interrupted.
 _SILENCE = 30.0
 
 
 @dataclass
 class ResumingDownloader:
-    """A downloader as pooch takes it: bytes go to `part`, which outlives a cut or killed run and is continued by the next.
+    """A downloader for pooch: bytes go to `part`, which stays after an interrupted or killed run and is continued by the next.
 
-    A server that knows HTTP ranges sends the rest only; from one that doesn't the file comes anew. What was pieced together is
-    no better than its sha256, which the caller must check.
+    A server that supports HTTP ranges sends only the rest; others send the whole file again. The caller must check the sha256
+    of a file put together in this way.
 
     Attributes
     ----------
@@ -36,11 +36,11 @@ class ResumingDownloader:
         The partial file, on the disk of the target.
     progress : callable, optional
     attempts : int
-        Connections in a row that may bring nothing new.
+        Number of consecutive connections that may bring nothing new.
     pause : float
         Seconds between two connections.
     resumed : bool
-        Whether bytes of an earlier connection are in the file.
+        Whether the file holds bytes of an earlier connection.
     """
 
     part: Path
@@ -50,12 +50,12 @@ class ResumingDownloader:
     resumed: bool = field(default=False, init=False)
 
     def __call__(self, url: str, output_file: str, pooch: Any, check_only: bool = False) -> None:
-        """Bring `url` to `output_file`, continuing `part`.
+        """Download `url` to `output_file`, continuing `part`.
 
         Raises
         ------
         requests.RequestException
-            If it can't be had; what came so far stays in `part`.
+            If the download fails; the bytes received so far stay in `part`.
         """
         from requests import ConnectionError as Refused
         from requests import RequestException, Timeout
@@ -80,11 +80,11 @@ class ResumingDownloader:
         return self.part.stat().st_size if self.part.is_file() else 0
 
     def _receive(self, url: str) -> bool:
-        """Receive what one connection brings; return whether the file is complete."""
+        """Receive the bytes of one connection; return whether the file is complete."""
         import requests
 
         have = self._have()
-        # Compressed on the way, a file's ranges would be those of the compressed bytes.
+        # If a file is compressed for the transfer, ranges count compressed bytes.
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
         with requests.get(url, headers=headers, stream=True, timeout=_SILENCE) as response:
             if response.status_code == requests.codes.requested_range_not_satisfiable:
@@ -110,24 +110,24 @@ class ResumingDownloader:
 
 
 def download(url: str, target: Path, sha256: str, *, progress: Progress | None = None, pause: float = 1.0) -> Path:
-    """Bring a file into place through pooch, unless it is there with the right sha256 already.
+    """Download a file with pooch, unless it is there already with the right sha256.
 
     Parameters
     ----------
     url : str
         http or https.
     target : Path
-        Until the file is whole and its sum right, its bytes are in `.<name>.part` beside it.
+        Until the file is complete and its sum right, its bytes are in `.<name>.part` in the same folder.
     sha256 : str
         Hexadecimal.
     progress : callable, optional
     pause : float
-        Seconds before a cut connection is tried again.
+        Seconds before another connection after an interrupted one.
 
     Raises
     ------
     CheckpointError
-        If it can't be had or its sha256 is another; the message says where to put the file by hand.
+        If the download fails or has another sha256; the message says where to put the file by hand.
     """
     import pooch
     from filelock import FileLock, Timeout
@@ -146,13 +146,13 @@ def download(url: str, target: Path, sha256: str, *, progress: Progress | None =
                     pooch.retrieve(url, f"sha256:{sha256}", fname=target.name, path=target.parent, downloader=downloader)
                     break
                 except ValueError as error:
-                    # Pieces of two files don't fit together; the whole of one is worth another try.
+                    # The server's file may have changed between two parts: download the whole file once more.
                     if downloader.resumed and not last:
                         continue
                     found = re.search(rf"(?!{sha256})\b[0-9a-f]{{64}}\b", str(error))
                     raise CheckpointError(
-                        f"{url}: sha256 {found[0] if found else 'unlike the one listed'}; expected {sha256}: the file there is "
-                        f"another than the one registered; ask whoever registered it, {by_hand}"
+                        f"{url}: sha256 {found[0] if found else 'unlike the one listed'}; expected {sha256}: the server "
+                        f"has another file than the registered one; ask the person who registered it, {by_hand}"
                     ) from None
         return target
     except Timeout:
@@ -169,7 +169,7 @@ def download(url: str, target: Path, sha256: str, *, progress: Progress | None =
 
 
 def _reason(error: Any) -> str:
-    """One line of what went wrong: a status the server gave, else that nothing or not all came."""
+    """Return the cause in one line: the server's status, else that it can't be reached or that the connection was cut off."""
     response = getattr(error, "response", None)
     if response is not None:
         return f"the server answers {response.status_code} {response.reason}"

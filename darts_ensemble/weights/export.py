@@ -1,4 +1,4 @@
-"""Any network that can be read - a released .pth, a training checkpoint - as compact float16 safetensors."""
+"""Convert any network that can be read (a released .pth, a training checkpoint) to compact float16 safetensors."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ __all__ = ["Exported", "export_weights"]
 
 @dataclass(frozen=True)
 class Exported:
-    """What came of an export.
+    """Result of an export.
 
     Attributes
     ----------
     path : Path
     view : str
     rounding : float
-        Largest difference between a number and what is stored of it, relative to the largest of its tensor.
+        Largest difference between a number and its stored value, relative to the largest number of the tensor.
     """
 
     path: Path
@@ -38,23 +38,23 @@ class Exported:
 
 
 def export_weights(source: Path, out: Path, *, view: str | None = None, overwrite: bool = False) -> Exported:
-    """Write one network as `<view>.safetensors` in `out`, with what its file tells of its training.
+    """Write one network as `<view>.safetensors` in `out`, with the metadata on its training.
 
     Parameters
     ----------
     source : Path
-        What :func:`darts_ensemble.weights.checkpoints.load_view` reads, or a checkpoint of `darts-train`
-        (`<view>.checkpoint.pt`), of which the moving average of the weights is taken, as at the end of a training.
+        A file that :func:`darts_ensemble.weights.checkpoints.load_view` reads, or a checkpoint of `darts-train`
+        (`<view>.checkpoint.pt`), from which the moving average of the weights is taken, as at the end of training.
     out : Path
-        Folder; made where it is missing.
+        Folder; created if missing.
     view : {"coronal", "axial", "sagittal"}, optional
-        Needed where neither the file nor its name tells it.
+        Needed if neither the file nor its name gives it.
     overwrite : bool
 
     Raises
     ------
     CheckpointError
-        If the source can't be read or holds a number that is none, or the target is there.
+        If the source can't be read or holds infinity or NaN, or the target exists already.
     """
     network = _load_checkpoint(source, view) if source.name.endswith(".checkpoint.pt") else load_view(source, view)
     rounding = _rounding(network.network.state_dict())
@@ -83,7 +83,7 @@ def _load_checkpoint(path: Path, view: str | None) -> ViewNetwork:
         raise CheckpointError(f"{path}: no such file; expected a checkpoint of darts-train")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception:  # torch lets through whatever a damaged file makes pickle, struct or zipfile raise
+    except Exception:  # in a damaged file, pickle, struct and zipfile raise errors of many kinds, which torch passes on
         raise CheckpointError(f"{path}: damaged, or not a checkpoint of darts-train; expected <view>.checkpoint.pt") from None
     if not isinstance(state, dict) or not {"settings", "average"} <= set(state):
         raise CheckpointError(f"{path}: no settings and averaged weights found; expected a checkpoint of darts-train")
@@ -96,9 +96,9 @@ def _load_checkpoint(path: Path, view: str | None) -> ViewNetwork:
         "steps": str(state.get("step", "unknown")),
         **{f"setting_{key}": str(value) for key, value in settings.items()},
     }
-    # Where subjects were held out, the weights of the best validation are what a training keeps.
+    # With validation subjects, training keeps the weights of the best validation.
     average = {name: value.contiguous() for name, value in (state.get("kept") or state["average"]).items()}
-    # Through a file, so that shapes and names meet the same checks as those of any weights.
+    # Saved and read again, so that names and shapes are checked as those of any weights file.
     with tempfile.TemporaryDirectory() as folder:
         passed = Path(folder) / "average.safetensors"
         save_file(average, passed, metadata=metadata)
@@ -109,7 +109,7 @@ def _load_checkpoint(path: Path, view: str | None) -> ViewNetwork:
 
 
 def _rounding(state: dict[str, Tensor]) -> float:
-    """Return the largest relative change that storing makes to a tensor."""
+    """Return the largest change of a tensor when it is stored, relative to its largest number."""
     largest = 0.0
     for value in state.values():
         if value.is_floating_point() and value.numel():

@@ -1,4 +1,4 @@
-"""What a weights file is: architecture, size, view, normalisation, the subjects it was trained on, settings."""
+"""Describe a weights file: architecture, size, view, normalisation, the subjects it was trained on, settings."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def describe_network(network: ViewNetwork) -> dict[str, Any]:
     Returns
     -------
     dict
-        `file`, `view`, `architecture`, `filters`, `parameters` (learnt numbers, running statistics left out), `in_channels`,
-        `thick_slices` and `positions` (see :class:`darts_ensemble.slices.channels.Channels`), `normalisation`,
-        `training_subjects` (ids; empty where the file doesn't say), `size_bytes`, `sha256`, `settings` (what else the file's
-        metadata tell, such as seed, steps and learning rate).
+        `file`, `view`, `architecture`, `filters`, `parameters` (number of learnt ones, without running statistics),
+        `in_channels`, `thick_slices` and `positions` (see :class:`darts_ensemble.slices.channels.Channels`), `normalisation`,
+        `training_subjects` (ids; empty if the file doesn't name them), `size_bytes`, `sha256`, `settings` (all other metadata
+        of the file, such as seed, steps and learning rate).
     """
     assert network.path is not None
     path: Path = network.path

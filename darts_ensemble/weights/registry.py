@@ -1,4 +1,4 @@
-"""The weights known by name: bundled, in local folders, to be downloaded, or to be fetched by hand; where each stands."""
+"""The weights known by name: bundled, in local folders, to be downloaded, or to be fetched by hand; and their folders."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = [
     "verify",
 ]
 
-#: Environment variables: the cache's folder, and a registry besides the one inside the package.
+#: Environment variables: the cache's folder, and a registry in addition to the one inside the package.
 CACHE_VARIABLE = "DARTS_WEIGHTS_CACHE"
 REGISTRY_VARIABLE = "DARTS_WEIGHTS_REGISTRY"
 _OWN_REGISTRY = Path(__file__).with_name("registry.toml")
@@ -48,10 +48,10 @@ class WeightsFile:
     Attributes
     ----------
     name : str
-        In the entry's folder.
+        Name in the entry's folder.
     view : {"coronal", "axial", "sagittal"}
     url, sha256 : str or None
-        None where not known: files fetched by hand.
+        May be None (not known) for files that are fetched by hand.
     """
 
     name: str
@@ -71,11 +71,11 @@ class Entry:
     about : str
         One line.
     files : tuple of WeightsFile
-        Of downloads and manual ones; the files of a folder are what it holds.
+        Files of a "download" or "manual" entry; for a folder, its content counts.
     folder : Path or None
-        Of kind "folder".
+        Only for kind "folder".
     instructions : str
-        Of kind "manual".
+        Only for kind "manual".
     """
 
     name: str
@@ -87,16 +87,16 @@ class Entry:
 
 
 def cache_folder() -> Path:
-    """Return where downloads go: $DARTS_WEIGHTS_CACHE, else the system's folder for caches."""
+    """Return the folder for downloads: $DARTS_WEIGHTS_CACHE, else the system's folder for caches."""
     if given := os.environ.get(CACHE_VARIABLE):
         return Path(given).expanduser()
-    import pooch  # a tenth of a second that --help does without
+    import pooch  # takes a tenth of a second to load, and --help does not need it
 
     return Path(pooch.os_cache("darts-ensemble"))
 
 
 def folder_of(entry: Entry) -> Path:
-    """Return the folder of an entry's files, whether it is there or not."""
+    """Return the folder of an entry's files, which need not exist."""
     if entry.kind == "bundled":
         return _BUNDLED_FOLDER
     return entry.folder if entry.folder is not None else cache_folder() / entry.name
@@ -113,7 +113,7 @@ def known_weights(registry: Path | None = None) -> dict[str, Entry]:
     Raises
     ------
     CheckpointError
-        If a registry can't be read, or a user's entry has the name of one in the package.
+        If a registry can't be read, or a user's entry has the same name as one in the package.
     """
     known = read_registry(_OWN_REGISTRY)
     named = os.environ.get(REGISTRY_VARIABLE)
@@ -131,7 +131,7 @@ def find_entry(name: str, known: Mapping[str, Entry]) -> Entry:
     Raises
     ------
     CheckpointError
-        If there is none.
+        If there is no entry of this name.
     """
     if name not in known:
         raise CheckpointError(
@@ -142,12 +142,12 @@ def find_entry(name: str, known: Mapping[str, Entry]) -> Entry:
 
 
 def read_registry(path: Path) -> dict[str, Entry]:
-    """Read a registry: a TOML file with a table an entry.
+    """Read a registry: a TOML file with one table per entry.
 
     Raises
     ------
     CheckpointError
-        If it can't be read, or an entry lacks or has a key it should not, names an unknown view, or a sum that is none.
+        If it can't be read, or an entry lacks a key, has an unknown key or view, or a sum that is not a sha256.
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -160,7 +160,7 @@ def read_registry(path: Path) -> dict[str, Entry]:
 
 
 def files_there(entry: Entry) -> list[str]:
-    """Return the names of an entry's files that are in its folder (of a download: under their names, so whole)."""
+    """Return the names of those files of an entry that are in its folder; downloads get their names only when complete."""
     folder = folder_of(entry)
     if entry.files:
         return [file.name for file in entry.files if (folder / file.name).is_file()]
@@ -168,7 +168,7 @@ def files_there(entry: Entry) -> list[str]:
 
 
 def fetch(entry: Entry, progress: Progress | None = None) -> Path:
-    """Bring an entry's files into place; return what `--weights` takes.
+    """Make an entry's files available; return the path to give to `--weights`.
 
     Parameters
     ----------
@@ -179,14 +179,14 @@ def fetch(entry: Entry, progress: Progress | None = None) -> Path:
     Returns
     -------
     Path
-        The folder, or of a download the `weights.json` that names the view of each file.
+        The folder, or for a download the `weights.json` that names the view of each file.
 
     Raises
     ------
     CheckpointError
-        If a file can't be had, is damaged, or has to be fetched by hand; the message says where to put it.
+        If a file can't be downloaded, is damaged, or has to be fetched by hand; the message says where to put it.
     """
-    from darts_ensemble.results.outputs import write_json  # pandas, which --help does without
+    from darts_ensemble.results.outputs import write_json  # loads pandas, which --help does not need
 
     folder = folder_of(entry)
     if entry.kind == "download":
@@ -204,16 +204,16 @@ def fetch(entry: Entry, progress: Progress | None = None) -> Path:
             f"{folder}: none of {', '.join(file.name for file in entry.files)} found; these weights are fetched by hand. "
             f"{entry.instructions}"
         )
-    raise CheckpointError(f"{folder}: no weights file; expected a folder with a .safetensors or .pth a view")
+    raise CheckpointError(f"{folder}: no weights file; expected a folder with one .safetensors or .pth per view")
 
 
 def verify(entry: Entry) -> list[FileCheck]:
-    """Compute the sha256 of an entry's files anew and compare; files not fetched are left out.
+    """Compute and compare the sha256 of an entry's files; files that were not fetched are left out.
 
     Raises
     ------
     CheckpointError
-        If a folder has no weights.
+        If a folder holds no weights.
     """
     folder = folder_of(entry)
     if not entry.files:
@@ -236,7 +236,7 @@ def _entry(registry: Path, name: str, table: Any) -> Entry:
         raise CheckpointError(f"{where}: no files; expected a list of tables")
     names, views = [file.name for file in files], [file.view for file in files]
     if len(set(names)) < len(names) or (kind == "download" and len(set(views)) < len(views)):
-        raise CheckpointError(f"{where}: files {', '.join(names)}; expected each name once, and of a download each view once")
+        raise CheckpointError(f"{where}: files {', '.join(names)}; expected each name once, and in a download each view once")
     return Entry(name, kind, _text(where, table, "about"), files, folder, _text(where, table, "instructions"))
 
 

@@ -19,7 +19,7 @@ from darts_ensemble.slices.channels import Channels
 
 __all__ = ["NETWORK_METADATA", "compact", "save_view"]
 
-#: Metadata of a safetensors file that :func:`save_view` writes of the network itself; the others tell of the run that made it.
+#: Metadata of a safetensors file that describe the network itself; all others describe the run that made it.
 NETWORK_METADATA = (
     "format_version", "architecture", "view", "classes", "in_channels", "thick_slices", "positions", "filters", "normalisation",
     "training_subjects",
@@ -27,7 +27,7 @@ NETWORK_METADATA = (
 
 
 def compact(value: Tensor) -> Tensor:
-    """Return floats as float16, or as float32 where one is too large for that, as a variance of BatchNorm may be."""
+    """Return floats as float16, or as float32 if one is too large for float16, as a variance of BatchNorm can be."""
     if not value.is_floating_point():
         return value
     return value.float() if value.numel() and value.abs().max() > torch.finfo(torch.float16).max else value.half()
@@ -43,12 +43,12 @@ def save_view(
     channels: Channels | None = None,
     extra: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a network as float16 safetensors with what is needed to use it; the name appears when it is whole.
+    """Write a network as float16 safetensors with what is needed to use it; the file gets its name when it is complete.
 
     Raises
     ------
     CheckpointError
-        If the network holds a number that is none, or the file can't be written.
+        If the network holds infinity or NaN, or the file can't be written.
     """
     state = {
         name: compact(value).contiguous()
@@ -78,7 +78,7 @@ def save_view(
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         save_file(state, temporary, metadata=metadata)
-        # safetensors writes for the owner alone; weights are there to be shared: readable as any new file.
+        # safetensors makes files that only the owner can read; weights are for sharing: give the permissions of any new file.
         mask = os.umask(0)
         os.umask(mask)
         temporary.chmod(0o666 & ~mask)

@@ -219,7 +219,7 @@ def test_a_view_that_nothing_tells_is_asked_for(tmp_path: Path, state: dict[str,
 
 def test_a_missing_file_and_an_empty_folder_are_named(tmp_path: Path) -> None:
     assert "no such" in refusal(tmp_path / RELEASED)
-    with pytest.raises(CheckpointError, match=r"no weights file; expected .* a view"):
+    with pytest.raises(CheckpointError, match=r"no weights file; expected .* per view"):
         load_ensemble(tmp_path)
 
 
