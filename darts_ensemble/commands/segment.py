@@ -143,13 +143,18 @@ def segment(
     # On a terminal, errors must go through the console of the bar, else both are printed on one line.
     complaints = console if drawn and errors.is_terminal else errors
     with one_line_errors("darts-segment"):
+        from darts_ensemble.segment.made_with import describe_run
         from darts_ensemble.segment.scan_queue import segment_here, segment_on_cluster
         from darts_ensemble.segment.settings import make_segmenter
 
         jobs, failed = _jobs(scans, out, form, part)
         # With a cluster, the networks are loaded here too: wrong weights or options are reported before any worker starts.
         segmenter = make_segmenter(settings)
-        account_of = {"weights": segmenter.ensemble.name, "views": segmenter.views}
+        account_of = {
+            "weights": segmenter.ensemble.name,
+            "views": segmenter.views,
+            "made_with": describe_run(segmenter, settings),
+        }
         say(f"weights {segmenter.ensemble.name}: {', '.join(segmenter.views)} on {segmenter.device}, {segmenter.precision}")
         if form == "bids":
             from darts_ensemble.fusion.view_weights import networks_of
@@ -174,7 +179,7 @@ def segment(
             if dask is None:
                 segment_here(segmenter, jobs, settings, report)
             else:
-                segment_on_cluster(jobs, settings, report, address=dask)
+                segment_on_cluster(segmenter, jobs, settings, report, address=dask)
     if as_json:
         order = {str(job.scan.path): number for number, job in enumerate(jobs)}
         account.sort(key=lambda row: order.get(row["scan"], -1))
@@ -189,8 +194,9 @@ def _tell(row: dict[str, Any], number: int, count: int, say: Any, complain: Any,
         complain(f"darts-segment: {row['error']}")
         return
     notes = "".join(f"; {flag}" for flag in row.get("flags", []))
+    again = f" again ({row['again']})" if "again" in row else ""
     took = f" ({row['seconds']:.0f} s)" if "seconds" in row else ""
-    say(f"[{number}/{count}] {row['name']}: {row['status']} {row['label_map']}{took}{notes}")
+    say(f"[{number}/{count}] {row['name']}: {row['status']}{again} {row['label_map']}{took}{notes}")
     if stages:
         for stage, seconds in row.get("stages", {}).items():
             say(f"  {seconds:8.2f} s  {stage}")

@@ -22,6 +22,7 @@ __all__ = [
     "FORMATS",
     "Targets",
     "freesurfer_stats",
+    "remove_earlier",
     "target_paths",
     "write_colour_tables",
     "write_json",
@@ -106,6 +107,29 @@ def target_paths(out: Path, name: str, form: str) -> Targets:
         top_probabilities=out / f"{name}_top-probabilities.nii.gz",
         stats=None,
     )
+
+
+def remove_earlier(targets: Targets) -> None:
+    """Remove an earlier result of this toolkit, which its account tells, before another takes its place.
+
+    The label map goes first: a run that is interrupted leaves none beside an account of another. Maps that the new result may
+    not have (agreement, probabilities) would be those of the old one.
+
+    Raises
+    ------
+    ScanError
+        If a file can't be removed.
+    """
+    if not targets.quality.is_file():
+        return
+    maps = (targets.probabilities, targets.top_ids, targets.top_probabilities)
+    sidecars = [path.with_name(path.name.removesuffix(".nii.gz") + ".json") for path in maps]
+    for path in (targets.label_map, targets.agreement, targets.region_agreement, *maps, *sidecars):
+        try:
+            if path is not None:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise ScanError(f"{path}: {error.strerror}; expected a file that may be replaced") from None
 
 
 def write_text(path: Path, text: str) -> None:

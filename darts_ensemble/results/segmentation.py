@@ -14,11 +14,12 @@ import pandas as pd
 from darts_ensemble.errors import UsageError
 from darts_ensemble.results.bids_dataset import describe_dataset, label_table, sidecar
 from darts_ensemble.results.cleaning import remove_islands
-from darts_ensemble.results.outputs import freesurfer_stats, target_paths, write_json, write_text
+from darts_ensemble.results.outputs import freesurfer_stats, remove_earlier, target_paths, write_json, write_text
 from darts_ensemble.results.probabilities import parse_wanted, write_probabilities
 from darts_ensemble.results.volumetry import quality_flags, region_agreement, region_volumes, unusual_volumes
 from darts_ensemble.scans.conform import Conformed
 from darts_ensemble.scans.inputs import name_scans
+from darts_ensemble.scans.links import as_named
 from darts_ensemble.scans.scan import Scan, write_label_map, write_volume
 from darts_ensemble.stages import Stages
 from darts_ensemble.versions import package_version
@@ -58,6 +59,8 @@ class Segmentation:
         Fused probabilities in that box, where asked for (about 1 GB for a brain).
     stages : Stages
         What took how long.
+    made_with : dict
+        What the labels depend on besides the scan, for the account; see :mod:`darts_ensemble.segment.made_with`.
     """
 
     scan: Scan
@@ -72,6 +75,7 @@ class Segmentation:
     origin: npt.NDArray[np.int64]
     probabilities_box: npt.NDArray[np.float16] | None = None
     stages: Stages = field(default_factory=Stages)
+    made_with: dict[str, Any] = field(default_factory=dict)
 
     @property
     def labels(self) -> Any:
@@ -83,7 +87,13 @@ class Segmentation:
         ids = remove_islands(self.ids)
         kept = [flag for flag in self.flags if flag == SIDES_ESTIMATED]
         volumes = region_volumes(ids, self.scan.affine)
-        return replace(self, ids=ids, volumes=volumes, flags=all_flags(volumes, ids, self.mean_agreement) + kept)
+        return replace(
+            self,
+            ids=ids,
+            volumes=volumes,
+            flags=all_flags(volumes, ids, self.mean_agreement) + kept,
+            made_with=self.made_with | {"clean": True},
+        )
 
     def save(
         self,
@@ -126,6 +136,8 @@ class Segmentation:
 
     def _save(self, out: Path, name: str, form: str, agreement: bool, probabilities: str | None, probability_type: str) -> Path:
         paths = target_paths(out, name, form)
+        options = {"form": form, "agreement": agreement, "probabilities": probabilities, "probability_type": probability_type}
+        remove_earlier(paths)
         table = None
         if agreement:
             if self.agreement is None:
@@ -141,7 +153,7 @@ class Segmentation:
             write_text(paths.volumes, label_table(self.volumes, table).to_csv(sep="\t", index=False, na_rep="n/a"))
         else:
             write_text(paths.volumes, self.volumes.to_csv(sep="\t", index=False))
-        write_json(paths.quality, {**about, **self._account()})
+        write_json(paths.quality, {**about, **self._account(options)})
         if paths.stats is not None:
             write_text(paths.stats, freesurfer_stats(self.volumes, self.ids, self.scan.data, name))
         if probabilities:
@@ -154,10 +166,12 @@ class Segmentation:
         write_label_map(self.ids, self.scan, paths.label_map)
         return paths.label_map
 
-    def _account(self) -> dict[str, Any]:
-        """What is said of the segmentation beside its volumes."""
+    def _account(self, options: dict[str, Any]) -> dict[str, Any]:
+        """What is said of the segmentation beside its volumes, and what it was made of: a later run compares that."""
         return {
-            "scan": str(self.scan.path.resolve()),
+            "scan": str(as_named(self.scan.path)),
+            "scan_sha256": self.scan.sha256,
+            "made_with": {"clean": False} | self.made_with | options,
             "flags": self.flags,
             "mean_view_agreement": self.mean_agreement,
             "seen_in_training": self.seen_in_training,

@@ -13,10 +13,13 @@ from scipy import ndimage
 
 from darts_ensemble.scans.scan import Scan
 
-__all__ = ["Conformed", "conform", "conform_labels", "whole_voxel_map"]
+__all__ = ["CONFORMING", "Conformed", "conform", "conform_labels", "whole_voxel_map"]
 
 Affine = npt.NDArray[np.float64]
 
+#: Number of the way in which scans are conformed: raised when the same scan gives other voxels than before, so that nothing
+#: kept on disk from an earlier way is taken for today's.
+CONFORMING = 2
 #: Columns: directions of the axes of a conformed volume, left, inferior, anterior.
 LIA = np.array([[-1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 

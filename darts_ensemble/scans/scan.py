@@ -9,7 +9,7 @@ import os
 import secrets
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,13 @@ from nibabel.filebasedimages import ImageFileError
 
 from darts_ensemble.errors import ScanError
 from darts_ensemble.labels import REGION_BY_ID
+from darts_ensemble.scans.links import why_empty
 
 __all__ = [
     "EXTENSIONS",
     "SCAN_NAMES",
     "Scan",
+    "file_checksum",
     "find_scan_in_subject",
     "read_label_map",
     "read_scan",
@@ -54,12 +56,15 @@ class Scan:
         Voxel indices to RAS millimetres.
     image : nibabel image
         Source of the header.
+    sha256 : str or None
+        Of the file's bytes, in hexadecimal; None where there is no file.
     """
 
     path: Path
     data: npt.NDArray[Any]
     affine: npt.NDArray[np.float64]
     image: Any
+    sha256: str | None = None
 
 
 def without_extension(path: Path) -> str:
@@ -93,7 +98,8 @@ def read_scan(path: str | Path) -> Scan:
         If it can't be read, is not one 3-D volume, has voxels that are not finite or no contrast, a singular affine, or is a
         label map.
     """
-    scan = _read(Path(path))
+    checksum = file_checksum(Path(path))
+    scan = replace(_read(Path(path)), sha256=checksum)
     if not np.any(scan.data) or np.all(scan.data == scan.data.flat[0]):
         raise ScanError(f"{path}: all voxels are {scan.data.flat[0]}; expected a T1 scan: was it exported empty?")
     if _looks_like_labels(scan.data):
@@ -148,12 +154,17 @@ def _read(path: Path) -> Scan:
 def _first_bytes(path: Path) -> bytes:
     """Read 132 bytes, enough to tell DICOM; nibabel takes a file that may not be opened for one that is no image."""
     try:
+        if why := why_empty(path, b""):
+            raise ScanError(f"{path}: {why}")
         if path.is_dir():
             raise ScanError(f"{path}: a folder; expected one file {', '.join(EXTENSIONS)} (DICOM: convert it with dcm2niix)")
         if not path.is_file():
             raise ScanError(f"{path}: no such file; expected a scan {', '.join(EXTENSIONS)}")
         with path.open("rb") as file:
-            return file.read(132)
+            start = file.read(132)
+        if why := why_empty(path, start):
+            raise ScanError(f"{path}: {why}")
+        return start
     except OSError as error:
         raise ScanError(f"{path}: not readable ({error.strerror}); expected a file you may read") from None
 
@@ -260,6 +271,15 @@ def _write(data: npt.NDArray[Any], scan: Scan, path: Path) -> None:
 def _state_units(image: Any) -> None:
     """State the unit of the affine, which many scans leave open, and of a fourth axis, for which NIfTI has no other."""
     image.header.set_xyzt_units("mm", "sec")
+
+
+def file_checksum(path: Path) -> str | None:
+    """Return the sha256 of a file's bytes, in hexadecimal; None where it can't be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
 
 
 def voxel_checksum(data: npt.NDArray[Any]) -> str:

@@ -10,7 +10,7 @@ import sys
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -21,7 +21,10 @@ from darts_ensemble.cores import threads_of_each, wait_without_spinning
 from darts_ensemble.errors import DartsError
 from darts_ensemble.results.outputs import Targets, target_paths
 from darts_ensemble.scans.inputs import NamedScan
+from darts_ensemble.scans.links import as_named
+from darts_ensemble.scans.scan import file_checksum
 from darts_ensemble.segment.cluster import local_workers, spread
+from darts_ensemble.segment.made_with import describe_run, differences
 from darts_ensemble.segment.settings import Settings, make_segmenter
 
 if TYPE_CHECKING:
@@ -60,6 +63,7 @@ def segment_here(segmenter: Segmenter, jobs: Sequence[Job], settings: Settings, 
         Called with the row of each scan as soon as it has ended, by one thread at a time.
     """
     lock = threading.Lock()
+    again: dict[Job, str] = {}
 
     def tell(row: Row) -> None:
         with lock:
@@ -67,7 +71,7 @@ def segment_here(segmenter: Segmenter, jobs: Sequence[Job], settings: Settings, 
 
     def write(job: Job, labelled: Labelled) -> None:
         try:
-            row = _written(segmenter, job, labelled, settings)
+            row = _written(segmenter, job, labelled, settings) | _why(again, job)
         except Exception as error:
             row = _failed(job, error, settings)
         tell(row)
@@ -77,7 +81,8 @@ def segment_here(segmenter: Segmenter, jobs: Sequence[Job], settings: Settings, 
     written = ahead if segmenter.device.type == "cpu" else 2 * ahead
     with ThreadPoolExecutor(max(1, written)) as writer:
         writing: deque[Future[None]] = deque()
-        for job, loading in _read_ahead(segmenter, _waiting(jobs, settings, tell), ahead):
+        waiting = _waiting(jobs, settings, describe_run(segmenter, settings), tell, again)
+        for job, loading in _read_ahead(segmenter, waiting, ahead):
             try:
                 labelled = segmenter.label(loading.result())
             except Exception as error:  # one scan that meets a bug or fills the memory must not cost the user the others
@@ -101,12 +106,14 @@ def _read_ahead(segmenter: Segmenter, jobs: Iterable[Job], ahead: int) -> Iterat
             yield reading.popleft()
 
 
-def segment_on_cluster(jobs: Sequence[Job], settings: Settings, report: Callable[[Row], None], *, address: str) -> None:
+def segment_on_cluster(
+    segmenter: Segmenter, jobs: Sequence[Job], settings: Settings, report: Callable[[Row], None], *, address: str
+) -> None:
     """Segment scans on the workers of a Dask cluster, which see the same files; each worker loads the networks once.
 
     Parameters
     ----------
-    jobs, settings, report
+    segmenter, jobs, settings, report
         As for :func:`segment_here`.
     address : str
         See :func:`darts_ensemble.segment.cluster.spread`. The workers of "local:4" share this machine's cores, unless
@@ -121,12 +128,14 @@ def segment_on_cluster(jobs: Sequence[Job], settings: Settings, report: Callable
     if workers is not None and not settings.threads:
         settings = replace(settings, threads=threads_of_each(workers))
     settings = _with_whole_paths(settings)
-    waiting = list(_waiting(jobs, settings, report))
+    again: dict[Job, str] = {}
+    asked = describe_run(segmenter, settings)
+    waiting = list(_waiting(jobs, settings, asked, report, again))
     sent = [Job(NamedScan(job.scan.path.absolute(), job.scan.name), job.out.absolute(), job.form) for job in waiting]
-    for index, ended in spread(_SegmentOne(settings), sent, address=address):
+    for index, ended in spread(_SegmentOne(settings, asked), sent, address=address):
         job = waiting[index]
         row = _failed(job, ended, settings) if isinstance(ended, Exception) else ended
-        report({**row, **_start_of_row(job)})
+        report({**row, **_start_of_row(job), **_why(again, job)})
 
 
 def _with_whole_paths(settings: Settings) -> Settings:
@@ -145,10 +154,11 @@ class _SegmentOne:
     """Segments one scan with settings that travel along."""
 
     settings: Settings
+    asked: dict[str, Any]
 
     def __call__(self, job: Job) -> Row:
         # A worker that has died may have finished this very scan: then it is not done again.
-        if not self.settings.overwrite and (row := _earlier(job)):
+        if not self.settings.overwrite and (row := _earlier(job, self.asked).row):
             return row
         try:
             segmenter = _segmenter(self.settings)
@@ -163,29 +173,62 @@ def _segmenter(settings: Settings) -> Segmenter:
     return make_segmenter(settings)
 
 
-def _waiting(jobs: Sequence[Job], settings: Settings, report: Callable[[Row], None]) -> Iterator[Job]:
-    """Yield the jobs that are to be done; report what is done already."""
+def _waiting(
+    jobs: Sequence[Job], settings: Settings, asked: Row, report: Callable[[Row], None], again: dict[Job, str]
+) -> Iterator[Job]:
+    """Yield the jobs that are to be done, and note in `again` why one is done again; report what is done already."""
     for job in jobs:
-        row = None if settings.overwrite else _earlier(job)
-        if row is None:
-            yield job
-        else:
-            report(row)
+        earlier = _NOTHING if settings.overwrite else _earlier(job, asked)
+        if earlier.row is not None:
+            report(earlier.row)
+            continue
+        if earlier.differs:
+            again[job] = earlier.differs
+        yield job
 
 
-def _earlier(job: Job) -> Row | None:
-    """The row of a scan whose result stands already, or whose place another scan's result takes."""
-    target = job.target
+@dataclass(frozen=True)
+class _Earlier:
+    """What an earlier run left of a scan: the row of one that ends here, or how it differs from what is asked for now."""
+
+    row: Row | None = None
+    differs: str = ""
+
+
+_NOTHING = _Earlier()
+
+
+def _earlier(job: Job, asked: Row) -> _Earlier:
+    """Whether a scan's result is there already, is another's, or was made from other voxels or with other settings."""
+    target, scan = job.target, job.scan.path
     if not target.label_map.is_file():
-        return None
+        return _NOTHING
     try:
-        other = json.loads(target.quality.read_text(encoding="utf-8")).get("scan")
-    except (OSError, ValueError):  # an earlier result without an account is taken for this scan's
-        other = None
-    if other in (None, str(job.scan.path.resolve())):
-        return {**_start_of_row(job), "status": "done before"}
-    error = f"{target.label_map}: holds the regions of {other}; expected another --out for {job.scan.path}, or --overwrite"
-    return {**_start_of_row(job), "status": "failed", "error": error}
+        account = json.loads(target.quality.read_text(encoding="utf-8"))
+        made, checksum, source = account.get("made_with"), account.get("scan_sha256"), account.get("scan")
+    except (OSError, ValueError, AttributeError):
+        error = (
+            f"{target.label_map}: nothing says how it was made ({target.quality.name} is missing or damaged); expected another "
+            f"--out for {scan}, or --overwrite"
+        )
+        return _Earlier({**_start_of_row(job), "status": "failed", "error": error})
+    now = file_checksum(scan)
+    if source not in (None, str(as_named(scan)), str(scan.resolve())) and (checksum is None or checksum != now):
+        error = f"{target.label_map}: holds the regions of {source}; expected another --out for {scan}, or --overwrite"
+        return _Earlier({**_start_of_row(job), "status": "failed", "error": error})
+    if not isinstance(made, dict):
+        return _Earlier(differs="made before settings were recorded")
+    changed = differences(asked, made)
+    if checksum is None or checksum != now:
+        changed.insert(0, "the scan is another file than before")
+    if changed:
+        return _Earlier(differs="; ".join(changed))
+    row = {**_start_of_row(job), "status": "done before", "scan_sha256": now, "flags": account.get("flags", [])}
+    return _Earlier(row)
+
+
+def _why(again: Mapping[Job, str], job: Job) -> Row:
+    return {"again": again[job]} if job in again else {}
 
 
 def _start_of_row(job: Job) -> Row:
@@ -196,6 +239,7 @@ def _written(segmenter: Segmenter, job: Job, labelled: Labelled, settings: Setti
     result = segmenter.finish(labelled, keep_probabilities=settings.probabilities is not None)
     if settings.clean:
         result = result.cleaned()
+    result = replace(result, made_with=describe_run(segmenter, settings))
     result.save(job.out, job.scan.name, **settings.saving)
     seconds = {stage: round(took, 3) for stage, took in result.stages.seconds.items()}
     return {
@@ -206,6 +250,7 @@ def _written(segmenter: Segmenter, job: Job, labelled: Labelled, settings: Setti
         "flags": result.flags,
         "mean_view_agreement": result.mean_agreement,
         "seen_in_training": result.seen_in_training,
+        "scan_sha256": result.scan.sha256,
     }
 
 

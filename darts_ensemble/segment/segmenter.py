@@ -30,6 +30,7 @@ from darts_ensemble.results.volumetry import region_volumes
 from darts_ensemble.scans.conform import Conformed, conform
 from darts_ensemble.scans.native import classes_to_native, volume_to_native
 from darts_ensemble.scans.scan import Scan, read_scan, voxel_checksum
+from darts_ensemble.segment.made_with import describe_networks
 from darts_ensemble.slices.boxes import head_box, reaches_inner_face
 from darts_ensemble.slices.channels import Box
 from darts_ensemble.slices.views import SLICE_AXIS, VIEWS, SagittalPooling
@@ -118,6 +119,7 @@ class Segmenter:
             self.ensemble = replace(self.ensemble, networks={view: _aside(one) for view, one in self.ensemble.networks.items()})
         self.device = choose_device(device)
         winograd = all(uses_winograd(one) for one in self.ensemble.networks.values())
+        self.precision_asked = precision
         self.precision = choose_precision(precision, self.device, winograd=winograd)
         if fusion not in FUSIONS:
             raise UsageError(f"fusion {fusion}; expected one of {', '.join(FUSIONS)}")
@@ -191,7 +193,7 @@ class Segmenter:
             outer = (whole, whole, whole) if self.crop == "none" else head_box(volume.host)
             box = outer
             if self.crop == "brain":
-                scout = self._scout if self._scout is not None else self._network(self.views[0])
+                scout = self.scout if self.scout is not None else self._network(self.views[0])
                 box = brain_box(scout, volume, head=outer, device=self.device, precision=self.precision)
         while True:
             fused = self._fuse(volume, box, stages)
@@ -227,6 +229,7 @@ class Segmenter:
             origin=origin,
             probabilities_box=fused.probabilities if keep_probabilities else None,
             stages=stages,
+            made_with=self.made_with,
         )
 
     def _with_sides(self, labelled: Labelled) -> Fused:
@@ -245,7 +248,12 @@ class Segmenter:
             return Fused(probabilities, probabilities.argmax(axis=-1).astype(np.uint8), view_classes)
 
     @cached_property
-    def _scout(self) -> ViewNetwork | None:
+    def made_with(self) -> dict[str, Any]:
+        """What the labels depend on besides the scan; see :func:`darts_ensemble.segment.made_with.describe_networks`."""
+        return describe_networks(self)
+
+    @cached_property
+    def scout(self) -> ViewNetwork | None:
         """The bundled network, where those in use are too slow to look for the brain; else None."""
         if self.ensemble.networks[self.views[0]].filters <= MOST_SCOUT_FILTERS:
             return None

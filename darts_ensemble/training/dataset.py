@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from darts_ensemble.errors import ScanError
 from darts_ensemble.labels import BACKGROUND_CLASS, ids_to_classes
-from darts_ensemble.scans.conform import conform, conform_labels
-from darts_ensemble.scans.scan import read_label_map, read_scan, voxel_checksum
+from darts_ensemble.scans.conform import CONFORMING, conform, conform_labels
+from darts_ensemble.scans.scan import file_checksum, read_label_map, read_scan, voxel_checksum
 from darts_ensemble.training.subjects import LabelledSubject
 
 __all__ = ["CachedSubject", "cache_subject", "cache_subjects"]
@@ -66,7 +66,7 @@ def cache_subjects(
 
 
 def cache_subject(subject: LabelledSubject, cache: Path) -> CachedSubject:
-    """Conform one subject, if that was not done before with the same files.
+    """Conform one subject, if that was not done before from the same bytes by this way of conforming.
 
     Raises
     ------
@@ -74,8 +74,8 @@ def cache_subject(subject: LabelledSubject, cache: Path) -> CachedSubject:
         If a file can't be read, the labels hold fewer than two of the 102 regions, or lie elsewhere than the scan.
     """
     files = [path for path in (subject.scan, subject.labels, subject.mask) if path is not None]
-    stamp = [[str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns] for path in files]
-    key = hashlib.sha256(json.dumps(stamp).encode()).hexdigest()[:16]
+    made_of = [CONFORMING, subject.mask is not None, *(file_checksum(path) for path in files)]
+    key = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]
     target = cache / f"{subject.id}-{key}"
     if not (target / "subject.json").is_file():
         _write(subject, target)

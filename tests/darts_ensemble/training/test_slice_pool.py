@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import nibabel as nib
@@ -111,6 +112,28 @@ def test_a_subject_is_conformed_once_and_again_when_its_files_change(tmp_path: P
     labels.write_bytes(labels.read_bytes() + b"\0")
     cache_subjects(found, tmp_path / "cache")
     assert len(list((tmp_path / "cache").iterdir())) == 2
+
+
+def test_a_scan_replaced_by_one_of_the_same_size_and_time_and_a_new_way_of_conforming_are_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subjects = {}
+    for name, ids in (("a", (10, 49, 77)), ("b", (10, 53, 77))):
+        write_subject(tmp_path / name / "one", ids)
+        labels = nib.load(tmp_path / name / "one/mri/aparc.DKTatlas+aseg.mgz")
+        nib.save(labels, tmp_path / name / "one/mri/aparc.DKTatlas+aseg.mgh")  # not packed: of one size
+        subjects[name] = tmp_path / name / "one/mri/aparc.DKTatlas+aseg.mgh"
+    subject = LabelledSubject("one", tmp_path / "a/one/mri/T1.mgz", subjects["a"], None, "one")
+    (first,) = cache_subjects([subject], tmp_path / "cache")
+    stamp = subjects["a"].stat()
+    subjects["a"].write_bytes(subjects["b"].read_bytes())
+    os.utime(subjects["a"], ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    assert subjects["a"].stat().st_size == stamp.st_size
+    (second,) = cache_subjects([subject], tmp_path / "cache")
+    assert set(np.unique(first.labels)) != set(np.unique(second.labels))
+    monkeypatch.setattr("darts_ensemble.training.dataset.CONFORMING", -1)
+    cache_subjects([subject], tmp_path / "cache")
+    assert len(list((tmp_path / "cache").iterdir())) == 3
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,132 @@
+"""What a result was made with, as its account says it, and how that differs from what a run would make now.
+
+Every option of a run is part of the account. Those that cannot change a result are listed by name, so that a new option is
+compared unless somebody says that it need not be.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from darts_ensemble.networks.view_network import ViewNetwork
+    from darts_ensemble.segment.segmenter import Segmenter
+    from darts_ensemble.segment.settings import Settings
+
+__all__ = ["SETTLED", "WITHOUT_EFFECT", "describe_networks", "describe_run", "differences"]
+
+#: Options that change no voxel and no table of a result: where, how fast and how loudly it is made.
+WITHOUT_EFFECT = frozenset({"device", "batch_size", "low_memory", "threads", "overwrite", "verbose", "strict"})
+#: Options that the segmenter settles (a default becomes a value, a file its content); the account holds what it settled on.
+SETTLED = frozenset({"weights", "views", "view_weights", "fusion_weights", "fusion", "sagittal_pooling", "precision", "crop"})
+#: Files that a run may add to a result. A result that has more than a run asks for is still what it asks for.
+_ADDITIONS = ("agreement", "probabilities")
+
+
+def describe_networks(segmenter: Segmenter) -> dict[str, Any]:
+    """Return what the labels of a segmenter depend on besides the scan, ready for JSON.
+
+    Returns
+    -------
+    dict
+        version, weights (view to sha256), views, fusion, view_weights (view to number, or to the sha256 of a number per class),
+        sagittal_pooling, precision, precision_asked, crop; scout (sha256) where another network looks for the brain.
+    """
+    from darts_ensemble.fusion.fuse import DEFAULT_WEIGHTS
+    from darts_ensemble.versions import package_version
+
+    given: Mapping[str, Any] = DEFAULT_WEIGHTS if segmenter.weights is None else segmenter.weights
+    networks = segmenter.ensemble.networks
+    described = {
+        "version": package_version("darts-ensemble"),
+        "weights": {view: _network_sha256(networks[view]) for view in segmenter.views},
+        "views": list(segmenter.views),
+        "fusion": segmenter.fusion,
+        "view_weights": {view: _weight(given.get(view, 0)) for view in segmenter.views},
+        "sagittal_pooling": segmenter.pooling,
+        "precision": segmenter.precision,
+        "precision_asked": segmenter.precision_asked,
+        "crop": segmenter.crop,
+    }
+    if segmenter.crop == "brain" and (scout := segmenter.scout) is not None:
+        described["scout"] = _network_sha256(scout)
+    return described
+
+
+def describe_run(segmenter: Segmenter, settings: Settings) -> dict[str, Any]:
+    """Return :func:`describe_networks` and every option that can change a result."""
+    options = {one.name: getattr(settings, one.name) for one in fields(settings)}
+    return segmenter.made_with | {name: options[name] for name in options if name not in WITHOUT_EFFECT | SETTLED}
+
+
+def differences(asked: Mapping[str, Any], made: Mapping[str, Any]) -> list[str]:
+    """Return how a result differs from what is asked for, one phrase per difference; none where it can be kept.
+
+    A precision of "auto" is the same on every machine. Agreement and probabilities that nobody asks for now may be there.
+
+    Parameters
+    ----------
+    asked, made : mapping
+        As :func:`describe_run` gives them.
+    """
+    kept = set()
+    if asked.get("precision_asked") == made.get("precision_asked") or asked.get("precision") == made.get("precision"):
+        kept |= {"precision", "precision_asked"}
+    kept |= {name for name in _ADDITIONS if not asked.get(name)}
+    if not asked.get("probabilities"):
+        kept.add("probability_type")
+    if asked.get("views") != made.get("views"):  # then those of each view differ anyway
+        kept |= {"view_weights", "weights"}
+    found = []
+    for name, value in asked.items():
+        if name in kept or made.get(name) == value:
+            continue
+        if name == "weights" and isinstance(made.get(name), dict):
+            other = [view for view in value if made[name].get(view) != value[view]]
+            found.append(f"other weights of {', '.join(other)}")
+        elif name not in made:
+            found.append(f"{_words(name)} {_shown(value)}, before not recorded")
+        else:
+            found.append(f"{_words(name)} {_shown(value)}, was {_shown(made[name])}")
+    return found
+
+
+def _weight(value: Any) -> float | str:
+    array = np.asarray(value, dtype="<f8")
+    return float(array) if array.ndim == 0 else f"sha256 {hashlib.sha256(array.tobytes()).hexdigest()}"
+
+
+def _network_sha256(network: ViewNetwork) -> str:
+    """Of the weights file; of the parameters where a network has none."""
+    if network.path is not None:
+        from darts_ensemble.weights.checksums import sha256_of
+
+        return sha256_of(network.path)
+    digest = hashlib.sha256()
+    for name, value in network.network.state_dict().items():
+        digest.update(name.encode() + value.detach().cpu().double().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _shown(value: Any) -> str:
+    if value is None or value is False:
+        return "none"
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    if isinstance(value, dict):
+        return ",".join(f"{key}={_short(one)}" for key, one in value.items())
+    return "yes" if value is True else _short(value)
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return f"{text[:15]}..." if len(text) > 40 else text
