@@ -18,6 +18,8 @@ from darts_ensemble.versions import package_version
 
 if TYPE_CHECKING:
     from darts_ensemble.segment.scan_queue import Job
+    from darts_ensemble.segment.segmenter import Segmenter
+    from darts_ensemble.segment.settings import Settings
 
 __all__ = ["segment_main"]
 
@@ -124,9 +126,7 @@ def segment(
     Exit code: 0 all done, 1 some failed (the others are done), 2 wrong usage.
     """
     console = Console(quiet=quiet or as_json, soft_wrap=True, markup=False, highlight=False)
-    say = console.print
     # These take longer to import than --help may take.
-    from darts_ensemble.results.outputs import write_colour_tables
     from darts_ensemble.segment.settings import Settings
 
     given = {"coronal": coronal, "axial": axial, "sagittal": sagittal}
@@ -137,55 +137,63 @@ def segment(
         batch_size=batch_size, crop=crop, low_memory=low_memory, threads=threads, form=form, agreement=save_agreement,
         probabilities=save_probabilities, probability_type=probability_type, clean=clean, overwrite=overwrite, verbose=verbose,
     )  # fmt: skip
-    account: list[dict[str, Any]] = []
+    with one_line_errors("darts-segment"):
+        account = _run(scans, out, part, dask, settings, console)
+    if as_json:
+        typer.echo(json.dumps(account, indent=1))
+    if any(row["status"] == "failed" for row in account["scans"]):
+        raise typer.Exit(1)
+
+
+def _run(
+    scans: list[Path], out: Path, part: str | None, dask: str | None, settings: Settings, console: Console
+) -> dict[str, Any]:
+    """Find, segment and report the scans; return the account of the run, with a row per scan in the order found."""
+    from darts_ensemble.segment.scan_queue import segment_here, segment_on_cluster
+    from darts_ensemble.segment.settings import describe_run, make_segmenter
+
+    jobs, failed = _jobs(scans, out, settings.form, part)
+    # With a cluster, the networks are loaded here too: wrong weights or options are reported before any worker starts.
+    segmenter = make_segmenter(settings)
+    name, views = segmenter.ensemble.name, segmenter.views
+    console.print(f"weights {name}: {', '.join(views)} on {segmenter.device}, {segmenter.precision}")
+    _describe_folder(out, settings.form, segmenter, jobs)
+    for row in failed:
+        errors.print(f"darts-segment: {row['error']}")
+    rows = list(failed)
     drawn = console.is_terminal and not console.quiet
-    bar = Progress(console=console, transient=True, disable=not drawn)
     # On a terminal, errors must go through the console of the bar, else both are printed on one line.
     complaints = console if drawn and errors.is_terminal else errors
-    with one_line_errors("darts-segment"):
-        from darts_ensemble.segment.made_with import describe_run
-        from darts_ensemble.segment.scan_queue import segment_here, segment_on_cluster
-        from darts_ensemble.segment.settings import make_segmenter
+    with Progress(console=console, transient=True, disable=not drawn) as bar, warnings.catch_warnings():
+        task = bar.add_task("", total=len(jobs))
+        warnings.showwarning = lambda message, *_, **__: complaints.print(f"darts-segment: {message}")
 
-        jobs, failed = _jobs(scans, out, form, part)
-        # With a cluster, the networks are loaded here too: wrong weights or options are reported before any worker starts.
-        segmenter = make_segmenter(settings)
-        account_of = {
-            "weights": segmenter.ensemble.name,
-            "views": segmenter.views,
-            "made_with": describe_run(segmenter, settings),
-        }
-        say(f"weights {segmenter.ensemble.name}: {', '.join(segmenter.views)} on {segmenter.device}, {segmenter.precision}")
-        if form == "bids":
-            from darts_ensemble.fusion.view_weights import networks_of
-            from darts_ensemble.results.bids_dataset import describe_dataset
+        def report(row: dict[str, Any]) -> None:
+            rows.append(row)
+            bar.update(task, advance=1, description=row["name"])
+            _tell(row, len(rows) - len(failed), len(jobs), console.print, complaints.print, stages=settings.verbose)
 
-            weights_of = networks_of(segmenter.ensemble)
-            sources = [job.scan.path for job in jobs]
-            describe_dataset(out, sources, version=package_version("darts-ensemble"), weights=weights_of)
-        write_colour_tables(out / "docs" if form == "bids" else out)
-        for row in failed:
-            account.append(row)
-            errors.print(f"darts-segment: {row['error']}")
-        with bar, warnings.catch_warnings():
-            task = bar.add_task("", total=len(jobs))
-            warnings.showwarning = lambda message, *_, **__: complaints.print(f"darts-segment: {message}")
+        if dask is None:
+            segment_here(segmenter, jobs, settings, report)
+        else:
+            segment_on_cluster(segmenter, jobs, settings, report, address=dask)
+    order = {str(job.scan.path): number for number, job in enumerate(jobs)}
+    rows.sort(key=lambda row: order.get(row["scan"], -1))
+    return {"weights": name, "views": views, "made_with": describe_run(segmenter, settings), "scans": rows}
 
-            def report(row: dict[str, Any]) -> None:
-                account.append(row)
-                bar.update(task, advance=1, description=row["name"])
-                _tell(row, len(account) - len(failed), len(jobs), say, complaints.print, stages=verbose)
 
-            if dask is None:
-                segment_here(segmenter, jobs, settings, report)
-            else:
-                segment_on_cluster(segmenter, jobs, settings, report, address=dask)
-    if as_json:
-        order = {str(job.scan.path): number for number, job in enumerate(jobs)}
-        account.sort(key=lambda row: order.get(row["scan"], -1))
-        typer.echo(json.dumps({**account_of, "scans": account}, indent=1))
-    if any(row["status"] == "failed" for row in account):
-        raise typer.Exit(1)
+def _describe_folder(out: Path, form: str, segmenter: Segmenter, jobs: list[Job]) -> None:
+    """Write what describes all results of a folder: the colours of the regions, and in BIDS the data set."""
+    from darts_ensemble.results.outputs import write_colour_tables
+
+    if form == "bids":
+        from darts_ensemble.fusion.view_weights import networks_of
+        from darts_ensemble.results.bids_dataset import describe_dataset
+
+        weights_of = networks_of(segmenter.ensemble)
+        sources = [job.scan.path for job in jobs]
+        describe_dataset(out, sources, version=package_version("darts-ensemble"), weights=weights_of)
+    write_colour_tables(out / "docs" if form == "bids" else out)
 
 
 def _tell(row: dict[str, Any], number: int, count: int, say: Any, complain: Any, *, stages: bool) -> None:

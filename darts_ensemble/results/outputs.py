@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from darts_ensemble.scans.scan import temporary_beside
 
 __all__ = [
     "FORMATS",
+    "OUTPUT_OPTIONS",
     "Targets",
     "freesurfer_stats",
     "remove_earlier",
@@ -29,6 +31,8 @@ __all__ = [
     "write_text",
 ]
 
+#: Options that say what is written, not what it holds.
+OUTPUT_OPTIONS = ("form", "agreement", "probabilities", "probability_type")
 FORMATS = ("nifti", "mgz", "bids", "freesurfer")
 
 
@@ -109,27 +113,46 @@ def target_paths(out: Path, name: str, form: str) -> Targets:
     )
 
 
-def remove_earlier(targets: Targets) -> None:
+def remove_earlier(targets: Targets, account: Mapping[str, Any]) -> None:
     """Remove an earlier result of this toolkit, which its account tells, before another takes its place.
 
-    The label map goes first: a run that is interrupted leaves none beside an account of another. Maps that the new result may
-    not have (agreement, probabilities) would be those of the old one.
+    The label map goes first: a run that is interrupted leaves none beside an account of another. Probabilities and agreement
+    go where they belong to other labels.
+
+    Parameters
+    ----------
+    targets : Targets
+    account : mapping
+        Of the new result, as it will be written to `targets.quality`.
 
     Raises
     ------
     ScanError
         If a file can't be removed.
     """
-    if not targets.quality.is_file():
+    try:
+        earlier = json.loads(targets.quality.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return
-    maps = (targets.probabilities, targets.top_ids, targets.top_probabilities)
-    sidecars = [path.with_name(path.name.removesuffix(".nii.gz") + ".json") for path in maps]
-    for path in (targets.label_map, targets.agreement, targets.region_agreement, *maps, *sidecars):
+    paths: list[Path | None] = [targets.label_map]
+    if _labels_made_of(earlier) != _labels_made_of(json.loads(json.dumps(account))):
+        maps = (targets.probabilities, targets.top_ids, targets.top_probabilities)
+        sidecars = (path.with_name(path.name.removesuffix(".nii.gz") + ".json") for path in maps)
+        paths += [targets.agreement, targets.region_agreement, *maps, *sidecars]
+    for path in paths:
         try:
             if path is not None:
                 path.unlink(missing_ok=True)
         except OSError as error:
             raise ScanError(f"{path}: {error.strerror}; expected a file that may be replaced") from None
+
+
+def _labels_made_of(account: Any) -> dict[str, Any] | None:
+    """What the labels of an account depend on; None where it does not say."""
+    if not isinstance(account, dict) or not isinstance(account.get("made_with"), dict):
+        return None
+    made = {name: value for name, value in account["made_with"].items() if name not in OUTPUT_OPTIONS}
+    return {**made, "scan_sha256": account.get("scan_sha256")}
 
 
 def write_text(path: Path, text: str) -> None:

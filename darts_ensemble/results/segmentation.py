@@ -137,7 +137,8 @@ class Segmentation:
     def _save(self, out: Path, name: str, form: str, agreement: bool, probabilities: str | None, probability_type: str) -> Path:
         paths = target_paths(out, name, form)
         options = {"form": form, "agreement": agreement, "probabilities": probabilities, "probability_type": probability_type}
-        remove_earlier(paths)
+        account = self._account(options)
+        remove_earlier(paths, account)
         table = None
         if agreement:
             if self.agreement is None:
@@ -153,7 +154,7 @@ class Segmentation:
             write_text(paths.volumes, label_table(self.volumes, table).to_csv(sep="\t", index=False, na_rep="n/a"))
         else:
             write_text(paths.volumes, self.volumes.to_csv(sep="\t", index=False))
-        write_json(paths.quality, {**about, **self._account(options)})
+        write_json(paths.quality, {**about, **account})
         if paths.stats is not None:
             write_text(paths.stats, freesurfer_stats(self.volumes, self.ids, self.scan.data, name))
         if probabilities:

@@ -7,18 +7,17 @@ compared unless somebody says that it need not be.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from darts_ensemble.networks.view_network import ViewNetwork
-    from darts_ensemble.segment.segmenter import Segmenter
-    from darts_ensemble.segment.settings import Settings
+from darts_ensemble.versions import package_version
 
-__all__ = ["SETTLED", "WITHOUT_EFFECT", "describe_networks", "describe_run", "differences"]
+if TYPE_CHECKING:
+    from darts_ensemble.networks.view_network import Ensemble, ViewNetwork
+
+__all__ = ["SETTLED", "WITHOUT_EFFECT", "describe_networks", "differences", "with_options"]
 
 #: Options that change no voxel and no table of a result: where, how fast and how loudly it is made.
 WITHOUT_EFFECT = frozenset({"device", "batch_size", "low_memory", "threads", "overwrite", "verbose", "strict"})
@@ -28,40 +27,44 @@ SETTLED = frozenset({"weights", "views", "view_weights", "fusion_weights", "fusi
 _ADDITIONS = ("agreement", "probabilities")
 
 
-def describe_networks(segmenter: Segmenter) -> dict[str, Any]:
+def describe_networks(
+    ensemble: Ensemble, views: Sequence[str], *, weights: Mapping[str, Any] | None, scout: ViewNetwork | None, **settled: Any
+) -> dict[str, Any]:
     """Return what the labels of a segmenter depend on besides the scan, ready for JSON.
+
+    Parameters
+    ----------
+    ensemble, views
+        The networks, and those of them in use.
+    weights : mapping of view to number or array, or None
+        Of the views in the fusion; None: the default.
+    scout : ViewNetwork or None
+        The network that looks for the brain, where it is another.
+    **settled
+        Other options as the segmenter has settled them: fusion, sagittal_pooling, precision, precision_asked, crop.
 
     Returns
     -------
     dict
-        version, weights (view to sha256), views, fusion, view_weights (view to number, or to the sha256 of a number per class),
-        sagittal_pooling, precision, precision_asked, crop; scout (sha256) where another network looks for the brain.
+        `settled`, and version, weights (view to sha256), views, view_weights (view to number, or to the sha256 of a number per
+        class), scout (sha256).
     """
     from darts_ensemble.fusion.fuse import DEFAULT_WEIGHTS
-    from darts_ensemble.versions import package_version
 
-    given: Mapping[str, Any] = DEFAULT_WEIGHTS if segmenter.weights is None else segmenter.weights
-    networks = segmenter.ensemble.networks
-    described = {
+    given: Mapping[str, Any] = DEFAULT_WEIGHTS if weights is None else weights
+    return {
         "version": package_version("darts-ensemble"),
-        "weights": {view: _network_sha256(networks[view]) for view in segmenter.views},
-        "views": list(segmenter.views),
-        "fusion": segmenter.fusion,
-        "view_weights": {view: _weight(given.get(view, 0)) for view in segmenter.views},
-        "sagittal_pooling": segmenter.pooling,
-        "precision": segmenter.precision,
-        "precision_asked": segmenter.precision_asked,
-        "crop": segmenter.crop,
+        "weights": {view: _network_sha256(ensemble.networks[view]) for view in views},
+        "views": list(views),
+        "view_weights": {view: _weight(given.get(view, 0)) for view in views},
+        "scout": None if scout is None else _network_sha256(scout),
+        **settled,
     }
-    if segmenter.crop == "brain" and (scout := segmenter.scout) is not None:
-        described["scout"] = _network_sha256(scout)
-    return described
 
 
-def describe_run(segmenter: Segmenter, settings: Settings) -> dict[str, Any]:
-    """Return :func:`describe_networks` and every option that can change a result."""
-    options = {one.name: getattr(settings, one.name) for one in fields(settings)}
-    return segmenter.made_with | {name: options[name] for name in options if name not in WITHOUT_EFFECT | SETTLED}
+def with_options(networks: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return :func:`describe_networks` and every option of a run that can change a result and is not settled there."""
+    return {**networks, **{name: value for name, value in options.items() if name not in WITHOUT_EFFECT | SETTLED}}
 
 
 def differences(asked: Mapping[str, Any], made: Mapping[str, Any]) -> list[str]:
@@ -72,7 +75,7 @@ def differences(asked: Mapping[str, Any], made: Mapping[str, Any]) -> list[str]:
     Parameters
     ----------
     asked, made : mapping
-        As :func:`describe_run` gives them.
+        As :func:`with_options` gives them.
     """
     kept = set()
     if asked.get("precision_asked") == made.get("precision_asked") or asked.get("precision") == made.get("precision"):

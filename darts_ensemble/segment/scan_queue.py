@@ -24,8 +24,8 @@ from darts_ensemble.scans.inputs import NamedScan
 from darts_ensemble.scans.links import as_named
 from darts_ensemble.scans.scan import file_checksum
 from darts_ensemble.segment.cluster import local_workers, spread
-from darts_ensemble.segment.made_with import describe_run, differences
-from darts_ensemble.segment.settings import Settings, make_segmenter
+from darts_ensemble.segment.made_with import differences
+from darts_ensemble.segment.settings import Settings, describe_run, make_segmenter
 
 if TYPE_CHECKING:
     from darts_ensemble.segment.segmenter import Labelled, Loaded, Segmenter

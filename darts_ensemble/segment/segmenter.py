@@ -250,7 +250,17 @@ class Segmenter:
     @cached_property
     def made_with(self) -> dict[str, Any]:
         """What the labels depend on besides the scan; see :func:`darts_ensemble.segment.made_with.describe_networks`."""
-        return describe_networks(self)
+        return describe_networks(
+            self.ensemble,
+            self.views,
+            weights=self.weights,
+            scout=self.scout if self.crop == "brain" else None,
+            fusion=self.fusion,
+            sagittal_pooling=self.pooling,
+            precision=self.precision,
+            precision_asked=self.precision_asked,
+            crop=self.crop,
+        )
 
     @cached_property
     def scout(self) -> ViewNetwork | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from darts_ensemble.errors import UsageError
 from darts_ensemble.inference.heap import keep_freed_memory
+from darts_ensemble.segment.made_with import with_options
 
 if TYPE_CHECKING:
     from darts_ensemble.fusion.fuse import ViewWeights
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from darts_ensemble.segment.segmenter import Segmenter
     from darts_ensemble.slices.views import SagittalPooling
 
-__all__ = ["Settings", "make_segmenter"]
+__all__ = ["Settings", "describe_run", "make_segmenter"]
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,11 @@ def make_segmenter(settings: Settings) -> Segmenter:
 
         parse_wanted(settings.probabilities)
     return segmenter
+
+
+def describe_run(segmenter: Segmenter, settings: Settings) -> dict[str, Any]:
+    """Return what the results of a run are made with besides the scan, for their accounts."""
+    return with_options(segmenter.made_with, asdict(settings))
 
 
 def _views(text: str | None) -> tuple[str, ...] | None:

@@ -17,9 +17,9 @@ import torch
 from darts_ensemble.labels import REGIONS
 from darts_ensemble.networks.dense_unet import DenseUNet
 from darts_ensemble.scans.inputs import NamedScan
-from darts_ensemble.segment.made_with import SETTLED, WITHOUT_EFFECT, describe_run, differences
+from darts_ensemble.segment.made_with import SETTLED, WITHOUT_EFFECT, differences
 from darts_ensemble.segment.scan_queue import Job, segment_here
-from darts_ensemble.segment.settings import Settings, make_segmenter
+from darts_ensemble.segment.settings import Settings, describe_run, make_segmenter
 from darts_ensemble.weights.view_file import save_view
 
 AFFINE = np.array([[-1.0, 0, 0, 8], [0, 1, 0, -9], [0, 0, 1, -7], [0, 0, 0, 1]])
@@ -190,11 +190,15 @@ def test_an_account_of_the_first_version_which_names_no_settings_is_made_anew(
     assert run(one_view, scan, tmp_path)["again"] == "made before settings were recorded"
 
 
-def test_maps_that_the_new_result_lacks_do_not_stay_beside_it(settings: Settings, tmp_path: Path) -> None:
+def test_maps_of_other_labels_do_not_stay_beside_a_new_label_map(settings: Settings, tmp_path: Path) -> None:
     scan = write(tmp_path / "head.nii", 0)
-    for how in ({"agreement": True, "probabilities": "top2"}, {"probabilities": "17"}, {"fusion": "vote"}):
+    runs: list[tuple[dict[str, Any], set[str]]] = [
+        ({"agreement": True, "probabilities": "top2"}, {"agreement", "top-"}),
+        ({"probabilities": "17"}, {"agreement", "top-", "probseg"}),  # of the same labels: these may stay
+        ({"fusion": "vote"}, set()),
+    ]
+    for how, expected in runs:
         used = replace(settings, views="coronal,axial", **how)
         assert run((used, make_segmenter(used)), scan, tmp_path / "out")["status"] == "wrote"
-        assert bool(list((tmp_path / "out").glob("*agreement*"))) is ("agreement" in how)
-        assert bool(list((tmp_path / "out").glob("*top-*"))) is (how.get("probabilities") == "top2")
-        assert bool(list((tmp_path / "out").glob("*probseg*"))) is (how.get("probabilities") == "17")
+        names = " ".join(path.name for path in (tmp_path / "out").iterdir())
+        assert {what for what in ("agreement", "top-", "probseg") if what in names} == expected
