@@ -1,4 +1,4 @@
-"""Bland-Altman panels of volumes: a method against the reference, structure by structure, each side for itself."""
+"""Bland-Altman panels of volumes: a method against the reference, for each structure and side."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from evaluation.statistics.agreement import bland_altman
 __all__ = ["FEWEST_FOR_LIMITS", "draw_bland_altman"]
 
 _COLUMNS = 4
-#: Fewer points have no limits worth drawing.
+#: For fewer points, limits are too uncertain to be drawn.
 FEWEST_FOR_LIMITS = 3
 
 
 def draw_bland_altman(volumes: pd.DataFrame, method: str) -> Figure:
-    """Draw the difference of volumes, method - reference, against their mean, one panel a structure.
+    """Draw the difference of volumes, method - reference, against their mean, one panel per structure.
 
-    A line stands at the mean difference, the band around it is its 95 % interval; broken lines are the limits of agreement.
+    A line marks the mean difference, the band around it is its 95 % interval; dashed lines are the limits of agreement.
 
     Parameters
     ----------
     volumes : DataFrame
-        One row a subject and structure: `structure` (its name, in the order of the panels), `volume_ref_mm3`,
-        `volume_pred_mm3`. Rows of the method alone.
+        One row per subject and structure: `structure` (its name, in the order of the panels), `volume_ref_mm3`,
+        `volume_pred_mm3`. Only rows of the method.
     method : str
         Its name, for the axes.
     """
@@ -64,7 +64,7 @@ def _panel(axes: Axes, rows: pd.DataFrame) -> None:
         axes.text(0.98, 0.97, text, transform=axes.transAxes, ha="right", va="top", fontsize=FONT_SIZE - 1)
     low, high = float(np.nanmin(ends)), float(np.nanmax(ends))
     span = high - low or 1.0
-    # Room above for the numbers.
+    # Space above for the numbers.
     axes.set_ylim(low - 0.08 * span, high + 0.25 * span)
     axes.margins(x=0.12)
     axes.locator_params(axis="x", nbins=4)

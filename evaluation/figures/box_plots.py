@@ -1,4 +1,4 @@
-"""Box plots of a metric per region, methods side by side: as published, and with subjects and tests shown."""
+"""Box plots of a metric per region and method: as in the DARTS paper, and with single subjects and tests."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from evaluation.results.significance import Mark
 
 __all__ = ["FEWEST_FOR_BOXES", "MOST_DRAWN_POINTS", "draw_box_plot", "draw_published_box_plot"]
 
-#: Below this number of subjects quartiles describe nothing: points stand instead of boxes.
+#: With fewer subjects, quartiles are meaningless: points are drawn instead of boxes.
 FEWEST_FOR_BOXES = 5
-#: Above this number of points a figure holds them as an image, else its PDF and SVG would take seconds to open.
+#: With more points, a figure holds them as an image, else its PDF and SVG would take seconds to open.
 MOST_DRAWN_POINTS = 3000
 #: Whiskers, in interquartile ranges: Tukey's, and those of the DARTS paper (arXiv 1911.05567).
 WHISKERS, PUBLISHED_WHISKERS = 1.5, 1.0
-# Share of the room of a region that its boxes take.
+# Share of a region's space that its boxes take.
 _ROOM = 0.84
 
 
@@ -41,25 +41,25 @@ def draw_box_plot(
     marks: Mapping[tuple[int, str], Mark] | None = None,
     baseline: str = "",
 ) -> Figure:
-    """Draw every region as a row, its methods one below the other: boxes, each subject as a point, marks of paired tests.
+    """Draw one row per region, with one box per method, each subject as a point, and marks for paired tests.
 
-    Boxes span the quartiles, whiskers 1.5 interquartile ranges at most; below five subjects points stand alone. Subjects that a
-    method was trained on are crosses.
+    Boxes span the quartiles, whiskers at most 1.5 interquartile ranges; with fewer than five subjects there are only points.
+    Subjects that a method was trained on are crosses.
 
     Parameters
     ----------
     scores : DataFrame
-        One row a subject, method and region: subject, method, region_id, seen_in_training and the metric.
+        One row per subject, method and region: subject, method, region_id, seen_in_training and the metric.
     part : Part
         Rows of :func:`evaluation.figures.region_layout.region_rows`.
     methods : sequence of str
-        Their order, and so their colours.
+        In the order of drawing, which also determines the colours.
     metric, label : str
-        Column, and what the axis calls it.
+        Column, and the label of the axis.
     marks : mapping of (region id, method) to Mark, optional
-        Of :func:`evaluation.results.significance.marks_of`; they stand at the right of each method's box.
+        From :func:`evaluation.results.significance.marks_of`; drawn to the right of each method's box.
     baseline : str
-        The method that marks are about.
+        The method with which the marks compare.
     """
     ids = set(part.ids)
     rows = scores[scores["region_id"].isin(ids) & scores["method"].isin(methods) & np.isfinite(scores[metric])]
@@ -96,7 +96,7 @@ def draw_box_plot(
 def draw_published_box_plot(
     scores: pd.DataFrame, part: Part, methods: Sequence[str], *, metric: str = "dice", label: str = "Dice"
 ) -> Figure:
-    """Draw a part as the DARTS paper does: upright boxes, whiskers of 1.0 interquartile range, no outliers, no points.
+    """Draw a part like the DARTS paper: vertical boxes, whiskers of 1.0 interquartile range, no outliers, no points.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def _boxes(
     axes: Axes, values: Mapping[float, npt.NDArray[np.float64]], width: float, colour: Any, *, whiskers: float = WHISKERS,
     alpha: float = 1.0, upright: bool = False,
 ) -> None:  # fmt: skip
-    """Draw boxes at places across the values: quartiles, median, whiskers to the last value within their reach."""
+    """Draw boxes at the given places: quartiles, median, and whiskers to the last value within their range."""
     if not values:
         return
     places = np.array(list(values))
@@ -144,7 +144,7 @@ def _boxes(
     q1, q3, median, low, high = (np.array([one[key] for one in stats]) for key in ("q1", "q3", "med", "whislo", "whishi"))
     along, across, bars = (axes.vlines, axes.hlines, axes.bar) if upright else (axes.hlines, axes.vlines, axes.barh)
     reach = np.concatenate([places, places])
-    # Between thin boxes thick lines would leave no room.
+    # Between thin boxes there is no space for thick lines.
     line = 0.7 if upright else float(np.clip(0.14 * _in_points(axes, width), 0.3, 0.7))
     along(reach, np.concatenate([low, q3]), np.concatenate([q1, high]), color=colour, linewidth=line, zorder=2)
     sides: dict[str, Any] = {"bottom" if upright else "left": q1, "width" if upright else "height": width}
@@ -156,7 +156,7 @@ def _boxes(
 
 
 def _in_points(axes: Axes, height: float) -> float:
-    """About how many points a height of the axes' data is."""
+    """Return roughly how many points (1/72 inch) one unit of the axes' data is high."""
     of_axes = float(axes.bbox.height) * 72 / float(axes.figure.dpi)
     return of_axes * height / abs(float(np.ptp(axes.get_ylim())))
 
@@ -164,13 +164,13 @@ def _in_points(axes: Axes, height: float) -> float:
 def _points(
     axes: Axes, rows: pd.DataFrame, metric: str, y: Mapping[int, float], slot: float, colour: Any, *, rasterized: bool
 ) -> None:
-    """Points at the height of their box, moved a little up or down, each subject always by the same amount."""
+    """Draw points at the height of their box, moved a little up or down, each subject always by the same amount."""
     names = sorted(rows["subject"].unique())
     jitter = dict(zip(names, np.linspace(-0.3, 0.3, len(names)) if len(names) > 1 else [0.0], strict=True))
     heights = rows["region_id"].map(y) + rows["subject"].map(jitter) * slot
     seen = rows["seen_in_training"].astype(bool)
     faint = 0.35 if len(names) > 40 else 0.9
-    # Where points stand alone they may overlap a neighbour's slot, but must be seen.
+    # Points without a box may overlap the space of a neighbour, but must be large enough to see.
     smallest = 1.0 if len(names) >= FEWEST_FOR_BOXES else 2.2
     size = float(np.clip(0.4 * _in_points(axes, slot), smallest, 2.6))
     style: dict[str, Any] = {"color": colour, "rasterized": rasterized, "zorder": 2.5, "alpha": faint}
@@ -181,7 +181,7 @@ def _points(
 def _draw_marks(
     panel: RegionPanel, methods: Sequence[str], colours: Mapping[str, Any], slot: float, marks: Mapping[tuple[int, str], Mark]
 ) -> None:
-    """Triangles outside the right edge, at the height of the method's box."""
+    """Draw triangles outside the right edge, at the height of the method's box."""
     across = panel.axes.get_yaxis_transform()
     for (id_, method), mark in marks.items():
         if id_ not in panel.y or method not in methods:
@@ -203,7 +203,7 @@ def _mark_handles(baseline: str) -> list[Line2D]:
 
 
 def _limits(values: pd.Series) -> tuple[float, float]:
-    """Limits at tenths for shares, at 5 % of the range beyond other values."""
+    """Set limits to tenths for shares, and to 5 % of the range outside all other values."""
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
     if low >= 0 and high <= 1:
         return max(0.0, np.floor(low * 10 - 0.01) / 10) - 0.01, 1.01
@@ -212,7 +212,7 @@ def _limits(values: pd.Series) -> tuple[float, float]:
 
 
 def _align_scales(panels: Sequence[RegionPanel], bounds: tuple[float, float]) -> None:
-    """Ticks of the same distance in all panels, so that one across the page doesn't get twice as many."""
+    """Set ticks of the same distance in all panels, so that a panel across the page doesn't get twice as many."""
     if bounds[1] == 1.01:
         step = 0.1 if bounds[0] > 0.35 else 0.2
         ticks = np.arange(np.ceil(bounds[0] / step - 1e-9) * step, 1.0 + 1e-9, step)
@@ -221,7 +221,7 @@ def _align_scales(panels: Sequence[RegionPanel], bounds: tuple[float, float]) ->
 
 
 def _strips(rows: Sequence[RegionRow], inches: float) -> list[list[int]]:
-    """Cut the regions into strips of like length that fit the page, at `inches` a region; a pair stays in one."""
+    """Divide the regions into strips of similar length that fit the page, with `inches` per region; pairs stay together."""
     n_strips = max(1, int(np.ceil(sum(len(row.ids) for row in rows) * inches / (PAGE_WIDTH - 0.6))))
     cuts = np.array_split(np.arange(len(rows)), n_strips)
     return [[id_ for place in cut for id_ in rows[place].ids] for cut in cuts if len(cut)]

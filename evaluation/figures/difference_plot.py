@@ -18,7 +18,7 @@ from evaluation.results.significance import ALPHA, CORRECTED, FAMILY_SHORT, orie
 
 __all__ = ["difference_limits", "draw_differences", "intervals"]
 
-# Sign and shift of the left side, the right side and the middle within a row.
+# Marker and vertical shift, within a row, of the left side, the right side and the middle.
 _SIDES = (("left", "<", -0.17), ("right", ">", 0.17), ("middle", "o", 0.0))
 _LIKE = {"<": "left hemisphere", ">": "right hemisphere", "o": "midline"}
 
@@ -31,20 +31,20 @@ def draw_differences(
     *,
     label: str = "Dice",
 ) -> Figure:
-    """Draw the mean difference baseline - method of each region with its interval, a panel a method.
+    """Draw the mean difference baseline - method of each region with its interval, one panel per method.
 
-    Filled signs are those whose Wilcoxon p, corrected over the regions (FDR), is below 0.05.
+    Markers are filled if the Wilcoxon p, corrected over the regions (FDR), is below 0.05.
 
     Parameters
     ----------
     paired : DataFrame
-        Of :func:`evaluation.statistics.paired.compare_methods`, one metric.
+        From :func:`evaluation.statistics.paired.compare_methods`, one metric.
     part : Part
     baseline : str
     others : sequence of str
-        The methods it is compared with.
+        The methods with which it is compared.
     label : str
-        What the values are.
+        Name of the values.
     """
     rows = oriented(paired, baseline, baseline_first=True)
     rows = rows[rows["region_id"].isin(part.ids) & rows["other"].isin(others)]
@@ -88,7 +88,7 @@ def intervals(axes: Axes, rows: pd.DataFrame, y: Sequence[float], colour: Any, m
 
 
 def difference_limits(rows: pd.DataFrame) -> tuple[float, float]:
-    """Limits that hold all differences and intervals, and zero."""
+    """Return limits that include all differences and intervals, and zero."""
     values = rows[["mean_difference", "mean_low", "mean_high"]].to_numpy(dtype=float)
     values = values[np.isfinite(values)]
     low, high = (min(0.0, float(values.min())), max(0.0, float(values.max()))) if len(values) else (-0.1, 0.1)

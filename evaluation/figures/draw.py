@@ -28,7 +28,7 @@ from evaluation.results.significance import choose_baseline, describe_family, ma
 __all__ = ["STYLES", "DrawnFigure", "draw_figures", "save_figures"]
 
 STYLES = ("default", "published")
-# Structures of the published reader study, and the hippocampus: those whose volumes are looked at.
+# Structures whose volumes are shown: those of the published reader study, and the hippocampus.
 _STRUCTURES = ("thalamus", "caudate", "putamen", "pallidum", "hippocampus", "lateral ventricle", "cingulate gyrus", "insula")
 
 
@@ -43,7 +43,7 @@ class DrawnFigure:
 
 @dataclass(frozen=True)
 class _Content:
-    """What all figures of a run share."""
+    """Data that all figures of a run use."""
 
     results: Results
     scores: pd.DataFrame
@@ -71,11 +71,11 @@ def save_figures(folder: Path, *, style: str = "default", metric: str = "dice", 
     Parameters
     ----------
     folder : Path
-        Of darts-eval.
+        Results folder of darts-eval.
     style : {"default", "published"}
-        Which box plots: with subjects and tests, or those of the DARTS paper.
+        Box plots with subjects and tests, or like those of the DARTS paper.
     metric : str
-        A metric's column of scores.csv.
+        Column of scores.csv.
     out : Path, optional
         `figures/` in the folder by default.
 
@@ -87,7 +87,7 @@ def save_figures(folder: Path, *, style: str = "default", metric: str = "dice", 
     Raises
     ------
     UsageError
-        If the style or the metric is none.
+        If there is no such style or metric.
     CohortError
         If the folder has no results.
     ScanError
@@ -109,8 +109,8 @@ def save_figures(folder: Path, *, style: str = "default", metric: str = "dice", 
 def draw_figures(results: Results, *, style: str = "default", metric: str = "dice") -> Iterator[DrawnFigure]:
     """Draw the figures of a run, one after the other.
 
-    Methods whose sides were merged have other regions and are left out. Without a comparison of methods, or with one method,
-    there are no differences; the gain is drawn where a run has an ensemble and views.
+    Methods with merged sides have other regions and are left out. Differences are drawn only if several methods were compared,
+    and the gain only if a run has an ensemble and views.
 
     Raises
     ------
@@ -134,7 +134,7 @@ def draw_figures(results: Results, *, style: str = "default", metric: str = "dic
 
 
 def _content(results: Results, metric: str) -> _Content:
-    """Collect what the figures show; infinite distances are left out, as no picture has room for them."""
+    """Collect the data of the figures; infinite distances are left out because they can't be drawn."""
     scores = results.counted()
     scores = scores[np.isfinite(scores[metric]) & ~scores["method"].str.endswith(SIDES_MERGED)]
     methods = [method for method in results.methods if method in set(scores["method"])]
@@ -145,7 +145,7 @@ def _content(results: Results, metric: str) -> _Content:
             paired = paired[paired["metric"] == metric]
         paired = paired.astype({"region_id": int}) if len(paired) else None
     means = scores.groupby(["method", "subject"])[metric].mean().groupby("method").mean()
-    # Of distances the smallest is the best.
+    # For distances, the smallest is the best.
     worth = -means if describe_metric(metric).better == "lower" else means
     baseline = choose_baseline(methods, worth) if methods else ""
     of_baseline = scores[scores["method"] == baseline].groupby("region_id")[metric].mean()
@@ -155,7 +155,7 @@ def _content(results: Results, metric: str) -> _Content:
 
 
 def _counts(content: _Content) -> str:
-    """The number of subjects of each method, in words."""
+    """Return the number of subjects of each method, in words."""
     counts = content.scores.groupby("method")["subject"].nunique()
     if len(set(counts)) == 1:
         return f"n = {counts.iloc[0]} subjects"
@@ -176,7 +176,7 @@ def _box_plots(content: _Content, *, published: bool) -> Iterator[DrawnFigure]:
     if content.paired is not None and content.others:
         marks = marks_of(content.paired, content.baseline)
         tested = (
-            f"Triangles: the method's {content.label} lies above (▲) or below (▼) that of {content.baseline}: "
+            f"Triangles: the method's {content.label} is above (▲) or below (▼) that of {content.baseline}: "
             f"{describe_family(content.paired)}; filled where it also holds with Holm's correction over the regions."
         )
     for part in content.parts:
@@ -185,16 +185,16 @@ def _box_plots(content: _Content, *, published: bool) -> Iterator[DrawnFigure]:
             baseline=content.baseline,
         )  # fmt: skip
         caption = (
-            f"{content.label} of {part.title.lower()} ({_counts(content)}). A point is a subject. Boxes: quartiles and median, "
+            f"{content.label} of {part.title.lower()} ({_counts(content)}). Points are subjects. Boxes: quartiles and median, "
             f"from {FEWEST_FOR_BOXES} subjects on; whiskers reach the last value within {WHISKERS:.1f} interquartile ranges. "
-            f"Within a section regions stand by the mean of {content.baseline}. {tested}"
+            f"Within a section, regions are ordered by the mean of {content.baseline}. {tested}"
         )
         yield DrawnFigure(f"box_plot_{part.key}{content.suffix}", figure, caption)
 
 
 def _differences(content: _Content, paired: pd.DataFrame) -> Iterator[DrawnFigure]:
     views = [view for view in VIEWS if view in content.methods]
-    intervals = "Lines: 95 % BCa bootstrap intervals over subjects. Filled signs: " + describe_family(paired)
+    intervals = "Lines: 95 % BCa bootstrap intervals over subjects. Filled markers: " + describe_family(paired)
     for part in content.parts:
         figure = draw_differences(paired, part, content.baseline, content.others, label=content.label)
         caption = (
@@ -207,34 +207,34 @@ def _differences(content: _Content, paired: pd.DataFrame) -> Iterator[DrawnFigur
     for part in content.parts:
         figure = draw_gain(paired, part, "ensemble", views, label=content.label)
         caption = (
-            f"What the ensemble gains over each single view: mean paired difference of {content.label} within subjects, "
+            f"Gain of the ensemble over each single view: mean paired difference of {content.label} within subjects, "
             f"{part.title.lower()}. {intervals}."
         )
         yield DrawnFigure(f"ensemble_gain_{part.key}{content.suffix}", figure, caption)
 
 
 def _volumes(content: _Content) -> Iterator[DrawnFigure]:
-    """Bland-Altman panels of each method that has volumes."""
+    """Yield Bland-Altman panels of each method that has volumes."""
     tables = [content.results.counted(), content.results.counted(content.results.groups)]
     rows = pd.concat([_structures(table) for table in tables], ignore_index=True)
     if rows.empty:
         return
-    # A structure that is a region of the run, too, is shown once.
+    # A structure that is also a region of the run is shown once.
     rows = rows.drop_duplicates(["subject", "method", "structure"]).sort_values("order", kind="stable")
     for method in content.methods:
         mine = rows[rows["method"] == method]
         if mine.empty:
             continue
         caption = (
-            f"Volumes of {method} against the reference, a point a subject. Blue: mean difference and its 95 % interval; "
-            "broken: 95 % limits of agreement, mean ± 1.96 SD (Bland and Altman 1986); numbers in mL. Neither stands on fewer "
-            f"than {FEWEST_FOR_LIMITS} subjects."
+            f"Volumes of {method} against the reference, one point per subject. Blue: mean difference and its 95 % interval; "
+            "broken: 95 % limits of agreement, mean ± 1.96 SD (Bland and Altman 1986); numbers in mL. Neither is drawn for "
+            f"fewer than {FEWEST_FOR_LIMITS} subjects."
         )
         yield DrawnFigure(f"bland_altman_{file_name(method)}", draw_bland_altman(mine, method), caption)
 
 
 def _structures(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows of structures whose volumes are looked at, each side for itself, that the reference or the method has."""
+    """Return the rows of structures whose volumes are shown, for each side, if the reference or the method has them."""
     sided = table[table["hemisphere"].isin(["left", "right"]) & (table["status"] != "absent by protocol")]
     sided = sided.dropna(subset=["volume_ref_mm3", "volume_pred_mm3"])
     sided = sided[sided["volume_ref_mm3"] + sided["volume_pred_mm3"] > 0]

@@ -1,4 +1,4 @@
-"""What an ensemble gains over each of its views, region by region."""
+"""Gain of an ensemble over each of its views, per region."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from evaluation.results.significance import ALPHA, CORRECTED, FAMILY_SHORT, orie
 
 __all__ = ["VIEWS", "draw_gain"]
 
-#: Methods of a run that are single views.
+#: Names of the methods that are single views.
 VIEWS = ("coronal", "axial", "sagittal")
 
 
@@ -27,14 +27,14 @@ def draw_gain(paired: pd.DataFrame, part: Part, ensemble: str, views: Sequence[s
     Parameters
     ----------
     paired : DataFrame
-        Of :func:`evaluation.statistics.paired.compare_methods`, one metric.
+        From :func:`evaluation.statistics.paired.compare_methods`, one metric.
     part : Part
     ensemble : str
-        The ensemble's method.
+        Name of the ensemble's method.
     views : sequence of str
         The methods that are single views.
     label : str
-        What the values are.
+        Name of the values.
     """
     rows = oriented(paired, ensemble, baseline_first=True)
     rows = rows[rows["region_id"].isin(part.ids) & rows["other"].isin(views)]

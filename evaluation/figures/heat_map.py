@@ -1,4 +1,4 @@
-"""Heat map of the mean of a metric: regions x methods, the left hemisphere beside the right."""
+"""Heat map of the mean of a metric: regions x methods, left and right hemisphere side by side."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from evaluation.figures.style import FONT_SIZE, PAGE_HEIGHT, figure_style
 
 __all__ = ["draw_heat_map"]
 
-#: Perceptually even, and read alike by colour-blind readers.
+#: Perceptually uniform, and suitable for colour-blind readers.
 COLOUR_MAP = "cividis"
 _CELL_INCHES = 0.21
 
@@ -24,7 +24,7 @@ _CELL_INCHES = 0.21
 def draw_heat_map(means: pd.DataFrame, parts: Sequence[Part], methods: Sequence[str], *, label: str = "Dice") -> Figure:
     """Draw the mean of each region and method as a coloured cell with its value, parts side by side.
 
-    Cells without a value are hatched. Shares are written without the zero before their point.
+    Cells without a value are hatched. Shares are written without the zero before the decimal point.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def draw_heat_map(means: pd.DataFrame, parts: Sequence[Part], methods: Sequence[
     methods : sequence of str
         Columns, in this order.
     label : str
-        What the values are.
+        Name of the values.
     """
     values = means.reindex(columns=list(methods)).to_numpy(dtype=float)
     finite = values[np.isfinite(values)]
@@ -63,7 +63,7 @@ def draw_heat_map(means: pd.DataFrame, parts: Sequence[Part], methods: Sequence[
 def _draw_part(
     axes: mpl.axes.Axes, part: Part, means: pd.DataFrame, methods: Sequence[str], norm: Normalize, shares: bool
 ) -> None:
-    """Cells of one part: columns of the left side, a gap, columns of the right; midline regions at the left."""
+    """Draw the cells of one part: columns of the left side, a gap, columns of the right; midline regions on the left."""
     n, gap = len(methods), 0.3
     colours = mpl.colormaps[COLOUR_MAP]
     paired = any(row.middle is None for row in part.rows)
@@ -109,6 +109,6 @@ def _draw_part(
 
 
 def _starts(row: RegionRow, right: float) -> list[tuple[float, int]]:
-    """Where the columns of each of a row's regions start, and its id."""
+    """Yield, for each region of a row, the place of its first column, and its id."""
     places = ((0.0, row.left), (right, row.right), (0.0, row.middle))
     return [(start, id_) for start, id_ in places if id_ is not None]

@@ -1,4 +1,4 @@
-"""Axes whose rows are regions: names and sections at the left, left and right hemisphere side by side or in one."""
+"""Axes with one row per region: names and sections on the left, hemispheres in two panels or in one."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ __all__ = ["RegionPanel", "column_panels", "side_panels"]
 
 # In rows.
 _HEADING = 0.9
-# Inches that title, legend and axis labels take.
+# Inches for title, legend and axis labels.
 _AROUND = 1.15
 
 
 @dataclass(frozen=True)
 class RegionPanel:
-    """Axes and the height of each region in it; `y` grows downwards, one unit a row."""
+    """Axes and the height of each region in it; `y` increases downwards, by one per row."""
 
     axes: Axes
     y: dict[int, float]
 
 
 def side_panels(rows: Sequence[RegionRow], label: str, *, row_inches: float) -> tuple[Figure, list[RegionPanel]]:
-    """Return a figure with the left hemisphere beside the right, and midline regions below across the page.
+    """Return a figure with the left and the right hemisphere side by side, and midline regions below across the page.
 
     Parameters
     ----------
     rows : sequence of RegionRow
     label : str
-        What the values are; it stands below the lowest panels.
+        Name of the values, written below the lowest panels.
     row_inches : float
-        Height of a row, less where the page would be too short.
+        Height of a row; less if the page would be too short.
     """
     paired = [row for row in rows if row.middle is None]
     middle = [row for row in rows if row.middle is not None]
@@ -61,7 +61,7 @@ def side_panels(rows: Sequence[RegionRow], label: str, *, row_inches: float) -> 
 
 
 def column_panels(rows: Sequence[RegionRow], titles: Sequence[str], *, row_inches: float) -> tuple[Figure, list[RegionPanel]]:
-    """Return a figure with one panel a title, all with the same rows; both sides of a pair at one height."""
+    """Return a figure with one panel per title, all with the same rows; both sides of a pair at the same height."""
     width = min(PAGE_WIDTH, max(4.8, 1.9 + 1.8 * len(titles)))  # a title needs 4.8
     figure = _page(_height(rows), 1, row_inches, width)
     panels = []
@@ -81,12 +81,12 @@ def _height(rows: Sequence[RegionRow]) -> float:
 
 
 def _headed(rows: Sequence[RegionRow]) -> set[str]:
-    """Sections that need a heading: not one whose only row has its name."""
+    """Return the sections that need a heading: all except those whose only row has the name of the section."""
     return {row.section for row in rows} - {row.section for row in rows if row.name == row.section}
 
 
 def _set_rows(axes: Axes, rows: Sequence[RegionRow], sides: Sequence[str], *, named: bool = True) -> dict[int, float]:
-    """Give each row its height, its name at the left and a heading above each section."""
+    """Give each row its height and its name on the left, and each section a heading."""
     at, section, headed = 0.0, "", _headed(rows)
     heights: list[float] = []
     y: dict[int, float] = {}

@@ -1,4 +1,4 @@
-"""In which order regions stand in figures and tables, and what they are called there; both sides of a pair in one row."""
+"""Order and names of regions in figures and tables; both sides of a pair in one row."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SPACED = {
     "temporalpole": "temporal pole", "transversetemporal": "transverse temporal", "Inf-Lat-Vent": "inferior lateral ventricle",
     "VentralDC": "ventral DC", "Thalamus-Proper": "thalamus",
 }  # fmt: skip
-#: Letters behind names; regions without one lie in the middle.
+#: Letters after names; midline regions have none.
 SIDES = {"left": "L", "right": "R"}
 _SECTIONS = (
     "deep grey", "medial temporal", "cerebellum", "white matter", "ventricles", "brain stem", "corpus callosum", "other",
@@ -51,7 +51,7 @@ class RegionRow:
     Attributes
     ----------
     name : str
-        Without its side, as :func:`readable_name` gives it.
+        Without its side, as from :func:`readable_name`.
     section : str
         Group of regions, or lobe.
     left, right, middle : int or None
@@ -66,19 +66,19 @@ class RegionRow:
 
     @property
     def ids(self) -> tuple[int, ...]:
-        """Those it has, left before right."""
+        """Ids of the row's regions, left before right."""
         return tuple(id_ for id_ in (self.left, self.right, self.middle) if id_ is not None)
 
     @property
     def sided_names(self) -> dict[int, str]:
-        """Id to name with the side behind it."""
+        """Id to name with the side after it."""
         sides = ((self.left, " L"), (self.right, " R"), (self.middle, ""))
         return {id_: self.name + side for id_, side in sides if id_ is not None}
 
 
 @dataclass(frozen=True)
 class Part:
-    """One of the two parts in which figures per region come: a key for file names, a title, its rows."""
+    """One of the two parts of figures per region: a key for file names, a title, its rows."""
 
     key: str
     title: str
@@ -86,7 +86,7 @@ class Part:
 
     @property
     def ids(self) -> tuple[int, ...]:
-        """Those of its rows."""
+        """Ids of all its rows."""
         return tuple(id_ for row in self.rows for id_ in row.ids)
 
 
@@ -110,19 +110,19 @@ def readable_name(region_name: str) -> str:
 
 
 def sided_name(region_name: str, hemisphere: str) -> str:
-    """Return :func:`readable_name` with the side behind it: "putamen L"."""
+    """Return :func:`readable_name` with the side after it: "putamen L"."""
     return " ".join(text for text in (readable_name(region_name), SIDES.get(hemisphere, "")) if text)
 
 
 def region_rows(table: pd.DataFrame, order_by: Mapping[int, float] | None = None) -> list[RegionRow]:
-    """Return the regions of a table as rows, section by section, the sides of a pair in one.
+    """Return the regions of a table as rows, section by section, with both sides of a pair in one row.
 
     Parameters
     ----------
     table : DataFrame
         Columns region_id, region_name, hemisphere and group; a region may have many rows.
     order_by : mapping of region id to float, optional
-        Within a section the greatest mean over the sides comes first; rows without a finite value come last. By default the
+        Within a section, the largest mean over the sides comes first; rows without a finite value come last. By default, the
         order is that of the table.
     """
     regions = table[["region_id", "region_name", "hemisphere", "group"]].drop_duplicates("region_id")
@@ -132,7 +132,7 @@ def region_rows(table: pd.DataFrame, order_by: Mapping[int, float] | None = None
         section = _SECTION_OF_CORTEX.get(id_, "cortex") if region.group == "cortex" else str(region.group)
         name, side = readable_name(str(region.region_name)), side if side in SIDES else "middle"
         taken = ids.setdefault((section, name), {})
-        # Two regions that differ in what their short names leave out each keep a row.
+        # Two regions with the same short name get a row each.
         while side in taken:
             name = str(region.region_name) if name != region.region_name else f"{name} {id_}"
             taken = ids.setdefault((section, name), {})

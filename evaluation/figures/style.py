@@ -1,4 +1,4 @@
-"""How every figure looks, and how it is written: PDF, SVG and 300-dpi PNG with the fonts inside."""
+"""Style of all figures, and how they are written: PDF, SVG and 300-dpi PNG with embedded fonts."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ __all__ = [
     "legend_below", "method_colours", "method_markers", "save_figure",
 ]  # fmt: skip
 
-#: Inches: two columns of a journal, and what a page leaves above a caption.
+#: Inches: width of two columns of a journal, and height of a page above a caption.
 PAGE_WIDTH, PAGE_HEIGHT = 7.2, 9.4
-#: Points, at the size at which a figure is printed.
+#: Points, at the printed size of a figure.
 FONT_SIZE = 7.0
-#: Of the PNG files, and of dense point clouds inside PDF and SVG.
+#: Resolution of the PNG files, and of dense point clouds inside PDF and SVG.
 DPI = 300
-#: Of text and axes; grey that prints.
+#: Colours of text and axes; a grey that is dark enough for print.
 INK = "#333333"
-#: Told apart by readers with any of the common colour vision deficiencies: Okabe M, Ito K, Color universal design (2008),
-#: without its yellow, which is too pale for lines and points.
+#: Colours that readers with any common colour vision deficiency can distinguish: Okabe M, Ito K, Color universal design (2008),
+#: without the yellow, which is too pale for lines and points.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000")
-#: A second sign beside the colour, for prints without one.
+#: Markers, for prints without colour.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 RC: dict[Any, Any] = {
-    # Of matplotlib's own: a figure is the same on every machine.
+    # A font that comes with Matplotlib: figures are the same on every machine.
     "font.family": ["DejaVu Sans"],
     "font.size": FONT_SIZE,
     "axes.titlesize": FONT_SIZE,
@@ -65,36 +65,36 @@ RC: dict[Any, Any] = {
     "lines.linewidth": 1.0,
     "legend.frameon": False,
     "hatch.linewidth": 0.4,
-    # TrueType, not Type 3, which journals refuse; in SVG the outlines of the letters.
+    # TrueType, because journals refuse Type 3; in SVG, letters are outlines.
     "pdf.fonttype": 42,
     "ps.fonttype": 42,
     "svg.fonttype": "path",
-    # Names inside SVG files don't change from run to run.
+    # Names inside SVG files are the same in every run.
     "svg.hashsalt": "darts",
 }
 
 
 @contextmanager
 def figure_style() -> Iterator[None]:
-    """Draw in the style of the project inside a `with`; the caller's own matplotlib settings come back after it."""
+    """Draw in the style of the project inside a `with` block, after which the caller's Matplotlib settings are restored."""
     with mpl.rc_context(RC):
         yield
 
 
 def method_colours(methods: Sequence[str]) -> dict[str, Any]:
-    """Return a colour for each method, by its place in the list."""
+    """Return a colour for each method, by its position in the list."""
     colours = COLOURS if len(methods) <= len(COLOURS) else sns.color_palette("husl", len(methods))
     return {method: colours[place] for place, method in enumerate(methods)}
 
 
 def method_markers(methods: Sequence[str]) -> dict[str, str]:
-    """Return a matplotlib marker for each method, by its place in the list."""
+    """Return a Matplotlib marker for each method, by its position in the list."""
     return {method: MARKERS[place % len(MARKERS)] for place, method in enumerate(methods)}
 
 
 def legend_below(figure: Figure, handles: Sequence[Any]) -> None:
     """Put a legend below the axes, in as many columns as fit the width of the figure."""
-    # A letter is about 0.6 of the font's size wide; the sign before a label takes another four letters.
+    # A letter is about 0.6 of the font size wide; the symbol before a label is as wide as four letters.
     widest = max((len(str(handle.get_label())) for handle in handles), default=0) + 4
     columns = int(figure.get_figwidth() * 72 / (0.6 * FONT_SIZE * widest))
     if handles:
@@ -102,15 +102,15 @@ def legend_below(figure: Figure, handles: Sequence[Any]) -> None:
 
 
 def save_figure(figure: Figure, stem: Path) -> list[Path]:
-    """Write a figure as PDF, SVG and PNG; each name appears when its file is whole.
+    """Write a figure as PDF, SVG and PNG; each file gets its name when it is complete.
 
-    The files hold no date: the same figure gives the same bytes.
+    The files hold no date, so that the same figure gives the same bytes.
 
     Parameters
     ----------
     figure : Figure
     stem : Path
-        Without an extension; a dot in its name is not one.
+        Path without an extension; a dot in the name does not begin one.
 
     Returns
     -------
@@ -122,7 +122,7 @@ def save_figure(figure: Figure, stem: Path) -> list[Path]:
     ScanError
         If the folder can't be written to or is full.
     """
-    # The layout is worked out once, not again for each form.
+    # The layout is computed once, not again for each format.
     engine = figure.get_layout_engine()
     with figure_style():
         figure.draw_without_rendering()
@@ -138,7 +138,7 @@ def save_figure(figure: Figure, stem: Path) -> list[Path]:
                 figure.savefig(temporary, dpi=DPI, metadata=dates[suffix])
             os.replace(temporary, path)
         except OSError as error:
-            with suppress(OSError):  # there is nothing to remove where the folder itself could not be made
+            with suppress(OSError):  # if the folder could not be created, there is nothing to remove
                 temporary.unlink()
             raise ScanError(f"{path}: {error.strerror}; expected a folder with room to write") from None
         written.append(path)

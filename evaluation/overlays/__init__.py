@@ -1,4 +1,4 @@
-"""Sample predictions: a region in a slice, the reference and each method side by side."""
+"""Sample predictions: a region in a slice, with the reference and each method side by side."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which subjects and structures overlays show: best, median and worst subject, regions by their names."""
+"""Choose the subjects and structures of overlays: best, median and worst subject; regions by name."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = [
     "structure_dice",
 ]
 
-#: Those of the published sample predictions.
+#: Regions of the published sample predictions.
 REGIONS_SHOWN = ("putamen", "caudate", "hippocampus", "insula", "pallidum")
 _SIDE = re.compile("^(left|right) ")
 
@@ -41,13 +41,13 @@ class Structure:
     Attributes
     ----------
     name : str
-        As it stands beside the pictures.
+        As written next to the pictures.
     ids : dict of str to tuple of int
         FreeSurfer ids on each of its sides ("left", "right", "midline", "both").
     names : dict of str to str
         `region_name` of each side in scores.csv, or in groups.csv.
     group : bool
-        Whether groups.csv holds its scores.
+        Whether its scores are in groups.csv.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Structure:
 
 @dataclass(frozen=True)
 class Chosen:
-    """A subject and why it is shown: "best", "median", "worst", "only", or "" where it was asked for."""
+    """A subject and why it is shown: "best", "median", "worst", "only", or "" if the user chose it."""
 
     subject: str
     rank: str
@@ -72,25 +72,25 @@ class Chosen:
 
 
 def choose_structures(results: Results, names: Sequence[str]) -> list[Structure]:
-    """Return the structures that names, ids or groups stand for; a name without a side stands for both.
+    """Return the structures with the given names, ids or groups; a name without a side means both sides.
 
     Raises
     ------
     UsageError
-        If the run has none of a name.
+        If the run has no structure of a name.
     """
     return [_structure(results, name) for name in names]
 
 
 def default_structures(results: Results) -> list[Structure]:
-    """Return those of :data:`REGIONS_SHOWN` that a run has, or its first regions where it has none of them."""
+    """Return those of :data:`REGIONS_SHOWN` that a run has, or its first regions if it has none of them."""
     names = {readable_name(name) for name in results.scores["region_name"]}
     shown = [name for name in REGIONS_SHOWN if name in names] or [row.name for row in region_rows(results.scores)]
     return choose_structures(results, shown[: len(REGIONS_SHOWN)])
 
 
 def lowest_regions(results: Results, subject: str, method: str) -> list[str]:
-    """Return the regions of lowest Dice of a method in a subject, as many as are shown otherwise, lowest first; both sides."""
+    """Return the regions with the lowest Dice of a method in a subject, lowest first; as many as are shown by default."""
     table = results.scores
     rows = table[(table["subject"] == subject) & (table["method"] == method) & (table["n_ref_voxels"] > 0)]
     ordered = rows.dropna(subset=["dice"]).sort_values("dice", kind="stable")["region_name"]
@@ -132,14 +132,14 @@ def _group_ids(name: str) -> tuple[int, ...]:
 
 
 def structure_dice(results: Results, structure: Structure, subject: str, method: str) -> dict[str, float]:
-    """Return the Dice of each side of a structure in a subject, NaN where there is none."""
+    """Return the Dice of each side of a structure in a subject; NaN if there is none."""
     table = results.groups if structure.group else results.scores
     rows = table[(table["subject"] == subject) & (table["method"] == method)].set_index("region_name")["dice"]
     return {side: float(rows.get(name, np.nan)) for side, name in structure.names.items()}
 
 
 def ranking_method(results: Results, rank_by: str | None = None) -> str:
-    """Return the method by whose Dice subjects are ranked: the one named, else that against which figures compare.
+    """Return the method by whose Dice subjects are ranked: the given one, else the baseline of the figures.
 
     Raises
     ------
@@ -156,11 +156,11 @@ def ranking_method(results: Results, rank_by: str | None = None) -> str:
 def ranked_subjects(
     results: Results, method: str, subjects: Sequence[str] = (), *, methods: Sequence[str] = ()
 ) -> list[Chosen]:
-    """Return the best, the median and the worst subject by the mean Dice of a method, or those asked for.
+    """Return the best, the median and the worst subject by the mean Dice of a method, or the given subjects.
 
-    Ranked are subjects that enter means, those seen in training where there are no others, and of them those that have all of
-    `methods`, where any has. Of an even number the lower median is taken, of two the best and the worst, and of equal ones
-    the first by name.
+    Subjects that are included in means are ranked, or those seen in training if there are no others; if some of them have all
+    of `methods`, only those. For an even number of subjects the lower median is taken, for two the best and the worst, and
+    for equal ones the first by name.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A picture of structures and methods: outlines or fills on the scan, Dice beside them, left and right marked."""
+"""A picture of structures and methods: outlines or filled regions on the scan, with Dice, and left and right marked."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from evaluation.results.folder import Results
 
 __all__ = ["REFERENCE_COLOUR", "SubjectMaps", "draw_overlay"]
 
-#: Yellow: seen on grey, and far from the colours of the methods.
+#: Yellow: visible on grey, and unlike the colours of the methods.
 REFERENCE_COLOUR = "#F0E442"
 # mm around the region.
 _MARGIN = 10.0
@@ -59,10 +59,10 @@ def draw_overlay(
     results: Results, maps: SubjectMaps, structures: Sequence[Structure], methods: Sequence[str], *, view: str = "axial",
     fill: bool = False, title: str = "",
 ) -> Figure:  # fmt: skip
-    """Draw structures as rows and the reference and each method as columns.
+    """Draw structures as rows, and the reference and each method as columns.
 
-    The slice and the window of a row are those of the reference. The thin yellow line in the columns of methods is the
-    reference's outline. Numbers are the Dice of each side, at the side of the picture where it lies.
+    Slice and window of a row are chosen by the reference. The thin yellow line in the columns of methods is the outline of the
+    reference. Numbers are the Dice of each side, written on that side of the picture.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def draw_overlay(
     maps : SubjectMaps
     structures : sequence of Structure
     methods : sequence of str
-        Columns; one without a label map stays empty.
+        Columns; a column without a label map stays empty.
     view : {"axial", "coronal", "sagittal"}
     fill : bool
     title : str
@@ -124,7 +124,7 @@ def draw_overlay(
 
 
 def _brightest(maps: SubjectMaps) -> float:
-    """Well above the brightest tissue of the brain: white matter stays grey, and yellow lines are seen on it."""
+    """Return a white level well above the brightest tissue of the brain, so that yellow lines are visible on white matter."""
     if maps.scan is None:
         return 1.0
     inside = maps.scan[maps.reference > 0]
@@ -132,7 +132,7 @@ def _brightest(maps: SubjectMaps) -> float:
 
 
 def _pixel(sizes: tuple[float, ...], view: str) -> tuple[float, float]:
-    """Height and width of a picture's pixels: axial y, x; coronal z, x; sagittal z, y."""
+    """Return height and width of a picture's pixels: axial y, x; coronal z, x; sagittal z, y."""
     first, second = (size for axis, size in enumerate(sizes) if axis != VIEW_AXES[view])
     return second, first
 
@@ -159,7 +159,7 @@ def _region(
 
 
 def _side_of_slice(maps: SubjectMaps, structure: Structure, view: str, index: int) -> str | None:
-    """In a sagittal slice, the side of the structure that it shows; None where both can be seen."""
+    """Return the side of the structure that a sagittal slice shows; None if it shows both."""
     if view != "sagittal":
         return None
     plane = cut_plane(maps.reference, view, index)
@@ -167,7 +167,7 @@ def _side_of_slice(maps: SubjectMaps, structure: Structure, view: str, index: in
 
 
 def _write_dice(axes: Axes, dice: dict[str, float], side: str | None) -> None:
-    """Write the Dice of each side where it lies: the right at the left."""
+    """Write the Dice of each side where that side is in the picture: the right side on the left."""
     places = {"right": (0.03, "left"), "left": (0.97, "right")}
     shown = dice if side is None else {side: dice[side]}
     for name, value in shown.items():
@@ -187,13 +187,13 @@ def _note(axes: Axes, text: str) -> None:
 
 
 def _text(axes: Axes, x: float, y: float, text: str, **style: Any) -> None:
-    """White letters with a black rim, read on any grey."""
+    """Write white letters with a black outline, legible on any grey."""
     rim = [patheffects.withStroke(linewidth=1.2, foreground="black")]
     axes.text(x, y, text, transform=axes.transAxes, color="white", path_effects=rim, fontsize=FONT_SIZE - 0.5, **style)
 
 
 def _wrapped(name: str) -> str:
-    """Break a long name once, so that titles of neighbours don't meet."""
+    """Break a long name once, so that titles of neighbouring columns don't overlap."""
     if len(name) <= 14:
         return name
     breaks = [at + 1 for at, letter in enumerate(name[:-1]) if letter in "-_ ."]

@@ -1,4 +1,4 @@
-"""Planes of a volume as radiologists look at them: the patient's right at the left of axial and coronal pictures."""
+"""Planes of a volume in the radiological convention: the patient's right is on the left of axial and coronal pictures."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 __all__ = ["EDGES", "VIEW_AXES", "Window", "cut_plane", "largest_slice", "to_canonical", "window_around"]
 
-#: Axis of a RAS volume that each view runs along.
+#: Axis of a RAS volume along which the slices of each view are stacked.
 VIEW_AXES = {"axial": 2, "coronal": 1, "sagittal": 0}
-#: What lies at the left, right, top and bottom of each view's pictures.
+#: Directions at the left, right, top and bottom of each view's pictures.
 EDGES = {"axial": "RLAP", "coronal": "RLSI", "sagittal": "APSI"}
 
 
@@ -33,13 +33,13 @@ def to_canonical(volume: npt.NDArray[Any], affine: npt.NDArray[np.float64]) -> t
     Parameters
     ----------
     volume : (x, y, z) ndarray
-        In any orientation; an oblique one is looked at along its own axes.
+        In any orientation; an oblique volume is shown along its own axes.
     affine : (4, 4) ndarray
 
     Returns
     -------
     volume : ndarray
-        A view of the same voxels.
+        A NumPy view of the same voxels.
     voxel_sizes : tuple of float
         mm, of the reordered axes.
     """
@@ -52,8 +52,8 @@ def to_canonical(volume: npt.NDArray[Any], affine: npt.NDArray[np.float64]) -> t
 def cut_plane(canonical: npt.NDArray[Any], view: str, index: int) -> npt.NDArray[Any]:
     """Return a slice of a RAS volume as a picture's rows from the top and columns from the left.
 
-    Axial and coronal pictures have the patient's right at the left (radiological convention), sagittal ones anterior at the
-    left; axial ones have anterior at the top, the others superior.
+    Axial and coronal pictures have the patient's right on the left (radiological convention), sagittal ones anterior on the
+    left; axial pictures have anterior at the top, the others superior.
     """
     # Indexed, as np.take would copy the whole volume where it is Fortran-ordered.
     plane = np.moveaxis(canonical, VIEW_AXES[view], 0)[index]
@@ -61,7 +61,7 @@ def cut_plane(canonical: npt.NDArray[Any], view: str, index: int) -> npt.NDArray
 
 
 def largest_slice(mask: npt.NDArray[np.bool_], view: str) -> int | None:
-    """Return the slice of a RAS mask that holds most of it, the middle one of equal ones; None for an empty mask."""
+    """Return the slice that holds most of a RAS mask, the middle one if several are equal; None for an empty mask."""
     counts = mask.sum(axis=tuple(axis for axis in range(3) if axis != VIEW_AXES[view]))
     if not counts.any():
         return None
@@ -81,7 +81,7 @@ def window_around(plane: npt.NDArray[np.bool_], pixel: tuple[float, float], *, m
     margin : float
         mm.
     shape : float
-        Width over height; the shorter side is lengthened to it.
+        Width divided by height; the shorter side is extended to reach it.
     """
     ends = []
     for axis, size in enumerate(pixel):

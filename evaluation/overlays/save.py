@@ -1,4 +1,4 @@
-"""Sample predictions: a region in the slice where it is largest, the reference and each method side by side, with its Dice."""
+"""Sample predictions: a region in the slice where it is largest, for the reference and each method, with Dice."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ __all__ = ["SavedOverlays", "read_subject_maps", "save_overlays"]
 
 @dataclass(frozen=True)
 class SavedOverlays:
-    """Files written, what is wrong with pictures, and subjects of which there is none, with the reason."""
+    """Files written, warnings on pictures, and subjects without a picture, with the reason."""
 
     files: list[Path] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -49,30 +49,30 @@ def save_overlays(
     rank_by: str | None = None, view: str = "axial", fill: bool = False, lowest: bool = False, out: Path | None = None,
     report: Callable[[str], None] = lambda line: None,
 ) -> SavedOverlays:  # fmt: skip
-    """Draw sample predictions of a results folder, one picture a subject, as PDF, SVG and PNG with `captions.json`.
+    """Draw sample predictions of a results folder, one picture per subject, as PDF, SVG and PNG with `captions.json`.
 
     Parameters
     ----------
     folder : Path
-        Of darts-eval; its run.json says where the files are.
+        Results folder of darts-eval; its run.json says where the files are.
     regions : sequence of str
         Names, ids or groups of the run; by default those of :data:`evaluation.overlays.choice.REGIONS_SHOWN` that it has, else
         its first five.
     methods : sequence of str
-        All of the run by default, in its order.
+        By default all methods of the run, in its order.
     subjects : sequence of str
         By default the best, the median and the worst.
     rank_by : str, optional
-        The method whose mean Dice ranks subjects.
+        Method by whose mean Dice subjects are ranked.
     view : {"axial", "coronal", "sagittal"}
     fill : bool
         Fill regions instead of drawing their outlines.
     lowest : bool
-        Also draw the regions of lowest Dice in the subject of lowest mean Dice.
+        Also draw the regions with the lowest Dice in the subject with the lowest mean Dice.
     out : Path, optional
         `overlays/` in the folder by default.
     report : callable
-        Called with a line for each subject.
+        Called with one line for each subject.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def save_overlays(
         last = min((chosen for chosen, _, _ in pictures), key=lambda chosen: chosen.mean_dice)
         regions_of_last = choose_structures(results, lowest_regions(results, last.subject, ranked))
         pictures.append((replace(last, rank="lowest"), regions_of_last, f"overlay_lowest_regions_{view}"))
-    # The worst subject and its lowest regions stand side by side: its volumes are read once.
+    # The worst subject and its lowest regions are drawn one after the other: its volumes are read once.
     for subject, of_subject in groupby(pictures, key=lambda picture: picture[0].subject):
         try:
             maps, warnings = read_subject_maps(results, subject, methods or known)
@@ -124,7 +124,7 @@ def save_overlays(
 def read_subject_maps(results: Results, subject: str, methods: Sequence[str]) -> tuple[SubjectMaps, list[str]]:
     """Read the reference, the scan and the label maps of a subject, bring them to one grid and reorder them to RAS.
 
-    A scan or label map that is not there or can't be read is left out, and a warning says so.
+    A scan or label map that is missing or can't be read is left out, with a warning.
 
     Raises
     ------
@@ -151,12 +151,12 @@ def read_subject_maps(results: Results, subject: str, methods: Sequence[str]) ->
             warnings.append(f"{subject}: {method} left out: {error}")
     scan, path = None, (account.get("scans") or {}).get(subject)
     if path is None:
-        warnings.append(f"{subject}: no scan; outlines stand on black")
+        warnings.append(f"{subject}: no scan; outlines are drawn on black")
     else:
         try:
             scan = _scan_on_grid(reference, read_scan(path))
         except ScanError as error:
-            warnings.append(f"{subject}: outlines stand on black: {error}")
+            warnings.append(f"{subject}: outlines are drawn on black: {error}")
     affine = reference.affine
     ordered, sizes = to_canonical(reference.data, affine)
     methods_ordered = {method: to_canonical(ids, affine)[0] for method, ids in maps.items()}
@@ -165,7 +165,7 @@ def read_subject_maps(results: Results, subject: str, methods: Sequence[str]) ->
 
 
 def _ids_on_grid(reference: Scan, labels: Scan, *, laid_on: bool) -> npt.NDArray[Any]:
-    """FreeSurfer ids on the grid of the reference; `laid_on` where scoring found the affine wrong and went voxel by voxel."""
+    """Return FreeSurfer ids on the grid of the reference; `laid_on`: scoring found the affine wrong and went voxel by voxel."""
     if holds_class_indices(labels.data):
         labels = Scan(labels.path, classes_to_ids(labels.data).astype(np.int32), labels.affine, labels.image)
     if laid_on and labels.data.shape == reference.data.shape:
@@ -185,7 +185,7 @@ def _title(chosen: Chosen, method: str) -> str:
     if not chosen.rank:
         return chosen.subject
     if chosen.rank == "lowest":
-        return f"{chosen.subject}: its regions of lowest Dice by {method}"
+        return f"{chosen.subject}: its regions with the lowest Dice of {method}"
     among = "" if chosen.rank == "only" else f" of {chosen.n_ranked}"
     return f"{chosen.subject}: {chosen.rank}{among} by the mean Dice of {method}, {chosen.mean_dice:.3f}"
 
@@ -193,10 +193,10 @@ def _title(chosen: Chosen, method: str) -> str:
 def _caption(chosen: Chosen, method: str, view: str, fill: bool) -> str:
     left, right = EDGES[view][0], EDGES[view][1]
     words = {"R": "right", "L": "left", "A": "anterior", "P": "posterior"}
-    convention = f"the patient's {words[left]} at the left" if view != "sagittal" else "anterior at the left"
+    convention = f"the patient's {words[left]} on the left" if view != "sagittal" else "anterior on the left"
     drawn = "filled" if fill else "outlined"
     return (
         f"{_title(chosen, method)}. {view.capitalize()} slices, {convention} (radiological convention; {left} and {right} "
         f"marked), each where the region is largest in the reference. The region is {drawn}; the thin yellow line is the "
-        "reference's outline. Numbers: Dice of each side in 3-D, at its side."
+        "outline of the reference. Numbers: Dice of each side in 3-D, on that side."
     )

@@ -24,9 +24,9 @@ class BlandAltman:
     Attributes
     ----------
     n : int
-        Complete pairs.
+        Number of complete pairs.
     bias, bias_low, bias_high : float
-        Mean of method - reference, and its interval.
+        Mean of method - reference, with its interval.
     sd : float
         Standard deviation of the differences.
     lower, upper : float
@@ -50,7 +50,7 @@ class BlandAltman:
 
 @dataclass(frozen=True)
 class IntraclassCorrelation:
-    """ICC of single measurements of n targets: `a1` of absolute agreement, `c1` of consistency, with intervals."""
+    """ICC of single measurements of n targets: `a1` for absolute agreement, `c1` for consistency, with intervals."""
 
     n: int
     a1: float
@@ -69,7 +69,7 @@ def bland_altman(reference: npt.ArrayLike, measured: npt.ArrayLike, *, confidenc
     reference, measured : (n,) array_like of float
         Pairs with a NaN are left out.
     confidence : float
-        Of the intervals, and the share of differences that the limits hold.
+        Level of the intervals, and share of the differences between the limits.
 
     References
     ----------
@@ -103,7 +103,7 @@ def intraclass_correlation(values: npt.ArrayLike, *, confidence: float = 0.95) -
     Returns
     -------
     IntraclassCorrelation
-        NaN for fewer than two targets and where nothing varies.
+        NaN for fewer than two targets, and if all values are equal.
 
     Notes
     -----
@@ -131,7 +131,7 @@ def intraclass_correlation(values: npt.ArrayLike, *, confidence: float = 0.95) -
     c1 = (r - e) / (r + (k - 1) * e)
     a1 = (r - e) / (r + (k - 1) * e + k * (c - e) / n)
     if e <= ZERO * r:
-        # Methods differ by a constant at most: consistency is perfect, and no F can be formed.
+        # Methods differ at most by a constant: consistency is perfect, and F is not defined.
         return IntraclassCorrelation(n, a1, np.nan, np.nan, c1, c1, c1)
     f_low = r / e / float(stats.f.isf(tail, n - 1, error_df))
     f_high = r / e * float(stats.f.isf(tail, error_df, n - 1))
@@ -155,28 +155,28 @@ def agreement_with_reference(
     methods: Sequence[str] | None = None,
     confidence: float = 0.95,
 ) -> pd.DataFrame:
-    """Return how each method's values agree with those of the reference, region by region.
+    """Return the agreement of each method's values with those of the reference, for each region.
 
     Parameters
     ----------
     table : DataFrame
-        Long: one row a unit, method and region.
+        Long: one row per unit, method and region.
     value, unit, method : str
         Columns.
     reference : str
-        The method that the others are held to.
+        The method with which the others are compared.
     region : str, optional
         Column.
     methods : sequence of str, optional
-        Those to hold to it; all others by default.
+        The methods to compare with it; by default all others.
     confidence : float
 
     Returns
     -------
     DataFrame
-        One row a region and method. `region` (where given), `method`, `n` complete pairs, `reference_mean`, `bias` with its
-        interval `bias_low`, `bias_high`, `bias_percent` of the reference's mean, `sd`, the limits `loa_lower` and `loa_upper`,
-        `icc_a1` and `icc_c1`, each with its `_low` and `_high`.
+        One row per region and method. `region` (if given), `method`, `n` (number of complete pairs), `reference_mean`, `bias`
+        with its interval `bias_low`, `bias_high`, `bias_percent` (of the reference's mean), `sd`, the limits `loa_lower` and
+        `loa_upper`, `icc_a1` and `icc_c1`, each with its `_low` and `_high`.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Compare the methods of a results folder: per region, over regions, by ranks, by a mixed model, and volumes."""
+"""Compare the methods of a results folder: per region, over all regions, by ranks, by a mixed model, and by volumes."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from evaluation.statistics.paired import compare_methods, rank_methods
 
 __all__ = ["compare_results", "compared_metrics", "save_comparison"]
 
-#: What identifies a region: with the sides merged, the left id stands for both.
+#: Columns that identify a region; with the sides merged, the id is that of the left region.
 _REGION = ["region_id", "region_name", "hemisphere", "group"]
 
 
 def save_comparison(folder: Path) -> list[Path]:
-    """Read a results folder, compare its methods, and write the tables beside the scores.
+    """Read a results folder, compare its methods, and write the tables into the same folder.
 
     Parameters
     ----------
     folder : Path
-        With scores.csv and the other tables of a run.
+        Folder with scores.csv and the other tables of a run.
 
     Returns
     -------
     list of Path
-        The files written. A table of an earlier run that there is nothing for any more is removed.
+        The files written. A table of an earlier run that now would be empty is removed.
 
     Raises
     ------
@@ -52,36 +52,37 @@ def save_comparison(folder: Path) -> list[Path]:
 
 
 def compare_results(results: Results) -> dict[str, pd.DataFrame]:
-    """Compare the methods of a run on the subjects that enter its means.
+    """Compare the methods of a run on the subjects that are included in its means.
 
-    Methods whose sides were merged have regions of their own and are compared with each other only: with another method they
-    share the regions of the midline, where they are what they were before.
+    Methods with merged sides have other regions and are compared only with each other: they share with other methods only the
+    regions of the midline, which merging does not change.
 
     Parameters
     ----------
     results : Results
-        Its account may say how to resample (`bootstrap`: the fields of :class:`evaluation.statistics.intervals.Bootstrap`).
+        Its account may hold the settings of the bootstrap (the fields of
+        :class:`evaluation.statistics.intervals.Bootstrap`).
 
     Returns
     -------
     dict of str to DataFrame
-        All but the last have a column `metric`, see :func:`compared_metrics`; those of regions begin with `region_id`,
+        All but the last have a column `metric`, see :func:`compared_metrics`; tables per region begin with `region_id`,
         `region_name`, `hemisphere`, `group`.
 
         - "paired_regions": see :func:`evaluation.statistics.paired.compare_methods`;
-        - "paired_overall": see :func:`evaluation.statistics.overall.compare_overall`, of which "mixed_model" has
-          the columns `lmm_`; families of subjects are the units where the scores name some;
+        - "paired_overall": see :func:`evaluation.statistics.overall.compare_overall`; its columns `lmm_` are in
+          "mixed_model"; families of subjects are the units if the scores name any;
         - "ranks", for three methods or more: see :func:`evaluation.statistics.paired.rank_methods`;
         - "volume_agreement", in mm3: see :func:`evaluation.statistics.agreement.agreement_with_reference`.
 
-        A table that no row could be made for, as with one subject or one method, is not there.
+        A table without rows, as with one subject or one method, is left out.
     """
     scores = results.counted()
     if scores["subject"].nunique() < 2:
         return {}
     bootstrap = Bootstrap(**results.account.get("bootstrap", {}))
     merged = scores["method"].str.endswith(SIDES_MERGED)
-    # In the order of the tables, the methods as they are before those with sides merged.
+    # In the order of the tables; methods with merged sides come last.
     parts = [part for part in (scores[~merged], scores[merged]) if len(set(part["method"])) > 1]
     found: dict[str, list[pd.DataFrame]] = {}
     for part in parts:
@@ -102,16 +103,16 @@ def compare_results(results: Results) -> dict[str, pd.DataFrame]:
 
 
 def compared_metrics(scores: pd.DataFrame) -> list[str]:
-    """Return the columns that are compared: Dice, volume similarity and all distances and surface Dice.
+    """Return the columns that are compared: Dice, volume similarity, all distances, and surface Dice.
 
-    Jaccard follows from Dice; sensitivity and precision trade against each other, so that a difference in one alone says
-    little.
+    Jaccard follows from Dice. Sensitivity can be raised at the cost of precision and the other way round, so that a difference
+    in one of them alone means little.
     """
     return [name for name in scores.columns if name in ("dice", "volume_similarity") or str(name).startswith(SURFACE_PREFIXES)]
 
 
 def _families(scores: pd.DataFrame) -> pd.Series:
-    """The family of each row's subject; subjects without one are families of their own."""
+    """Return the family of each row's subject; a subject without one is a family of its own."""
     named = scores["family"].astype("string").fillna("").astype(str)
     return named.mask(named == "", "subject " + scores["subject"].astype(str))
 
@@ -133,10 +134,10 @@ def _with_region(table: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def _volume_agreement(scores: pd.DataFrame) -> pd.DataFrame:
-    """How the volumes of one method agree with those of the reference; a missed region counts with 0 mm3."""
+    """Compare the volumes of one method with those of the reference; a missed region counts as 0 mm3."""
     there = scores[scores["status"].isin(["scored", "missed", "invented"])]
     columns = ["subject", "region_id"]
-    # One table: the reference as a method beside the method, whatever its name is.
+    # One long table in which the reference is a second method, under a name that no method has.
     both = pd.concat(
         [
             there[columns].assign(source="reference", volume=there["volume_ref_mm3"]),

@@ -1,4 +1,4 @@
-"""Corrections of p-values for many tests; a p-value that does not exist disturbs none of the others."""
+"""Corrections of p-values for multiple tests; a missing p-value does not affect the others."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ Correction = Literal["holm", "fdr"]
 
 
 def adjust_p_values(p_values: npt.ArrayLike, correction: Correction) -> npt.NDArray[np.float64]:
-    """Return the p-values of one family, adjusted.
+    """Return the adjusted p-values of one family of tests.
 
     Parameters
     ----------
     p_values : (n,) array_like of float
-        0 to 1; NaN for tests that could not be done, which don't count as members of the family.
+        0 to 1; NaN for tests that could not be done, which do not count as members of the family.
     correction : {"holm", "fdr"}
         Holm's step-down bound on the family-wise error, or the false discovery rate of Benjamini and Hochberg.
 
     Returns
     -------
     (n,) ndarray of float64
-        NaN where `p_values` is.
+        NaN where `p_values` is NaN.
 
     References
     ----------
@@ -50,14 +50,14 @@ def adjust_p_values(p_values: npt.ArrayLike, correction: Correction) -> npt.NDAr
 
 
 def adjust_within(table: pd.DataFrame, p_column: str, family: Sequence[str], correction: Correction) -> pd.Series:
-    """Return a column of p-values, adjusted within each family: the rows that agree in all columns of `family`.
+    """Return a column of p-values, adjusted within each family: rows with equal values in all columns of `family`.
 
     Parameters
     ----------
     table : DataFrame
     p_column : str
     family : sequence of str
-        Columns; all rows are one family where there are none.
+        Columns; without any, all rows are one family.
     correction : {"holm", "fdr"}
     """
     if not family:

@@ -17,7 +17,7 @@ Values = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """How to resample: `resamples` times, from `seed`, for intervals of `confidence` (0 to 1)."""
+    """Settings of the bootstrap: number of `resamples`, `seed`, and `confidence` (0 to 1) of the intervals."""
 
     resamples: int = RESAMPLES
     seed: int = 0
@@ -39,7 +39,7 @@ def bca_interval(estimate: float, resampled: Values, left_out: Values, confidenc
     Returns
     -------
     low, high : float
-        NaN where no resample lies on one side of the estimate, which leaves the bias undefined.
+        NaN if all resamples lie on one side of the estimate: then the bias is undefined.
 
     References
     ----------
@@ -64,7 +64,7 @@ def bootstrap_mean_and_median(values: npt.ArrayLike, bootstrap: Bootstrap) -> tu
     Parameters
     ----------
     values : (n,) array_like of float
-        Finite, two or more.
+        Two or more finite values.
     bootstrap : Bootstrap
 
     Returns
@@ -77,7 +77,7 @@ def bootstrap_mean_and_median(values: npt.ArrayLike, bootstrap: Bootstrap) -> tu
     means = counts @ ordered / n
     medians = ordered[middle].mean(axis=1)
     means_without = (ordered.sum() - ordered) / (n - 1)
-    # The middle two of the n - 1 values left: those from the one left out on stand one place further.
+    # The middle two of the n - 1 remaining values: from the one left out on, places are shifted by one.
     gone, lower, upper = np.arange(n), (n - 2) // 2, (n - 1) // 2
     medians_without = (ordered[lower + (lower >= gone)] + ordered[upper + (upper >= gone)]) / 2
     return (
@@ -87,14 +87,14 @@ def bootstrap_mean_and_median(values: npt.ArrayLike, bootstrap: Bootstrap) -> tu
 
 
 def bootstrap_cluster_mean(values: npt.ArrayLike, clusters: npt.ArrayLike, bootstrap: Bootstrap) -> tuple[float, float]:
-    """Return the BCa interval of a mean whose values come in clusters, which are resampled whole.
+    """Return the BCa interval of a mean of values in clusters; whole clusters are resampled.
 
     Parameters
     ----------
     values : (n,) array_like of float
         Finite.
     clusters : (n,) array_like
-        The cluster of each, of two or more; with each value in its own this is the plain bootstrap of the mean.
+        Cluster of each value, two clusters or more; if each value is a cluster, this is the plain bootstrap of the mean.
     bootstrap : Bootstrap
     """
     flat = np.asarray(values, dtype=np.float64)
@@ -108,9 +108,9 @@ def bootstrap_cluster_mean(values: npt.ArrayLike, clusters: npt.ArrayLike, boots
 
 @lru_cache(maxsize=4)
 def _resamples(n: int, resamples: int, seed: int) -> tuple[Values, npt.NDArray[np.intp]]:
-    """How often each of n units is in each resample, (B, n), and the places of the middle two, (B, 2).
+    """Return how often each of n units is in each resample, (B, n), and the places of the middle two, (B, 2).
 
-    All regions with n subjects share them: of sorted values the median is then a look-up.
+    All regions with n subjects use the same ones: in sorted values, the median is then found by its place.
     """
     drawn = np.sort(np.random.default_rng(seed).integers(0, n, (resamples, n)), axis=1)
     rows = np.repeat(np.arange(resamples), n)

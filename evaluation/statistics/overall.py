@@ -34,35 +34,35 @@ def compare_overall(
 ) -> pd.DataFrame:
     """Compare every pair of methods by the mean over regions within each subject.
 
-    A subject's difference is the mean over the regions that both methods have there. n is the number of subjects: the regions
-    of one brain are not independent of each other.
+    The difference for a subject is the mean over the regions for which both methods have a value. n is the number of subjects,
+    because the regions of one brain are not independent of each other.
 
     Parameters
     ----------
     table : DataFrame
-        Long: one row a unit, method and region.
+        Long: one row per unit, method and region.
     value, region, unit, method : str
         Columns.
     family : str, optional
-        Column that names each subject's family (or site): families are then resampled whole, and the tests are made on the
-        means of families.
+        Column that names each subject's family (or site): then whole families are resampled, and the tests use the means of
+        families.
     methods, zeros, bootstrap
         As for :func:`evaluation.statistics.paired.compare_methods`.
 
     Returns
     -------
     DataFrame
-        One row a pair. `method_a`, `method_b`, `n` subjects, `n_families` (where named), `n_regions` with a pair anywhere,
+        One row per pair. `method_a`, `method_b`, `n` subjects, `n_families` (if named), `n_regions` with a pair in any subject,
         `n_dropped` pairs of values with one or both missing; `mean_difference` over subjects of a - b with the BCa interval
         `mean_low`, `mean_high`; `t`, `t_df`, `t_p`, `d_z`, `wilcoxon_w`, `wilcoxon_p`, `wilcoxon_method`, `rank_biserial`;
         `lmm_difference`, `lmm_low`, `lmm_high`, `lmm_p`, `lmm_sd_subject`, `lmm_sd_region` (and `lmm_sd_family`) of
-        :func:`fit_mixed_model`; `t_p_holm_methods`, `wilcoxon_p_holm_methods`, `lmm_p_holm_methods` over the pairs; `lmm_note`
-        of the model, and `note` of the rest.
+        :func:`fit_mixed_model`; `t_p_holm_methods`, `wilcoxon_p_holm_methods`, `lmm_p_holm_methods` (Holm over the pairs);
+        `lmm_note` on the model, and `note` on all other columns.
 
     Raises
     ------
     ValueError
-        As :func:`evaluation.statistics.paired.compare_methods`, and if a subject has two families or none.
+        As for :func:`evaluation.statistics.paired.compare_methods`, and if a subject has two families or none.
     """
     families = None if family is None else _family_of(table, unit, family)
     wides = list(wide_by_region(table, value, unit=unit, method=method, region=region, methods=methods))
@@ -96,24 +96,25 @@ def fit_mixed_model(
     Parameters
     ----------
     differences : (m,) array_like of float
-        One a subject and region, finite.
+        One per subject and region, finite.
     subjects, families : (m,) array_like
-        The subject and family of each.
+        Subject and family of each difference.
     confidence : float
 
     Returns
     -------
     dict
         `lmm_difference`; its interval `lmm_low`, `lmm_high` and `lmm_p`, by a t distribution with one degree of freedom less
-        than there are subjects (families); standard deviations between subjects `lmm_sd_subject`, of regions within subjects
-        `lmm_sd_region`, and `lmm_sd_family` where families are given; `lmm_note`, empty where all went well.
+        than the number of subjects (families); standard deviations between subjects `lmm_sd_subject`, of regions within
+        subjects `lmm_sd_region`, and between families `lmm_sd_family` if these are given; `lmm_note`, empty without problems.
 
     Notes
     -----
-    `d = difference + family + subject + region within subject`, the latter three random, by restricted maximum likelihood.
-    Taking differences removes what a subject and a region within it have in common under both methods. A model of the values
-    themselves with these two effects alone would take all that is left for independent noise, regions x subjects of it; here
-    the subject's own difference stays in the model, so that for complete tables the test is the paired t of subject means.
+    `d = difference + family + subject + region within subject`, with the last three random, by restricted maximum likelihood.
+    Differences do not contain the effects of a subject, and of a region within it, that both methods share. A model of the
+    values themselves with only these two effects would treat the whole remainder as regions x subjects independent errors.
+    Here, the difference of each subject is part of the model, so that for complete tables the test is the paired t test of
+    subject means.
     """
     keys = ["lmm_difference", "lmm_low", "lmm_high", "lmm_p", "lmm_sd_subject", "lmm_sd_region"]
     keys += [] if families is None else ["lmm_sd_family"]
@@ -127,17 +128,17 @@ def fit_mixed_model(
         return nothing | {"lmm_note": "a mixed model needs two subjects (families) and two regions in one of them"}
     if np.ptp(data["d"]) < ZERO:
         return nothing | {"lmm_note": "all differences are equal: no mixed model"}
-    # Takes a second to import, which only this function needs.
+    # Takes a second to import, and only this function needs it.
     import statsmodels.formula.api as smf
 
     within = {} if families is None else {"vc_formula": {"subject": "0 + C(subject)"}}
-    # Unit spread: the optimiser's tolerances are absolute.
+    # Scaled to unit standard deviation, because the optimiser's tolerances are absolute.
     scale = float(data["d"].std())
     data["d"] /= scale
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            # Not L-BFGS, statsmodels' second choice: it reports convergence far from the optimum here.
+            # Without L-BFGS, the second choice of statsmodels: here it reports convergence far from the optimum.
             fit = smf.mixedlm("d ~ 1", data, groups="group", re_formula="1", **within).fit(reml=True, method=["bfgs", "powell"])
         except (np.linalg.LinAlgError, ValueError) as error:
             return nothing | {"lmm_note": f"mixed model: {error}"}
@@ -154,7 +155,7 @@ def fit_mixed_model(
 def _overall(
     data: pd.DataFrame, dropped: int, families: pd.Series | None, zeros: Zeros, bootstrap: Bootstrap | None
 ) -> dict[str, Any]:
-    """All columns of a pair but the methods; `data` holds subject, region, d."""
+    """Return all columns of a pair except the methods; `data` has the columns subject, region, d."""
     settings = bootstrap or Bootstrap()
     means = data.groupby("subject", sort=False)["d"].mean()
     row: dict[str, Any] = {"n": len(means)}

@@ -1,4 +1,4 @@
-"""Compare methods on the same units, region by region: differences with intervals, paired tests, effect sizes, ranks."""
+"""Compare methods on the same units, for each region: differences with intervals, paired tests, effect sizes, ranks."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def compare_methods(
     Parameters
     ----------
     table : DataFrame
-        Long: one row a unit, method and region.
+        Long: one row per unit, method and region.
     value, unit, method : str
-        Columns: what is compared, on what (subjects, cases), and between what.
+        Columns with the values, the units (subjects, cases), and the methods.
     region : str, optional
-        Column of groups that are compared each for itself.
+        Column of groups; each group is compared separately.
     methods : sequence of str, optional
-        The methods to compare, in this order; all, in the order of the table, by default.
+        The methods to compare, in this order; by default all, in the order of the table.
     zeros : {"wilcox", "pratt"}
         See :func:`evaluation.statistics.signed_rank.signed_rank_test`.
     bootstrap : Bootstrap, optional
@@ -50,9 +50,9 @@ def compare_methods(
     Returns
     -------
     DataFrame
-        One row a region and pair. `region` (where given), `method_a`, `method_b`, `n` complete pairs, `n_dropped` units with a
+        One row per region and pair. `region` (if given), `method_a`, `method_b`, `n` complete pairs, `n_dropped` units with a
         value missing in one or both, `mean_a`, `mean_b` of the complete pairs, the columns of :func:`summarise_differences` for
-        a - b, and for T of "t", "wilcoxon": `T_p_holm_methods` (Holm over the pairs of methods within a region) and, where
+        a - b, and for T = "t" and "wilcoxon": `T_p_holm_methods` (Holm over the pairs of methods within a region) and, if
         there are regions, `T_p_holm_regions` and `T_p_fdr_regions` (over the regions of one pair of methods).
 
     Raises
@@ -73,7 +73,7 @@ def compare_methods(
                 | {"mean_a": _mean(a[complete]), "mean_b": _mean(b[complete])}
             )
             differences.append(paired_differences(a[complete], b[complete]))
-    # In the order of n, as rows of one n share the resamples of the bootstrap.
+    # Ordered by n, because rows with the same n use the same resamples of the bootstrap.
     for place in sorted(range(len(rows)), key=lambda place: len(differences[place])):
         rows[place] |= summarise_differences(differences[place], zeros=zeros, bootstrap=bootstrap)
     result = pd.DataFrame(rows)
@@ -89,7 +89,7 @@ def compare_methods(
 
 
 def paired_differences(a: npt.ArrayLike, b: npt.ArrayLike) -> Values:
-    """Return a - b, with 0 where noise alone differs and where both are the same infinity (a distance that both missed)."""
+    """Return a - b; 0 if they differ by rounding errors only, or if both are the same infinity (both missed the region)."""
     one, two = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     same = one == two
     d = np.subtract(one, two, out=np.zeros_like(one), where=~same)
@@ -113,8 +113,8 @@ def summarise_differences(
     dict
         `mean_difference`, `mean_low`, `mean_high` and `median_difference`, `median_low`, `median_high` (BCa bootstrap);
         `hl_estimate`, `hl_low`, `hl_high` (Hodges-Lehmann); `t`, `t_df`, `t_p` (paired t); `d_z` (Cohen: mean / SD of the
-        differences); `wilcoxon_w`, `wilcoxon_p`, `wilcoxon_method`, `rank_biserial`; `note`: why a number is missing or is
-        what it is. Both tests are always made: neither is chosen by a test of normality.
+        differences); `wilcoxon_w`, `wilcoxon_p`, `wilcoxon_method`, `rank_biserial`; `note`: why a number is missing, or how
+        it was found. Both tests are always done: neither is chosen by a test of normality.
     """
     settings = bootstrap or Bootstrap()
     d = np.asarray(differences, dtype=np.float64)
@@ -145,7 +145,7 @@ def summarise_differences(
         t = d_z * np.sqrt(n)
         t_p = 2 * float(stats.t.sf(abs(t), n - 1))
         if np.isnan(mean_interval[0]) or np.isnan(median_interval[0]):
-            notes.append("a BCa interval is undefined: no resample on one side of the estimate")
+            notes.append("a BCa interval is undefined: all resamples are on one side of the estimate")
         if np.isnan(hl[1]):
             notes.append(f"{n} pairs are too few for a Hodges-Lehmann interval")
     if constant:
@@ -170,7 +170,7 @@ def rank_methods(
     region: str | None = None,
     methods: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """Test whether three methods or more differ, by their ranks within each unit.
+    """Test whether three or more methods differ, by their ranks within each unit.
 
     Parameters
     ----------
@@ -180,22 +180,22 @@ def rank_methods(
     Returns
     -------
     DataFrame
-        One row a region. `region` (where given), `n` units with all methods, `n_dropped`; `friedman_chi2`, `friedman_df`,
-        `friedman_p`; `iman_davenport_f`, `iman_davenport_df1`, `iman_davenport_df2`, `iman_davenport_p`; `mean_rank_M` of each
-        method M, 1 for the smallest value; `note`; where there are regions `iman_davenport_p_holm_regions` and
+        One row per region. `region` (if given), `n` units with all methods, `n_dropped`; `friedman_chi2`, `friedman_df`,
+        `friedman_p`; `iman_davenport_f`, `iman_davenport_df1`, `iman_davenport_df2`, `iman_davenport_p`; `mean_rank_M` for
+        each method M, where the smallest value has rank 1; `note`; if there are regions, `iman_davenport_p_holm_regions` and
         `iman_davenport_p_fdr_regions`.
 
     Raises
     ------
     ValueError
-        As :func:`compare_methods`, and if there are fewer than three methods.
+        As for :func:`compare_methods`, and if there are fewer than three methods.
 
     References
     ----------
     Friedman M, The use of ranks to avoid the assumption of normality, JASA 32 (1937), corrected for ties.
     Iman RL, Davenport JM, Approximations of the critical region of the Friedman statistic, Communications in Statistics A 9
     (1980).
-    Conover WJ, Practical nonparametric statistics (1999), section 5.8, for p where all units rank alike.
+    Conover WJ, Practical nonparametric statistics (1999), section 5.8, for p if all units have the same ranks.
     """
     rows = []
     for key, wide, known in wide_by_region(table, value, unit=unit, method=method, region=region, methods=methods):
@@ -216,7 +216,7 @@ def _friedman(values: Values, methods: Sequence[str]) -> dict[str, Any]:
     n, k = values.shape
     ranks = stats.rankdata(np.round(values, 12), axis=1) if n else np.empty((0, k))
     chi2, f, chi2_p, f_p, note = np.nan, np.nan, np.nan, np.nan, ""
-    # Sum of squares of the ranks about their mean: n k (k^2 - 1) / 12 where no values tie.
+    # Sum of squares of the ranks about their mean: n k (k^2 - 1) / 12 without ties.
     spread = float(((ranks - (k + 1) / 2) ** 2).sum())
     if n < 2:
         note = f"{n} complete units: no test"
@@ -244,12 +244,12 @@ def _friedman(values: Values, methods: Sequence[str]) -> dict[str, Any]:
 def wide_by_region(
     table: pd.DataFrame, value: str, *, unit: str, method: str, region: str | None, methods: Sequence[str] | None
 ) -> Iterator[tuple[Any, pd.DataFrame, pd.DataFrame]]:
-    """Yield each region, its values as units x methods (NaN where there is none), and where the table has a row (bool).
+    """Yield each region, its values as units x methods (NaN if there is none), and whether the table has a row (bool).
 
     Raises
     ------
     ValueError
-        As :func:`compare_methods`.
+        As for :func:`compare_methods`.
     """
     columns = [value, unit, method] + ([] if region is None else [region])
     absent = [name for name in columns if name not in table.columns]
@@ -274,7 +274,7 @@ def wide_by_region(
 
 
 def _mean(values: Values) -> float:
-    # inf and -inf together have no mean, and need no warning.
+    # inf and -inf together have no mean; a warning would not help.
     with np.errstate(invalid="ignore"):
         return float(values.mean()) if len(values) else np.nan
 

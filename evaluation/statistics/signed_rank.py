@@ -1,4 +1,4 @@
-"""Wilcoxon's signed-rank test, which says how it was done, its rank-biserial correlation and the Hodges-Lehmann interval."""
+"""Wilcoxon's signed-rank test with the method of its p-value, rank-biserial correlation and Hodges-Lehmann interval."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from scipy import stats
 
 __all__ = ["ZERO", "SignedRank", "Zeros", "hodges_lehmann", "signed_rank_test", "without_noise"]
 
-#: A difference below this is floating-point noise: (0.1 + 0.2) - 0.3 is not a difference.
+#: Differences below this are rounding errors: (0.1 + 0.2) - 0.3 counts as 0.
 ZERO = 1e-12
-#: Most pairs for which the exact distribution is used where there is neither tie nor zero; beyond it the two agree.
+#: Most pairs for which the exact distribution is used without ties and zeros; for more, it agrees with the normal one.
 MOST_FOR_EXACT = 50
-#: Most pairs for which all flips of signs are counted where there are ties or zeros.
+#: Most pairs for which all combinations of signs are counted if there are ties or zeros.
 MOST_FOR_PERMUTATION = 13
 
 Zeros = Literal["wilcox", "pratt"]
@@ -34,9 +34,9 @@ class SignedRank:
     p : float
         Two-sided.
     method : {"exact", "permutation", "normal", "none"}
-        How p was found; "none" where there was nothing to test.
+        How p was found; "none" if there is no difference to test.
     rank_biserial : float
-        -1 to 1: (ranks of positive - ranks of negative differences) / all these ranks; 0 where all differences are zero.
+        -1 to 1: (rank sum of positive - rank sum of negative differences) / their total; 0 if all differences are zero.
     """
 
     w: float
@@ -46,8 +46,8 @@ class SignedRank:
 
 
 def without_noise(differences: npt.ArrayLike) -> Values:
-    """Return differences with those below `ZERO` as 0, and with those that differ by noise alone made equal."""
-    # Two roundings of one number must tie, or ranks would order noise.
+    """Return differences in which those below `ZERO` are 0, and those that differ by rounding errors only are made equal."""
+    # Two roundings of one number must be tied, else ranks would depend on rounding errors.
     d = np.round(np.asarray(differences, dtype=np.float64), 12)
     return np.where(np.abs(d) <= ZERO, 0.0, d)
 
@@ -60,24 +60,24 @@ def signed_rank_test(
     Parameters
     ----------
     differences : (n,) array_like of float
-        No NaN; infinities rank last.
+        No NaN; infinities have the highest ranks.
     zeros : {"wilcox", "pratt"}
         Zero differences are left out before ranking, or ranked and then left out.
     most_for_permutation : int
-        Most pairs for which all flips of signs are counted where there are ties or zeros. Counting is quick up to hundreds; the
-        default keeps to what other software gives.
+        Most pairs for which all combinations of signs are counted if there are ties or zeros. Counting is fast for up to some
+        hundred pairs; with the default, results are those of other software.
 
     Returns
     -------
     SignedRank
-        NaN throughout where there is no difference at all; p = 1 where all are zero.
+        NaN if there is no difference; p = 1 if all differences are zero.
 
     Notes
     -----
-    The null distribution is that of all flips of the signs, given the ranks. Without ties and zeros it is the tabulated one
-    ("exact", up to 50 pairs); with ties or zeros it is counted for the ranks at hand ("permutation", up to 13 pairs, zeros
-    counted as pairs). Beyond, "normal": variance by the ranks at hand, which corrects for ties, with the correction for
-    continuity that R applies by default (SciPy does not).
+    The null distribution is that of all combinations of signs, given the ranks. Without ties and zeros it is the tabulated one
+    ("exact", up to 50 pairs); with ties or zeros it is counted for the given ranks ("permutation", up to 13 pairs, zeros
+    counted as pairs). For more pairs, "normal": with the variance of the given ranks, which corrects for ties, and with the
+    continuity correction that R applies by default (SciPy does not).
 
     References
     ----------
@@ -122,13 +122,13 @@ def hodges_lehmann(differences: npt.ArrayLike, *, confidence: float = 0.95) -> t
     Returns
     -------
     estimate, low, high : float
-        Estimate: median of the means of all pairs, each value with itself among them. The interval is NaN where so few
-        differences can't give the confidence (95 % needs 6).
+        The estimate is the median of the means of all pairs of values, including each value with itself. The interval is NaN if
+        there are too few differences for the confidence (95 % needs 6).
 
     Notes
     -----
-    The interval inverts the signed-rank test: exact quantiles up to 50 differences (with ties it holds the confidence or
-    more), the normal approximation with its correction for continuity beyond.
+    The interval inverts the signed-rank test: with exact quantiles up to 50 differences (with ties, its coverage is at least
+    the confidence), and with the normal approximation and its continuity correction for more.
 
     References
     ----------
@@ -145,7 +145,7 @@ def hodges_lehmann(differences: npt.ArrayLike, *, confidence: float = 0.95) -> t
     tail = (1 - confidence) / 2
     if n <= MOST_FOR_EXACT:
         chances = _flip_distribution(tuple(range(2, 2 * n + 1, 2)))[::2]
-        # The most means that may be cut off so that the chance of that few or fewer stays within the tail.
+        # The largest number of means that may be cut off while the probability of at most this number stays within the tail.
         cut = int(np.searchsorted(np.cumsum(chances), tail * (1 + 1e-9), side="right"))
     else:
         cut = int(n * (n + 1) / 4 + 0.5 - stats.norm.isf(tail) * np.sqrt(n * (n + 1) * (2 * n + 1) / 24))
@@ -156,7 +156,7 @@ def hodges_lehmann(differences: npt.ArrayLike, *, confidence: float = 0.95) -> t
 
 @lru_cache(maxsize=256)
 def _flip_distribution(doubled_ranks: tuple[int, ...]) -> Values:
-    """Chance of each sum of ranks that got a plus, all flips of signs being as likely; ranks doubled, for midranks."""
+    """Return the probability of each sum of positive ranks if all signs are equally likely; ranks doubled, for midranks."""
     chances = np.zeros(sum(doubled_ranks) + 1)
     chances[0] = 1.0
     for rank in doubled_ranks:

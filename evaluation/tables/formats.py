@@ -22,7 +22,7 @@ _ESCAPES = {
     "±": r"$\pm$", "−": "$-$", "–": "--", "∞": r"$\infty$", "≥": r"$\geq$", "≤": r"$\leq$", "×": r"$\times$",
     "∩": r"$\cap$", "∪": r"$\cup$", "\u202f": r"\,", "\u00a0": "~",
 }  # fmt: skip
-# T1 has the quotation mark that \textquotedbl wants; OT1 has it not.
+# T1 has the quotation mark for \textquotedbl; OT1 does not have it.
 _PREAMBLE = r"% \usepackage{booktabs,longtable} and \usepackage[T1]{fontenc} in the preamble."
 
 # Ten columns fit the width of a page.
@@ -31,7 +31,7 @@ _NARROW = r"\footnotesize\setlength{\tabcolsep}{4pt}"
 
 @dataclass(frozen=True)
 class Cell:
-    """Text of a cell, and whether it stands bold."""
+    """Text of a cell, and whether it is bold."""
 
     text: str
     bold: bool = False
@@ -44,14 +44,14 @@ class PaperTable:
     Attributes
     ----------
     name : str
-        Of its files.
+        Name of its files.
     caption : str
     header : tuple of str
     rows : tuple of tuple of Cell
     numbers : str
-        One letter a column: "l" text, "r" numbers.
+        One letter per column: "l" for text, "r" for numbers.
     data : DataFrame
-        What the CSV file holds, unrounded.
+        Content of the CSV file, unrounded.
     """
 
     name: str
@@ -101,7 +101,7 @@ def to_markdown(table: PaperTable) -> str:
 
 
 def to_latex(table: PaperTable) -> str:
-    """Return a table in LaTeX with booktabs' rules, as a longtable where it is longer than a page."""
+    """Return a table in LaTeX with the rules of booktabs; a longtable if it is longer than a page."""
     header = " & ".join(latex_text(text) for text in table.header) + r" \\"
     rows = [_latex_row(row) for row in table.rows]
     caption, label = latex_text(table.caption), re.sub(r"[^A-Za-z0-9]+", "-", table.name)
@@ -122,13 +122,13 @@ def to_latex(table: PaperTable) -> str:
 
 
 def latex_text(text: str) -> str:
-    """Return text in which LaTeX finds no command: every special character escaped, signs of mathematics in mathematics."""
+    """Return text without LaTeX commands: special characters are escaped, mathematical signs are in math mode."""
     return "".join(_ESCAPES.get(letter, letter) for letter in " ".join(text.split(" ")).replace("\n", " "))
 
 
 def _latex_row(row: Sequence[Cell]) -> str:
     cells = [rf"\textbf{{{latex_text(cell.text)}}}" if cell.bold else latex_text(cell.text) for cell in row]
-    # After a line's end LaTeX takes a bracket or a star for an argument of it.
+    # After the end of a row, LaTeX would take a bracket or a star for an argument.
     if cells and cells[0].startswith(("[", "*")):
         cells[0] = "{}" + cells[0]
     return " & ".join(cells) + r" \\"

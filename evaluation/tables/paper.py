@@ -21,12 +21,12 @@ __all__ = ["paper_tables", "save_tables"]
 def save_tables(folder: Path) -> list[Path]:
     """Write the tables of a results folder into its `tables/`.
 
-    Those that it held before are removed.
+    Earlier tables there are removed.
 
     Parameters
     ----------
     folder : Path
-        Of darts-eval.
+        Results folder of darts-eval.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def save_tables(folder: Path) -> list[Path]:
 
 
 def paper_tables(results: Results) -> list[PaperTable]:
-    """Return the summary, one table of regions a metric, and the paired tests where methods were compared."""
+    """Return the summary, one table of regions per metric, and, if methods were compared, the paired tests."""
     tables = [_summary(results), *(_regions(results, metric) for metric in results.metrics)]
     if results.paired_overall is not None and len(results.paired_overall):
         tables.append(_paired_overall(results.paired_overall))
@@ -64,10 +64,10 @@ def paper_tables(results: Results) -> list[PaperTable]:
 
 
 def _summary(results: Results) -> PaperTable:
-    """Methods x mean ± SD of the chief metrics, the best bold; the CSV file has all."""
+    """Return methods x mean ± SD of the main metrics, the best in bold; the CSV file has all metrics."""
     rows = results.summary
     metrics = _chief(results.metrics)
-    # Methods whose sides were merged have other regions: theirs is another average.
+    # Methods with merged sides have other regions, so that their means are not comparable.
     merged = rows["method"].str.endswith(SIDES_MERGED)
     best = {metric: _best(metric, rows[f"mean_{metric}"].mask(merged)) for metric in metrics}
     cells = []
@@ -84,7 +84,7 @@ def _summary(results: Results) -> PaperTable:
 
 
 def _regions(results: Results, metric: str) -> PaperTable:
-    """Regions x methods, mean ± SD of a metric, the best bold."""
+    """Return regions x methods, mean ± SD of a metric, the best in bold."""
     text = describe_metric(metric)
     rows = results.regions[~results.regions["method"].str.endswith(SIDES_MERGED)]
     methods = [method for method in results.methods if method in set(rows["method"])]
@@ -109,7 +109,7 @@ def _regions(results: Results, metric: str) -> PaperTable:
         data.append(line)
     caption = (
         f"Mean ± SD per region over n subjects of {text.definition} ({text.better} is better, the best is bold"
-        f"{'' if len(methods) < 2 else '; several n stand in the order of the methods'}). In brackets: subjects in which only "
+        f"{'' if len(methods) < 2 else '; several n are in the order of the methods'}). In brackets: subjects in which only "
         "one of the two maps has the region."
     )
     header = ("Region", "Side", "n", *methods)
@@ -117,7 +117,7 @@ def _regions(results: Results, metric: str) -> PaperTable:
 
 
 def _paired_overall(rows: pd.DataFrame) -> PaperTable:
-    """Pairs of methods over all regions."""
+    """Return the comparison of pairs of methods over all regions."""
     several, named = _pairs(rows)
     cells = []
     for row in rows.to_dict("records"):
@@ -140,7 +140,7 @@ def _paired_overall(rows: pd.DataFrame) -> PaperTable:
 
 
 def _pairs(rows: pd.DataFrame) -> tuple[bool, str]:
-    """Whether there are several pairs of methods, and what a caption calls the difference."""
+    """Return whether there are several pairs of methods, and the name of the difference in a caption."""
     several = len({(row["method_a"], row["method_b"]) for row in rows.to_dict("records")}) > 1
     return several, "A − B" if several else _pair(rows.iloc[0])
 
@@ -150,7 +150,7 @@ def _pair(row: Any) -> str:
 
 
 def _paired_regions(rows: pd.DataFrame, metric: str) -> PaperTable:
-    """Pairs of methods in each region."""
+    """Return the comparison of pairs of methods in each region."""
     text = describe_metric(metric)
     order = {id_: place for place, id_ in enumerate(id_ for row in region_rows(rows) for id_ in row.ids)}
     rows = rows.sort_values("region_id", key=lambda ids: ids.map(order), kind="stable")
@@ -174,7 +174,7 @@ def _paired_regions(rows: pd.DataFrame, metric: str) -> PaperTable:
 
 
 def _chief(metrics: Sequence[str]) -> list[str]:
-    """Dice, volume similarity, and of each kind of distance the first definition: what fits the width of a page."""
+    """Return Dice, volume similarity and the first definition of each kind of distance: they fit the width of a page."""
     chief: dict[str, str] = {}
     for metric in metrics:
         kind = next((start for start in ("hd95_", "assd_", "surface_dice_") if metric.startswith(start)), metric)
@@ -184,7 +184,7 @@ def _chief(metrics: Sequence[str]) -> list[str]:
 
 
 def _best(metric: str, means: pd.Series) -> list[bool]:
-    """Which means are the best at the digits that are shown; none where there is but one."""
+    """Return which means are the best at the digits shown; none if there is only one mean."""
     text = describe_metric(metric)
     rounded = means.astype(float).round(text.digits)
     if rounded.notna().sum() < 2:

@@ -193,7 +193,7 @@ def test_what_is_missing_is_left_out_and_said(tmp_path: Path) -> None:
     assert [one.split(":")[0] for one in saved.failures] == ["sub-02"]
     assert len(saved.warnings) == 3
     said = " | ".join(saved.warnings)
-    assert "no label map of freesurfer" in said and "ensemble left out" in said and "no scan; outlines stand on black" in said
+    assert "no label map of freesurfer" in said and "ensemble left out" in said and "no scan; outlines are drawn on black" in said
     figure = drawn(folder, "sub-01")
     assert ["no label map" in texts(axes) for axes in figure.axes] == [False, True, True]
     assert not figure.axes[0].images
@@ -213,7 +213,7 @@ def test_the_command_writes_pictures_with_captions_and_refuses_in_one_line(tmp_p
     assert "sub-01" in done.output
     captions = json.loads((out / "captions.json").read_text(encoding="utf-8"))
     assert list(captions) == ["overlay_only_coronal"]
-    assert "patient's right at the left" in captions["overlay_only_coronal"]
+    assert "patient's right on the left" in captions["overlay_only_coronal"]
     with Image.open(out / "overlay_only_coronal.png") as picture:
         assert np.asarray(picture.convert("L")).std() > 20
     for words, code, said in (
@@ -239,7 +239,7 @@ def test_the_regions_of_lowest_dice_of_the_worst_subject_are_shown_too(tmp_path:
     saved = save_overlays(folder, rank_by="ensemble", lowest=True)
     assert "overlay_lowest_regions_axial.png" in [path.name for path in saved.files]
     captions = json.loads((folder / "overlays" / "captions.json").read_text(encoding="utf-8"))
-    assert captions["overlay_lowest_regions_axial"].startswith("sub-02: its regions of lowest Dice by ensemble")
+    assert captions["overlay_lowest_regions_axial"].startswith("sub-02: its regions with the lowest Dice of ensemble")
 
 
 def test_new_pictures_get_into_a_report_that_is_there(tmp_path: Path) -> None:
@@ -250,7 +250,7 @@ def test_new_pictures_get_into_a_report_that_is_there(tmp_path: Path) -> None:
     before = (folder / "report.html").read_text(encoding="utf-8")
     done = CliRunner().invoke(app, ["overlay", str(folder), "--regions", "putamen", "--view", "coronal"])
     assert done.exit_code == 0, done.output
-    added = "Coronal slices, the patient's right at the left"
+    added = "Coronal slices, the patient's right on the left"
     assert added not in before.replace("&#39;", "'")
     assert added in (folder / "report.html").read_text(encoding="utf-8").replace("&#39;", "'")
 
