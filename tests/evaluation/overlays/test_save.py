@@ -193,7 +193,9 @@ def test_what_is_missing_is_left_out_and_said(tmp_path: Path) -> None:
     assert [one.split(":")[0] for one in saved.failures] == ["sub-02"]
     assert len(saved.warnings) == 3
     said = " | ".join(saved.warnings)
-    assert "no label map of freesurfer" in said and "ensemble left out" in said and "no scan; outlines are drawn on black" in said
+    assert "no label map of freesurfer" in said
+    assert "ensemble left out" in said
+    assert "no scan; outlines are drawn on black" in said
     figure = drawn(folder, "sub-01")
     assert ["no label map" in texts(axes) for axes in figure.axes] == [False, True, True]
     assert not figure.axes[0].images
