@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-# Before NumPy is loaded, as the command does it: matrices are small.
+# Set before NumPy is loaded, as in the command: matrices are small.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
@@ -30,7 +30,7 @@ from reader_study.statistics.study_analysis import StudyAnalysis, analyse_study
 
 
 def timed(name: str, run: Callable[[], Any]) -> Any:
-    """Run something and print a row of the table."""
+    """Run a step and print its row of the table."""
     wall, cpu = time.perf_counter(), time.process_time()
     result = run()
     print(f"| {name} | {time.process_time() - cpu:.2f} | {time.perf_counter() - wall:.2f} |", flush=True)

@@ -1,13 +1,13 @@
-"""Networks side by side, of equal steps: Dense U-Net and U-Net, pre-trained and fine-tuned, channels, pooling of sides.
+"""Compare networks after equal numbers of steps: Dense U-Net and U-Net, pre-training, fine-tuning, channels, pooled sides.
 
     python benchmarks/compare_networks.py SUBJECTS_DIR -o networks/ [--steps 750] [--filters 16] [--seeds 1,2] [--only unet,...]
 
-One view each, few filters, and every second voxel (2 mm) of a box around the brain: a comparison that a CPU can make, not the
-best networks. At 1 mm, four hundred steps from random weights teach four regions of 102; at 2 mm, a few hundred teach half of
-them. Subjects are held out two at a time until each was held out once; every network of a fold sees the others. Some questions
-are put to the subjects held out with sub-07 only. Labels are aparc.DKTatlas+aseg, but for pre-training (aparc+aseg); scores are
-against aparc.DKTatlas+aseg. Killed, the same command goes on; finished networks are not trained again. `scores.csv`, `table.md`
-and the published kind of box plot come out.
+Each network has one view and few filters, and sees every second voxel (2 mm) of a box around the brain: a comparison that is
+possible on a CPU, not the best networks. At 1 mm, after four hundred steps from random weights, a network knows four of 102
+regions; at 2 mm, after a few hundred, half of them. Subjects are held out two at a time until each was held out once; every
+network of a fold is trained on the others. Some questions are only answered in the fold that holds out sub-07. Labels are
+aparc.DKTatlas+aseg, except for pre-training (aparc+aseg); scores are against aparc.DKTatlas+aseg. After an interruption, the
+same command continues; finished networks are not trained again. Results: `scores.csv`, `table.md` and box plots as published.
 """
 
 from __future__ import annotations
@@ -40,22 +40,22 @@ from evaluation.statistics.overall import compare_overall
 from evaluation.statistics.paired import compare_methods
 from evaluation.tables.formats import Cell, PaperTable, to_markdown
 
-#: Those with a whole head and both label maps.
+#: Subjects with a whole head and both label maps.
 SUBJECTS = "sub-01,sub-02,sub-04,sub-05,sub-06,sub-07,mne-ecog"
 MANUAL, AUTOMATIC = "aparc.DKTatlas+aseg.mgz", "aparc+aseg.mgz"
-#: Training subjects of a fold whose DKT labels fine-tuning sees.
+#: Number of training subjects of a fold whose DKT labels are used in fine-tuning.
 FEWER = 3
-#: Whose fold alone answers the lesser questions.
+#: The subject whose fold alone answers the less important questions.
 ASKED = "sub-07"
 #: Voxels of 2 mm around the brain along each axis (LIA); multiples of 16.
 BOX = (80, 80, 96)
-#: Voxels of 1 mm: the blur before every second voxel is taken.
+#: Width of the blur before every second voxel is taken, in voxels of 1 mm.
 SIGMA = 0.85
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A way to make a network.
+    """How a network is trained.
 
     Attributes
     ----------
@@ -64,17 +64,17 @@ class Candidate:
     labels : str
         Label map of the training subjects.
     start : str
-        Name of the candidate of the same fold and seed from which training goes on; empty for random weights.
+        Name of the candidate of the same fold and seed from which training continues; empty for random weights.
     share : float
-        Of the steps.
+        Share of the number of steps.
     fewer : bool
         Train on the first :data:`FEWER` subjects of a fold only.
     everywhere : bool
-        In every fold, or only in that of :data:`ASKED`.
+        Whether it is trained in every fold, or only in that of :data:`ASKED`.
     wide : bool
-        A U-Net gets as many filters as the Dense U-Net and not as many parameters.
+        Whether a U-Net gets as many filters as the Dense U-Net, instead of as many parameters.
     changes : dict
-        Of the recipe.
+        Changes of the recipe.
     """
 
     name: str
@@ -93,9 +93,9 @@ CANDIDATES = (
     Candidate("unet", changes={"architecture": "unet"}),
     Candidate("pre-trained", labels=AUTOMATIC),
     Candidate("fine-tuned", start="pre-trained", share=0.5, fewer=True, changes={"rate": 4e-3}),
-    # With the parameters of so small a Dense U-Net a U-Net has but three filters for 103 classes: this one has sixteen.
+    # With as many parameters as such a small Dense U-Net, a U-Net has only three filters for 103 classes: this one has sixteen.
     Candidate("wide unet", everywhere=False, wide=True, changes={"architecture": "unet"}),
-    # As long as both steps of fine-tuning together, on the manual labels of as few subjects.
+    # As many steps as pre-training and fine-tuning together, on the manual labels of the same few subjects.
     Candidate("fewer alone", share=1.5, fewer=True, everywhere=False),
     Candidate("plain loss", everywhere=False, changes={"loss": "cross-entropy+dice"}),
     Candidate("one slice", everywhere=False, changes={"thick_slices": 1}),
@@ -103,7 +103,7 @@ CANDIDATES = (
     Candidate("sagittal pooled", view="sagittal", everywhere=False),
     Candidate("sagittal apart", view="sagittal", everywhere=False, changes={"pool_sides": False}),
 )
-#: Pairs that answer a question, the first against the second: in all folds, and in that of :data:`ASKED`.
+#: Pairs that answer a question, the first compared with the second: in all folds, and in that of :data:`ASKED`.
 QUESTIONS = (("dense-unet", "unet"), ("fine-tuned", "pre-trained"))
 LESSER_QUESTIONS = (
     ("dense-unet", "wide unet"), ("fine-tuned", "fewer alone"), ("dense-unet", "plain loss"),
@@ -112,7 +112,7 @@ LESSER_QUESTIONS = (
 
 
 def coarser(subject: CachedSubject) -> CachedSubject:
-    """Every second voxel of a box of :data:`BOX` around the labelled brain, of the blurred image and of the labels."""
+    """Return every second voxel, in a box of :data:`BOX` around the labelled brain, of the blurred image and of the labels."""
     image = ndimage.gaussian_filter(np.asarray(subject.image, dtype=np.float32), SIGMA)[::2, ::2, ::2]
     labels = np.asarray(subject.labels)[::2, ::2, ::2]
     box = []
@@ -129,7 +129,7 @@ def parameters_of(recipe: Recipe) -> int:
 
 
 def recipe_of(candidate: Candidate, filters: int, steps: int, seed: int) -> Recipe:
-    """The recipe; a U-Net gets the filters that bring it nearest to the parameters of the Dense U-Net."""
+    """Return the recipe; a U-Net gets the number of filters for about as many parameters as the Dense U-Net."""
     settings: dict[str, Any] = {"crop": "whole", "rate": 8e-3, "loss": "balanced-cross-entropy+dice"} | candidate.changes
     recipe = make_recipe("default", filters=filters, steps=max(1, round(steps * candidate.share)), seed=seed, **settings)
     if recipe.architecture != "unet" or candidate.wide:
@@ -140,7 +140,7 @@ def recipe_of(candidate: Candidate, filters: int, steps: int, seed: int) -> Reci
 
 
 def folds_of(names: Sequence[str]) -> Iterator[tuple[list[str], list[str]]]:
-    """Subjects to train on and the two (or, of an odd number, the last one) held out."""
+    """Yield the subjects to train on and the two (for an odd number, at last one) that are held out."""
     for first in range(0, len(names), 2):
         held = list(names[first : first + 2])
         yield [name for name in names if name not in held], held
@@ -150,7 +150,7 @@ def train_and_score(
     candidate: Candidate, recipe: Recipe, folder: Path, start: Path | None, training: list[CachedSubject],
     held: list[CachedSubject], device: torch.device,
 ) -> pd.DataFrame:  # fmt: skip
-    """Train a network, if that was not done, and return its Dice on the subjects held out, a row a subject and region."""
+    """Train a network, unless done before, and return its Dice on the subjects held out, one row per subject and region."""
     done = folder / "dice.csv"
     if not done.is_file():
         print(f"{folder.name}: {recipe.filters} filters, {recipe.steps} steps", flush=True)
@@ -182,7 +182,7 @@ def markdown(caption: str, header: tuple[str, ...], rows: list[tuple[str, ...]])
 
 
 def summarise(scores: pd.DataFrame) -> str:
-    """Tables in Markdown, of a row a network, seed, subject and region: Dice reached, and what answers the questions."""
+    """Return tables in Markdown from one row per network, seed, subject and region: Dice, and answers to the questions."""
     averaged = mean_over_seeds(scores)
     reached, differences, lesser = [], [], []
     for name in averaged["method"].unique():
@@ -227,7 +227,7 @@ def mean_over_seeds(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(scores: pd.DataFrame, out: Path) -> None:
-    """The published kind of box plot: the two architectures, the two steps."""
+    """Draw box plots as published: of the two architectures, and of pre-training and fine-tuning."""
     names = {"architectures": ("unet", "dense-unet"), "fine_tuning": ("pre-trained", "fine-tuned")}
     with figure_style():
         for stem, methods in names.items():
@@ -239,7 +239,7 @@ def draw(scores: pd.DataFrame, out: Path) -> None:
 
 
 def main() -> None:
-    """Train what is not trained yet, and write tables and figures of all there is."""
+    """Train the networks that are not trained yet, and write tables and figures of all results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("subjects_dir", type=Path)
     parser.add_argument("-o", "--out", type=Path, required=True)
@@ -247,7 +247,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=750)
     parser.add_argument("--filters", type=int, default=16)
     parser.add_argument("--seeds", default="1,2")
-    parser.add_argument("--only", default="", help="candidates, comma-separated; what they start from comes along")
+    parser.add_argument("--only", default="", help="candidates, comma-separated; those they start from are added")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
@@ -260,7 +260,7 @@ def main() -> None:
     chosen = [one for one in CANDIDATES if not wanted or one.name in wanted]
     device = choose_device(given.device)
     names = words(given.subjects)
-    # Another length or size is another comparison, never mixed with this one.
+    # Results with other settings belong to another comparison and are not mixed with these.
     settings = {"subjects": names, "steps": given.steps, "filters": given.filters}
     told = given.out / "settings.json"
     if told.is_file() and json.loads(told.read_text()) != settings:

@@ -1,4 +1,4 @@
-"""CPU seconds of reading a scan, bringing it to the networks' grid and labels back to its own.
+"""CPU seconds of reading a scan, of bringing it to the networks' grid, and of bringing labels back to the scan's grid.
 
 python benchmarks/conform.py SCAN
 """
@@ -27,7 +27,7 @@ def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def main() -> None:
-    """Print a row for the scan as it is, and for one of its middle with 0.8 mm voxels turned by ten degrees."""
+    """Print one row for the scan itself, and one for its middle resampled to 0.8 mm voxels and rotated by ten degrees."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("scan", type=Path)
     given = parser.parse_args()

@@ -1,4 +1,4 @@
-"""A Dense U-Net of the released size, 256 filters, with random weights: the released ones can't be fetched by everyone."""
+"""A Dense U-Net of the released size, 256 filters, with random weights, as the released ones are not open to everyone."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ FILTERS = 256
 
 
 def random_weights(seed: int) -> dict[str, torch.Tensor]:
-    """Return the state dict that our network and the published one of this size are both filled with."""
+    """Return a state dict that fits our network and the published one of this size."""
     with torch.device("meta"):
         shapes = DenseUNet(filters=FILTERS)
     return random_state(shapes, seed)
 
 
 def full_size_network(seed: int) -> DenseUNet:
-    """Return a network of random weights, for prediction."""
+    """Return a network with random weights, for prediction."""
     network = DenseUNet(filters=FILTERS)
     network.load_state_dict(random_weights(seed), strict=False)
     return network.eval()

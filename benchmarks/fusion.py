@@ -19,7 +19,7 @@ from darts_ensemble.slices.views import VIEWS
 
 
 def main() -> None:
-    """Print a row a way of fusing, for a box of side^3 voxels."""
+    """Print one row per fusion, for a box of side^3 voxels."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--side", type=int, default=128)
     parser.add_argument("--threads", type=int, default=1)
@@ -32,7 +32,7 @@ def main() -> None:
         for start in range(0, side, 4):
             yield slice(start, start + 4), batch
 
-    print(f"| fusion of {side}^3 | CPU s | ns a voxel and view | peak GiB |\n| --- | --- | --- | --- |")
+    print(f"| fusion of {side}^3 | CPU s | ns per voxel and view | peak GiB |\n| --- | --- | --- | --- |")
     for fusion in FUSIONS:
         started = time.process_time()
         fuse_views({view: slices() for view in VIEWS}, (side, side, side), fusion=fusion)

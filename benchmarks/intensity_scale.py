@@ -1,9 +1,9 @@
-"""How far the brightness of white matter strays after normalisation, over skull-stripping, bias field, gamma and noise.
+"""How much the brightness of white matter after normalisation varies with skull-stripping, bias field, gamma and noise.
 
     python benchmarks/intensity_scale.py SUBJECTS_DIR sub-01 sub-07 ...
 
-Each subject needs `mri/aparc.DKTatlas+aseg.mgz` and `mri/T1.mgz`, `mri/brainmask.mgz` or both, on one grid. A normalisation is
-the better the nearer its figures lie to one another.
+Each subject needs `mri/aparc.DKTatlas+aseg.mgz` and `mri/T1.mgz`, `mri/brainmask.mgz` or both, on one grid. The smaller the
+range of its values, the better the normalisation.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ WHITE_MATTER = (2, 41)
 
 
 def altered(volume: np.ndarray) -> dict[str, np.ndarray]:
-    """A volume of 0 to 255 as it is and as other scanners might have made it."""
+    """Yield a volume of 0 to 255 unchanged, and as other scanners could have recorded it."""
     rng = np.random.default_rng(0)
     coarse = rng.normal(scale=0.25, size=(4, 4, 4))
     field = ndimage.zoom(coarse, np.divide(volume.shape, 4), order=1)

@@ -1,9 +1,9 @@
-"""Time of overlap and surface metrics of all 102 regions beside that of other libraries, on a real and a synthetic pair.
+"""Time of overlap and surface metrics of all 102 regions, compared with other libraries, on a real and a synthetic pair.
 
 python benchmarks/metrics.py REFERENCE PREDICTION [--repeats 5] [--slow-repeats 1] [--json]
 
-Each pair is stored as .nii.gz (int16) first and read from there. One thread; CPU seconds, the least of the repeats, in
-which all take turns. MONAI and surface-distance get each region cut out.
+Each pair is first stored as .nii.gz (int16) and read from there. One thread; minimum of the CPU seconds of all repeats, in
+which the libraries take turns. MONAI and surface-distance receive each region cropped.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ Maps = tuple[np.ndarray, np.ndarray]
 IDS = tuple(int(id_) for id_ in REGION_IDS)
 SPACING = (1.0, 1.0, 1.0)
 TOLERANCE = 1.0
-#: Those that take many times as long; the first of each name is what the others are held against.
+#: Measurements that take many times as long; the others of each name are compared with the first.
 SLOW = ("MONAI", "surface-distance")
 
 
 def main() -> None:
-    """Print a table: CPU seconds, and how many loads of the pair and how many times ours they are."""
+    """Print a table: CPU seconds, also relative to loading the pair and relative to ours."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("reference", type=Path, help="label map in FreeSurfer ids, 1 mm")
     parser.add_argument("prediction", type=Path, help="of the same grid")
@@ -50,7 +50,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
-    vars(np)["Inf"] = np.inf  # surface-distance 0.1 asks for a name that NumPy 2 dropped
+    vars(np)["Inf"] = np.inf  # surface-distance 0.1 uses a name that NumPy 2 has removed
     warnings.simplefilter("ignore")
     real = tuple(np.asarray(nib.load(path).dataobj) for path in (given.reference, given.prediction))
     answer = {}
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def synthetic_pair(size: int = 256) -> Maps:
-    """A brain-sized body of 102 cells about seeds, and the same of seeds that have moved by 1 mm or so."""
+    """Return a brain-sized body of 102 cells around seeds, and the same with seeds moved by about 1 mm."""
     rng = np.random.default_rng(0)
     places = np.indices((size, size, size)).reshape(3, -1).T
     inside = (((places - size / 2) / (0.27 * size, 0.30 * size, 0.22 * size)) ** 2).sum(axis=1) < 1
@@ -81,7 +81,7 @@ def synthetic_pair(size: int = 256) -> Maps:
 
 
 def least_seconds(paths: list[Path], repeats: int, slow_repeats: int) -> dict[str, float]:
-    """Run all in turn, again and again; CPU seconds."""
+    """Run all in turn, several times; return CPU seconds."""
     maps = load(paths)
     runs: dict[str, Callable[[], object]] = {
         "load": lambda: load(paths),
@@ -119,7 +119,7 @@ def surfaces(maps: Maps, *definitions: str) -> object:
 
 
 def simpleitk_overlap(one: np.ndarray, two: np.ndarray) -> float:
-    # In memory order, as a copy to C order would cost more than the measuring.
+    # In memory order: a copy to C order would take longer than the measurement.
     reference, prediction = (SimpleITK.GetImageFromArray(each.T) for each in (one, two))
     overlap = SimpleITK.LabelOverlapMeasuresImageFilter()
     overlap.Execute(prediction, reference)
@@ -127,7 +127,7 @@ def simpleitk_overlap(one: np.ndarray, two: np.ndarray) -> float:
 
 
 def cut_out(one: np.ndarray, two: np.ndarray) -> Iterator[Maps]:
-    """Masks of each region that both have, in the box around them and one voxel more."""
+    """Return masks of each region in both maps, cropped to the box around them with a margin of one voxel."""
     table = np.zeros(max(IDS) + 2, dtype=np.int32)
     table[list(IDS)] = np.arange(1, len(IDS) + 1)
     placed = [table[np.clip(each.T, 0, max(IDS) + 1)] for each in (one, two)]

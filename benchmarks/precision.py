@@ -2,12 +2,12 @@
 
     python benchmarks/precision.py SUBJECTS_DIR sub-07 [...] [--variants brain,24,bf16,fp16] [--views coronal] [--device cuda]
 
-"brain" is fp32 on the box around the brain against fp32 on the box around the head, and so is a number, the margin in voxels
-around the brain in place of 8; "bf16" and "fp16" are on the box around the brain, against fp32 there. Mean Dice between the
-label maps (expected: 0.995 or more), and how far the Dice against `aparc.DKTatlas+aseg.mgz` changes: in mean over the regions
-(0.001 or less), and most in a region of over 500 voxels (0.01 or less). Of the network of full size (random weights, one
-coronal slice of the first subject): the largest difference of a logit from fp32, relative to the largest logit, and the
-voxels with the same label.
+"brain" compares fp32 in the box around the brain with fp32 in the box around the head; a number does the same with that margin
+around the brain, in voxels, instead of 8; "bf16" and "fp16" are compared with fp32, all in the box around the brain. Printed
+are the mean Dice between the label maps (expected: 0.995 or more) and the change of the Dice against
+`aparc.DKTatlas+aseg.mgz`: of its mean over the regions (0.001 or less), and its largest change in a region of over 500 voxels
+(0.01 or less). For the network of full size (random weights, one coronal slice of the first subject): the largest difference
+of a logit from fp32, relative to the largest logit, and the share of voxels with the same label.
 """
 
 from __future__ import annotations
@@ -36,27 +36,27 @@ from darts_ensemble.scans.scan import read_label_map, read_scan
 from darts_ensemble.segment import segmenter
 from darts_ensemble.slices.channels import slice_channels
 
-#: Around the brain, where nothing else is asked for.
+#: Default margin around the brain.
 MARGIN: int = signature(brain_box).parameters["margin"].default
 HEAD, BRAIN = ("fp32", "head", MARGIN), ("fp32", "brain", MARGIN)
-#: Rows and columns of the slice that the network of full size sees: a brain's.
+#: Rows and columns of the slice for the network of full size: those of a brain.
 ROWS, COLUMNS = slice(48, 208), slice(56, 200)
 
 
 def compared(variant: str) -> tuple[tuple[str, str, int], tuple[str, str, int]]:
-    """Precision, crop and margin of a variant, and of what it is compared with."""
+    """Precision, crop and margin of a variant, and of the one it is compared with."""
     if variant in PRECISIONS:
         return (variant, "brain", MARGIN), BRAIN
     return ("fp32", "brain", MARGIN if variant == "brain" else int(variant)), HEAD
 
 
 def dice(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Dice of each of the 102 regions; NaN where neither map has it."""
+    """Return the Dice of each of the 102 regions; NaN if neither map has it."""
     return dice_of_regions(joint_histogram(one, other, labels=REGION_IDS.tolist(), background=0))
 
 
 def compare_maps(subjects_dir: Path, subjects: list[str], variants: list[str], **how: Any) -> None:
-    """Print a row a subject and variant."""
+    """Print one row per subject and variant."""
     print("| subject | variant | mean Dice with plain | change in mean | largest change, regions over 500 voxels |")
     print("| --- | --- | --- | --- | --- |")
     for subject in subjects:
@@ -77,7 +77,7 @@ def compare_maps(subjects_dir: Path, subjects: list[str], variants: list[str], *
 
 
 def compare_logits(scan: Path, precisions: list[str], device: torch.device) -> None:
-    """Print a row a precision, of the network of full size."""
+    """Print one row per precision, for the network of full size."""
     view = ViewNetwork("coronal", full_size_network(seed=1), "dense-unet", FILTERS, "slice-minmax")
     volume = conform(read_scan(scan)).data
     whole = slice(0, volume.shape[0])

@@ -1,4 +1,4 @@
-"""Twenty readers rate at once: how long a rating takes until it is on the disk. Loopback only, bounded.
+"""Twenty readers rate at the same time: how long it takes until a rating is on the disk. Loopback only, limited in size.
 
 python benchmarks/rating_load.py [--readers 20] [--ratings 15] [--pause 1]
 """
@@ -26,7 +26,7 @@ from reader_study.study.folder import write_study
 
 
 def plan(folder: Path, readers: int) -> tuple[Path, list[str]]:
-    """Plan the demo study for so many readers; return its folder and their tokens."""
+    """Plan the demo study for this number of readers; return its folder and their tokens."""
     path = lay_out_demo(folder / "demo")
     content = read_yaml(path)
     content |= {"readers": [f"reader-{n}" for n in range(readers)], "modes": ["rating"], "practice": [], "guesses": 0}
@@ -36,7 +36,7 @@ def plan(folder: Path, readers: int) -> tuple[Path, list[str]]:
 
 
 def read(base: str, token: str, ratings: int, pause: float, times: dict[str, list[float]], gate: threading.Barrier) -> None:
-    """Rate as a browser does: state, images of the item, `shown`, a look, the rating."""
+    """Rate like a browser: state, images of the item, `shown`, a pause, the rating."""
     with httpx.Client(base_url=base, timeout=60) as http:
         http.post("/api/session", json={"token": token}).raise_for_status()
         item = http.get("/api/state").json()["current"]
@@ -59,7 +59,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--readers", type=int, default=20)
     parser.add_argument("--ratings", type=int, default=15, help="of each reader, at most 24")
-    parser.add_argument("--pause", type=float, default=1.0, help="mean seconds of a look; readers need more")
+    parser.add_argument("--pause", type=float, default=1.0, help="mean seconds before a rating; readers need more")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         study, tokens = plan(Path(temporary), given.readers)

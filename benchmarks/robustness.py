@@ -1,13 +1,13 @@
-"""What a change of the scan costs: Dice of one subject plain, resampled, turned, mirrored, darkened, noisy, skull-stripped.
+"""How changes of a scan lower the Dice: one subject plain, resampled, rotated, mirrored, darkened, noisy, skull-stripped.
 
     python benchmarks/robustness.py SUBJECTS_DIR -o robustness.csv [--subject sub-07] [--only gamma,noise] [--weights bundled]
 
-Each changed scan is written to a temporary folder and segmented from there as a user's would be. Every run is a row of the CSV
-at once, and what is there already for the same weights is not run again. The Markdown table is printed at the end.
+Each changed scan is written to a temporary folder and segmented from there like a user's scan. Each run adds its row to the CSV
+at once; runs that are there already for the same weights are not repeated. The Markdown table is printed at the end.
 
-Dice is the mean over the 102 regions against the subject's aparc.DKTatlas+aseg, on that label map's grid, voxels of ids
-outside the 102 masked out. Of a scan on a coarser or finer grid, "ceiling" is what the reference itself reaches when it is
-carried to that grid and back by nearest neighbour.
+Dice is the mean over the 102 regions against the subject's aparc.DKTatlas+aseg, on the grid of that label map; voxels with
+other ids are masked out. For a scan on a coarser or finer grid, "ceiling" is the Dice of the reference itself after it was
+resampled to that grid and back by nearest neighbour.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from darts_ensemble.scans.scan import Scan, read_label_map
 from darts_ensemble.segment.segmenter import Segmenter
 from darts_ensemble.weights.checkpoints import load_ensemble
 
-#: FreeSurfer's, the usual ones of NIfTI, and those of sagittal, coronal and oblique acquisitions.
+#: Orientations: FreeSurfer's, the usual ones of NIfTI, and those of sagittal, coronal and oblique acquisitions.
 ORIENTATIONS = ("LIA", "RAS", "LAS", "LPS", "RPI", "PIR", "ASL", "SPR")
 COLUMNS = (
     "weights", "subject", "kind", "variant", "dice", "cortex", "deep_grey", "with_plain", "ceiling", "missed", "flags",
@@ -51,15 +51,15 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Variant:
-    """A way to change a scan.
+    """A change of a scan.
 
     Attributes
     ----------
     kind, name : str
     change : callable
-        From the whole-head image (and the subject's folder) to the image to be segmented.
+        Takes the whole-head image (and the subject's folder) and returns the image to segment.
     mirrored : bool
-        Whether the head is mirrored left to right: the result is mirrored back and its sides are swapped.
+        Whether left and right of the head are mirrored: then the result is mirrored back and its sides are swapped.
     """
 
     kind: str
@@ -77,9 +77,9 @@ def with_values(image: Any, values: npt.NDArray[Any]) -> Any:
 
 
 def resampled(image: Any, sizes: tuple[float, float, float]) -> Any:
-    """Along left-right, posterior-anterior, inferior-superior, after the low-pass that a scanner of that voxel size has."""
+    """Resample to voxel sizes along left-right, posterior-anterior, inferior-superior, after the blur of such a scanner."""
     upright = nib.as_closest_canonical(with_values(image, values_of(image)))
-    # FWHM sqrt(d^2 - 1) mm brings the 1 mm scan to voxels of d mm.
+    # A blur of FWHM sqrt(d^2 - 1) mm gives the 1 mm scan the resolution of d mm voxels.
     sigma = [np.sqrt(max(size**2 - 1, 0)) / 2.3548 for size in sizes]
     smooth = with_values(upright, ndimage.gaussian_filter(values_of(upright), sigma))
     return resample_to_output(smooth, sizes, order=1)
@@ -95,14 +95,14 @@ def gamma(image: Any, exponent: float) -> Any:
 
 
 def noisy(image: Any, share: float) -> Any:
-    """Rician noise whose two Gaussians have a standard deviation of `share` of the white matter's brightness (110)."""
+    """Add Rician noise; both Gaussians have a standard deviation of `share` times the brightness of white matter (110)."""
     rng = np.random.default_rng(1)
     real, imaginary = (rng.normal(0, 110 * share, image.shape) for _ in range(2))
     return with_values(image, np.hypot(values_of(image) + real, imaginary))
 
 
 def biased(image: Any, strength: float) -> Any:
-    """A smooth field from 1 - strength to 1 + strength: half a cosine along each axis, by a seeded mixture."""
+    """Multiply by a smooth field from 1 - strength to 1 + strength: a random mixture of half a cosine along each axis."""
     rng = np.random.default_rng(1)
     axes = np.meshgrid(*(np.linspace(0, np.pi, n) for n in image.shape), indexing="ij", sparse=True)
     field = np.zeros(image.shape)
@@ -118,7 +118,7 @@ def stripped(image: Any, folder: Path) -> Any:
 
 
 def mirrored(image: Any) -> Any:
-    """The head's voxels reversed along the axis that runs left to right, in an unchanged frame."""
+    """Reverse the voxels along the axis from left to right, without changing the affine."""
     return with_values(image, np.flip(values_of(image), side_axis(image.affine)))
 
 
@@ -131,7 +131,7 @@ def _with(kind: str, name: str, change: Callable[[Any, Any], Any], value: Any) -
 
 
 def variants() -> list[Variant]:
-    """All variants, the plain scan first."""
+    """Return all variants, the plain scan first."""
     sizes = {"0.8 mm": (0.8, 0.8, 0.8), "1.2 mm": (1.2, 1.2, 1.2)}
     sizes |= {"1x1x3 mm, axial": (1, 1, 3), "1x1x3 mm, coronal": (1, 3, 1), "1x1x3 mm, sagittal": (3, 1, 1)}
     found = [Variant("plain", "plain, 1 mm", lambda image, _: image)]
@@ -150,7 +150,7 @@ def variants() -> list[Variant]:
 
 
 def carried(labels: Scan, grid: Scan) -> npt.NDArray[np.int32]:
-    """A label map on another grid, by nearest neighbour through the affines."""
+    """Return a label map on another grid, by nearest neighbour through the affines."""
     matrix = np.linalg.inv(labels.affine) @ grid.affine
     if whole_voxel_map(matrix):
         matrix = np.rint(matrix)
@@ -175,7 +175,7 @@ def swap_sides(ids: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def run(segmenter: Segmenter, variant: Variant, folder: Path, reference: Scan, work: Path) -> tuple[dict[str, Any], Any]:
-    """Segment a changed scan; return its row and its label map on the reference's grid."""
+    """Segment a changed scan; return its row of the table, and its label map on the grid of the reference."""
     path = work / "changed.nii.gz"
     image = variant.change(nib.load(folder / "mri" / "T1.mgz"), folder)
     nib.save(nib.Nifti1Image(np.asarray(image.dataobj), image.affine), path)
@@ -202,7 +202,7 @@ def run(segmenter: Segmenter, variant: Variant, folder: Path, reference: Scan, w
 
 
 def table(rows: pd.DataFrame) -> str:
-    """The Markdown table of a subject and one set of weights."""
+    """Return the Markdown table of a subject and one set of weights."""
     plain = rows.loc[rows["kind"] == "plain", "dice"]
     base = float(plain.iloc[0]) if len(plain) else float("nan")
     lines = [
@@ -219,10 +219,16 @@ def table(rows: pd.DataFrame) -> str:
 
 
 def main() -> None:
-    """Run what is not in the CSV yet and print the table."""
+    """Run the variants that are not in the CSV yet, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("subjects_dir", type=Path)
-    parser.add_argument("-o", "--out", type=Path, required=True, help="CSV that grows; the plain label map is kept beside it")
+    parser.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        required=True,
+        help="CSV to which rows are added; the plain label map is kept in the same folder",
+    )
     parser.add_argument("--subject", default="sub-07")
     parser.add_argument("--only", default="", help="kinds or variants, comma-separated; the plain scan is always run")
     parser.add_argument("--weights", default="bundled")

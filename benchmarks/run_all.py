@@ -1,8 +1,9 @@
-"""Run the benchmarks one after the other and print their tables: what `make bench` does.
+"""Run the benchmarks one after the other and print their tables, as `make bench` does.
 
     python benchmarks/run_all.py SUBJECTS_DIR [--subject sub-07] [--reference-python REFERENCE/bin/python]
 
-Without a GPU or a CPU that multiplies in bf16 it takes about an hour, most of it for half precision, which is emulated then.
+Without a GPU, and on a CPU that does not multiply in bf16, it takes about an hour, most of it for half precision, which then is
+emulated.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Run them; exit 1 where one failed, after the others."""
+    """Run all benchmarks; exit 1 if one failed, after the others are done."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("subjects_dir", type=Path)
     parser.add_argument("--subject", default="sub-07")

@@ -3,12 +3,13 @@
     python benchmarks/segment.py SCAN --reference-python REFERENCE/bin/python [--slices 8] [--device cuda] [--precision fp32]
         [--json FILE]
 
-The reference lives in an environment of its own: `python -m venv REFERENCE`, `REFERENCE/bin/pip install torch nibabel numpy`,
+The reference needs an environment of its own: `python -m venv REFERENCE`, `REFERENCE/bin/pip install torch nibabel numpy`,
 `REFERENCE/bin/pip install --no-deps DARTSeg==1.0.0`. Each run has a process of its own. Both networks get the same random
-weights and the same coronal slices, spread over the head; the reference is run as its `predict_single` runs a slice (gradients
-on, one-hot volume and all), ours as `darts-segment` does, on whole slices and in a box of a brain's size. A view and three
-views are those seconds times the slices of the scan; whole_scans.py runs all of them. CPU seconds tell more than wall-clock
-ones where other work shares the machine; on a GPU wall-clock seconds tell, and the first slice warms up and is left out.
+weights and the same coronal slices, spread over the head. The reference predicts a slice as in its `predict_single` (with
+gradients and a one-hot volume), ours as in `darts-segment`, on whole slices and in a box of the size of a brain. For one view
+and for three views, multiply these seconds by the number of slices; whole_scans.py runs all slices. If other work shares the
+machine, CPU seconds are more meaningful than wall-clock seconds; on a GPU, wall-clock seconds count, and the first slice (warm
+up) is left out.
 """
 
 from __future__ import annotations
@@ -121,7 +122,7 @@ print(json.dumps({"times": times, **memory, "stages": result.stages.seconds}))
 
 
 def _run(python: str, code: str, folder: Path, scan: Path, threads: int, device: str, *more: str) -> dict[str, Any]:
-    """Run a measurement in a process of its own; waiting threads sleep, so that CPU seconds are those of work."""
+    """Run a measurement in a process of its own; waiting threads sleep, so that CPU seconds count only work."""
     command = [python, "-c", code, str(folder), str(scan), str(threads), device, *more]
     environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
@@ -134,7 +135,7 @@ def _run(python: str, code: str, folder: Path, scan: Path, threads: int, device:
 
 
 def _lay_out(folder: Path, scan: Path, count: int) -> list[int]:
-    """Write the same weights, volume and slices for both; return the slices' numbers, spread over the head."""
+    """Write the same weights, volume and slices for both; return the numbers of the slices, spread over the head."""
     torch.save(random_weights(seed=1), folder / "weights.pth")
     volume = conform(read_scan(scan)).data
     tissue = np.flatnonzero((volume > 0.1 * volume.max()).sum(axis=(0, 1)) > 2000)
@@ -155,7 +156,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="auto", help="of ours")
     parser.add_argument("--bundled-only", action="store_true", help="leave the full-size networks out")
-    parser.add_argument("--json", type=Path, help="also write the figures here")
+    parser.add_argument("--json", type=Path, help="also write the results to this file")
     given = parser.parse_args()
     rows: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as name:

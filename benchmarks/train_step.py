@@ -3,7 +3,7 @@
     python benchmarks/train_step.py [--filters 32,48,64] [--threads 1]
 
 Four random crops of 144 x 128 with seven neighbouring slices, the default loss and AdamW; forward, backward and update, without
-drawing the slices. The least of six steps, the first of which warms up.
+drawing the slices. The minimum of six steps, including the first one (warm up).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ STEPS = 6
 
 
 def step_seconds(recipe: Recipe) -> tuple[float, int]:
-    """Seconds of the fastest step, and the number of parameters."""
+    """Return the seconds of the fastest step, and the number of parameters."""
     torch.manual_seed(recipe.seed)
     size = CROPS["coronal"]
     images = torch.rand(recipe.batch, recipe.channels.count, *size).contiguous(memory_format=torch.channels_last)
@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    print("| network | filters | parameters | fp32, s a step | bf16, s a step |\n| --- | --- | ---: | --- | --- |")
+    print("| network | filters | parameters | fp32, s per step | bf16, s per step |\n| --- | --- | ---: | --- | --- |")
     for architecture, filters in [*(("dense-unet", int(number)) for number in words(given.filters)), ("unet", 16)]:
         recipes = (Recipe(architecture=architecture, filters=filters, precision=name) for name in ("fp32", "bf16"))
         (plain, parameters), (half, _) = (step_seconds(recipe) for recipe in recipes)

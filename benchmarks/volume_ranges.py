@@ -1,8 +1,8 @@
-"""Make darts_ensemble/results/volume_ranges.tsv: between which volumes a region is not remarkable.
+"""Make darts_ensemble/results/volume_ranges.tsv: the range of usual volumes of each region.
 
     python benchmarks/volume_ranges.py SUBJECTS_DIR sub-01 sub-02 ... > darts_ensemble/results/volume_ranges.tsv
 
-Half the smallest and one and a half times the largest volume among the subjects' `aparc.DKTatlas+aseg.mgz`.
+From half the smallest to one and a half times the largest volume in the subjects' `aparc.DKTatlas+aseg.mgz`.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""Whole scans, one or many, from file to file as darts-segment does them: seconds, scans a minute, memory, share of the peak.
+"""Segment one or many whole scans from file to file, as darts-segment does: seconds, scans per minute, memory, peak share.
 
     python benchmarks/whole_scans.py SCAN [--weights full-size] [--scans 20] [--views coronal] [--crop head] [--every 16]
         [--device cuda] [--precision bf16] [--low-memory] [--json FILE]
 
-`--weights full-size` makes three Dense U-Nets of the released size with random weights; they find no brain, so give a scan
-without skull and `--crop head` for a box of a brain's size. The scan is linked under as many names as `--scans` says and goes
-through the queue of darts-segment; the first one warms up and is told apart. `--every 16` predicts every sixteenth batch of
-slices and hands each on to the fifteen after it: memory is that of a whole run, and the seconds of views have to be taken times
-sixteen, which the table says. The share of the peak counts the operations of the networks as written, in slices that are not
-constant, over the seconds of the views and their fusion.
+`--weights full-size` makes three Dense U-Nets of the released size with random weights. They find no brain: use a scan without
+skull and `--crop head` for a box of the size of a brain. The scan is linked under `--scans` names, and all of them go through
+the queue of darts-segment; the first one (warm up) is reported separately. `--every 16` predicts every sixteenth batch of
+slices and uses its result for the next fifteen: memory is that of a whole run, and the seconds of views have to be multiplied
+by sixteen, as the table says. The share of the peak is the number of operations of the networks as defined, in slices that are
+not constant, divided by the seconds of the views and their fusion, and by the rate of a convolution.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ def write_full_size(folder: Path) -> None:
 
 
 def thinned(every: int, computed: list[int]) -> Any:
-    """`predict_view` that computes every so many batches, and hands each on in place of those after it.
+    """Return a `predict_view` that computes only one of `every` batches and uses its result for the batches after it.
 
-    Voxels that a network was given, those of constant slices not among them, are added to `computed`.
+    The number of voxels given to a network, without those of constant slices, is added to `computed`.
     """
 
     def predict(*given: Any, box: Any, batch_size: int = 4, slices: Any = None, **how: Any) -> Iterator[tuple[slice, Tensor]]:
@@ -68,7 +68,7 @@ def thinned(every: int, computed: list[int]) -> Any:
 
 
 def convolution_peak(device: torch.device, precision: str) -> float:
-    """Operations a second of the device's best convolution of 256 channels: the largest rate of five turns."""
+    """Return the operations per second of the device's best convolution of 256 channels: the largest rate of five runs."""
     kind = prediction.PRECISIONS[precision]
     slices, side = (16, 256) if device.type == "cuda" else (1, 128)
     x = torch.randn(slices, FILTERS, side, side, device=device, dtype=kind).contiguous(memory_format=torch.channels_last)
@@ -87,7 +87,7 @@ def convolution_peak(device: torch.device, precision: str) -> float:
 
 
 def operations_of_a_voxel() -> float:
-    """Multiplications and additions that a Dense U-Net of the released size spends on a voxel of a slice."""
+    """Return the number of multiplications and additions per pixel of a Dense U-Net of the released size."""
     network = DenseUNet(filters=FILTERS).to("meta")
     with FlopCounterMode(display=False) as counter:
         network(torch.empty(1, 1, 64, 64, device="meta"))
@@ -100,7 +100,7 @@ def _wait(device: torch.device) -> None:
 
 
 def link_jobs(scan: Path, count: int, folder: Path) -> list[Job]:
-    """Link a scan under so many names, each to be segmented into `folder`/out."""
+    """Link a scan under several names, each to be segmented into `folder`/out."""
     ending = "".join(scan.suffixes)
     jobs = []
     for number in range(count):
@@ -111,7 +111,7 @@ def link_jobs(scan: Path, count: int, folder: Path) -> list[Job]:
 
 
 def measure(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Segment the scans in a temporary folder and return what that took."""
+    """Segment the scans in a temporary folder and return time and memory."""
     rows: list[dict[str, Any]] = []
     peaks: list[float] = []
     computed: list[int] = []
@@ -159,10 +159,10 @@ def measure(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
         figures[f"stage: {stage}, s"] = statistics.median(row["stages"][stage] for row in warm)
     if device.type == "cuda":
         figures["gpu_peak_gib"] = torch.cuda.max_memory_reserved(device) / 2**30
-    # On a CPU Winograd's convolutions take a quarter of the multiplications: there is no such share.
+    # On a CPU, Winograd's convolutions need a quarter of the multiplications, so that this share has no meaning.
     if given.weights == "full-size" and device.type == "cuda":
         peak = convolution_peak(device, segmenter.precision)
-        # The device works while the program goes on: only the views and their fusion together have a time of their own.
+        # The device works while the program goes on: only the time of views and fusion together can be measured.
         parts = ("fuse", *(f"{view} view" for view in segmenter.views))
         spent = statistics.median(sum(row["stages"][stage] for stage in parts) for row in warm)
         figures["convolution_peak_tflops"] = peak / 1e12
@@ -183,7 +183,7 @@ def main() -> None:
     parser.add_argument("--low-memory", action="store_true")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--every", type=int, default=1)
-    parser.add_argument("--json", type=Path, help="also write the figures here")
+    parser.add_argument("--json", type=Path, help="also write the results to this file")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         figures = measure(given, Path(name))

@@ -13,9 +13,9 @@
 # ---
 
 # %% [markdown]
-# # A method against FreeSurfer
+# # A method compared with FreeSurfer
 #
-# Both are scored against the same references (manual labels, say) in one run:
+# Both are scored against the same references, for example manual labels, in one run:
 #
 # ```
 # darts-eval --gt mindboggle/ --pred freesurfer=$SUBJECTS_DIR --weights bundled -o results/
@@ -53,15 +53,15 @@ print(f"{scores['subject'].nunique()} subjects that no method was trained on, {s
 # %% [markdown]
 # ## Over all regions
 #
-# The unit is the subject: the mean over its regions. `mean_difference` is method − FreeSurfer with a bootstrap interval over
-# subjects; `lmm_` columns are those of the mixed model (see `evaluation/statistics/overall.py`).
+# The unit is the subject, with the mean over its regions. `mean_difference` is method − FreeSurfer, with a bootstrap interval
+# over subjects; the columns `lmm_` are those of the mixed model (see `evaluation/statistics/overall.py`).
 
 # %%
 overall = compare_overall(scores, "dice", region="region_id", methods=[method, freesurfer])
 overall[["n", "mean_difference", "mean_low", "mean_high", "t_p", "wilcoxon_p", "d_z", "lmm_difference", "lmm_p"]]
 
 # %% [markdown]
-# ## Region by region
+# ## For each region
 #
 # Corrected over the regions: `p_holm_regions` (Holm), `p_fdr_regions` (Benjamini and Hochberg).
 
@@ -85,7 +85,7 @@ for part in parts_of(region_rows(scores), scores):
 # %% [markdown]
 # ## Volumes
 #
-# Bias against the reference in % of its mean, limits of agreement and ICC of absolute agreement: what matters where volumes are
+# Bias against the reference in % of its mean, limits of agreement, and ICC of absolute agreement. These matter if volumes are
 # the outcome of a study.
 
 # %%
@@ -101,9 +101,9 @@ volumes.insert(
 volumes.pivot_table(index="region", columns="method", values=["bias_percent", "icc_a1"], sort=False).round(2)
 
 # %% [markdown]
-# ## To look at
+# ## Pictures
 #
-# Reference, FreeSurfer and the method side by side, in the subject in which the method is worst, median and best.
+# Reference, FreeSurfer and the method side by side, in the worst, the median and the best subject of the method.
 
 # %%
 saved = save_overlays(folder, methods=[freesurfer, method], rank_by=method, out=out)

@@ -15,9 +15,9 @@
 # %% [markdown]
 # # From a results folder to the figures and tables of a paper
 #
-# `darts-eval --gt REFERENCES --pred NAME=LABEL_MAPS -o results/` leaves a folder of tables; everything here is drawn from that
-# folder alone, nothing is scored again. Put its path in `folder`, or in the environment variable `DARTS_NOTEBOOK_RESULTS`; the
-# demo's is `demo_output/results`.
+# `darts-eval --gt REFERENCES --pred NAME=LABEL_MAPS -o results/` writes a folder of tables. Everything here is drawn from this
+# folder; nothing is scored again. Put its path in `folder`, or in the environment variable `DARTS_NOTEBOOK_RESULTS`; the
+# folder of the demo is `demo_output/results`.
 
 # %%
 import json
@@ -65,7 +65,7 @@ print("\n".join(sorted({path.stem for path in tables})))
 display(Markdown((folder / "tables" / "summary.md").read_text(encoding="utf-8")))
 
 # %% [markdown]
-# Regions, the worst first, by the method that comes first:
+# Regions, ordered by the first method, the worst first:
 
 # %%
 regions = pd.read_csv(folder / "tables" / "regions_dice.csv")
@@ -75,7 +75,7 @@ regions.sort_values(f"{results.methods[0]} mean").head(10)
 # ## Figures
 #
 # Box plots, heat map, paired differences, gain of an ensemble over its views, volumes: PDF, SVG and 300-dpi PNG in `figures/`.
-# What stands behind marks and intervals is in each caption.
+# Each caption explains marks and intervals.
 
 # %%
 save_figures(folder)
@@ -95,8 +95,8 @@ for path in sorted(published.glob("box_plot_*.png")):
 # %% [markdown]
 # ## Sample predictions
 #
-# The best, the median and the worst subject; each region in the slice where it is largest. Other regions, subjects and views:
-# the arguments of `save_overlays`, or `darts-eval overlay --help`.
+# The best, the median and the worst subject; each region in the slice where it is largest. For other regions, subjects and
+# views, see the arguments of `save_overlays`, or `darts-eval overlay --help`.
 
 # %%
 saved = save_overlays(folder)

@@ -15,9 +15,9 @@
 # %% [markdown]
 # # From a T1 scan to 102 regions
 #
-# Load a scan and the networks, predict, look at the labels on the scan, save them. Put your own scan (`.mgz`, `.mgh`, `.nii`,
-# `.nii.gz`; any orientation and voxel size) in `scan_path`, or name it in the environment variable `DARTS_NOTEBOOK_SCAN`;
-# otherwise the demo's template brain is used, which needs the extra `demo`.
+# Load a scan and the networks, predict, look at the labels on the scan, and save them. Put the path of your scan (`.mgz`,
+# `.mgh`, `.nii`, `.nii.gz`; any orientation and voxel size) in `scan_path`, or in the environment variable
+# `DARTS_NOTEBOOK_SCAN`; otherwise the template brain of the demo is used, which needs the extra `demo`.
 
 # %%
 import os
@@ -33,7 +33,7 @@ from darts_ensemble.results.overlay import save_overlay
 # ## Load
 #
 # `"bundled"` is the compact ensemble of coronal, sagittal and axial networks inside the package. A folder with one weights file
-# a view, or a single file such as `dense_unet_back2front_finetuned.pth`, works as well.
+# per view, or a single file such as `dense_unet_back2front_finetuned.pth`, works as well.
 
 # %%
 scan_path = os.environ.get("DARTS_NOTEBOOK_SCAN")
@@ -50,16 +50,16 @@ print(f"{scan_path}: views {', '.join(segmenter.views)} on {segmenter.device}")
 # %% [markdown]
 # ## Predict
 #
-# `result.labels` is an image of FreeSurfer ids on the grid of the scan, `result.volumes` a table, `result.agreement` the share
-# of pairs of views that name the same region, voxel by voxel. (The published call, `Segmentation(weights).predict(scan_path)`
-# of `darts_ensemble.published`, gives labels and the probabilities of all classes as arrays.)
+# `result.labels` is an image of FreeSurfer ids on the grid of the scan, `result.volumes` a table, `result.agreement`, for each
+# voxel, the share of pairs of views with the same label. (The published call, `Segmentation(weights).predict(scan_path)` of
+# `darts_ensemble.published`, returns labels and the probabilities of all classes as arrays.)
 
 # %%
 result = segmenter.segment(scan_path)
 result.volumes.sort_values("volume_mm3", ascending=False).head(10)
 
 # %% [markdown]
-# What deserves a look before the labels are used: missing regions, unlike sides, views that disagree.
+# What to check before the labels are used: missing regions, sides that differ, views that disagree.
 
 # %%
 for flag in result.flags:
@@ -69,7 +69,7 @@ print("mean agreement of the views over the brain:", result.mean_agreement)
 # %% [markdown]
 # ## Overlay
 #
-# Three planes through the labels, in FreeSurfer's colours.
+# Three planes through the labels, in the colours of FreeSurfer.
 
 # %%
 picture = out / "overlay.png"

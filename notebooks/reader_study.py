@@ -16,9 +16,9 @@
 # # A reader study, from ratings to table and figures
 #
 # The ratings of the published study are not public, so this notebook simulates one: means and SDs of the printed table, 20
-# cases, 5 readers. **Every rating below is synthetic and says nothing about any method.** With ratings of your own, read them
-# with `read_ratings("ratings.csv")` (or `darts-reader-study import`) and go on from "The table as published". The command
-# `darts-reader-study analyse` makes all of this, and a report, in one go.
+# cases, 5 readers. **All ratings below are synthetic and say nothing about any method.** Read your own ratings with
+# `read_ratings("ratings.csv")` (or `darts-reader-study import`) and continue at "The table as published". The command
+# `darts-reader-study analyse` computes all of this, and writes a report.
 
 # %%
 import os
@@ -47,10 +47,10 @@ readers = int(os.environ.get("DARTS_NOTEBOOK_READERS", "5"))
 out = Path(os.environ.get("DARTS_NOTEBOOK_OUT", "notebook_output"))
 
 # %% [markdown]
-# ## What the published table can support
+# ## What the published table can show
 #
-# Means and SDs of whole ratings obey arithmetic. The caption states 20 evaluations per region, side and method; these are the
-# findings for that number.
+# Not every mean and SD is possible for ratings that are whole numbers. The caption states 20 evaluations per region, side and
+# method; these are the findings for that number.
 
 # %%
 printed = published_summary()
@@ -59,17 +59,18 @@ for sentence in findings(printed, STATED_N):
 print("means that n whole ratings allow:", grim_by_size(printed, [20, 40, 60, 80, 100]))
 
 # %% [markdown]
-# So the number behind each mean is not 20 ratings, or the ratings were not whole numbers, or means of means were printed; the
-# SD of the left putamen is impossible beyond seven ratings; and the row over all regions does not follow from the rows. No data
-# set gives this table, and none may be presented as the study's ratings.
+# So the means are not over 20 ratings, or the ratings were not whole numbers, or means of means were printed. The SD of the
+# left putamen is impossible for more than seven ratings, and the row over all regions does not follow from the other rows. No
+# data set gives this table, and none may be presented as the ratings of the study.
 #
-# What the table can support: which method had the higher mean in a region. What it can't:
+# The table can show which method had the higher mean in a region. It can't show:
 #
-# - how sure that is. Its tests take each reader's rating of each case as one more independent observation. Readers and cases
-#   repeat, so the tests reject more often than 5 % where cases or readers differ in what they make of a method;
-# - how readers differ or agree, how ratings are distributed (an SD of 1.1 on five levels can be many things), and whether other
-#   readers would say the same;
-# - 42 pairs of methods were tested twice at 5 % each, without a correction.
+# - how certain this is. Its tests treat each reader's rating of each case as an independent observation. But readers and cases
+#   repeat, so that the tests reject in more than 5 % if cases or readers differ in their view of a method;
+# - how far readers agree, how ratings are distributed (many distributions on five levels have an SD of 1.1), and whether other
+#   readers would rate alike.
+#
+# Besides, 42 pairs of methods were tested twice at 5 % each, without a correction.
 #
 # ## A synthetic study
 
@@ -89,7 +90,7 @@ for warning in study.warnings:
 # %% [markdown]
 # ## The table as published
 #
-# Pooled rows, for comparison with the printed one only.
+# Pooled rows, only for comparison with the printed table.
 
 # %%
 display(Markdown(markdown_of(study.published, synthetic=study.synthetic)))
@@ -107,7 +108,7 @@ def show(name, figure):
 show("box_plots", draw_box_plots(study.ratings, study.methods, study.scale))
 
 # %% [markdown]
-# With five levels a box hides most of the distribution; bars of all levels don't.
+# With five levels, a box hides most of the distribution; bars of all levels show it.
 
 # %%
 show("likert_bars", draw_likert(study.ratings, study.methods, study.scale))
@@ -116,7 +117,7 @@ show("likert_bars", draw_likert(study.ratings, study.methods, study.scale))
 # ## Tests on case means
 #
 # The independent units are cases. `wilcoxon_p_holm` is corrected over the three pairs within a region and side. These tests
-# speak for the readers of the study; `crossed_p_holm` for other readers too.
+# hold for the readers of the study; `crossed_p_holm` holds for other readers as well.
 
 # %%
 columns = ["roi", "hemisphere", "first", "second", "n", "hl_estimate", "hl_low", "hl_high", "wilcoxon_p_holm", "crossed_p_holm"]
@@ -142,7 +143,7 @@ pd.Series({
 # %% [markdown]
 # ## The mixed model
 #
-# A cumulative-logit model, with readers and cases as crossed random effects; `formula` is what R's `ordinal::clmm` takes.
+# A cumulative-logit model, with readers and cases as crossed random effects; `formula` is the one for `ordinal::clmm` in R.
 
 # %%
 for formula in dict.fromkeys(study.models.tests["formula"]):
@@ -162,14 +163,14 @@ show("reader_severity", draw_severity(study.ratings, study.methods, study.models
 show("agreement", draw_agreement(study.agreement))
 
 # %% [markdown]
-# Each reader against himself, from hidden repeats:
+# Agreement of each reader with their own first ratings, from hidden repeats:
 
 # %%
 within = study.within_readers.query("statistic == 'gwet_ac2'")
 within[["reader", "value", "low", "high", "n_units"]].round(2)
 
 # %% [markdown]
-# ## Beside the printed table, and saved
+# ## Comparison with the printed table, and saving
 
 # %%
 files = write_study(study, out)
