@@ -31,6 +31,7 @@ def main() -> None:
     for name, *arguments in (
         ["segment.py", scan, *reference],
         ["whole_scans.py", scan, "--scans", "3"],
+        ["shared_machine.py", scan],
         ["fusion.py"],
         ["conform.py", scan],
         ["metrics.py", *maps],
