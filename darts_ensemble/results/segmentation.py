@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from darts_ensemble.results.volumetry import quality_flags, region_agreement, re
 from darts_ensemble.scans.conform import Conformed
 from darts_ensemble.scans.inputs import name_scans
 from darts_ensemble.scans.links import as_named
+from darts_ensemble.scans.native import volume_to_native
 from darts_ensemble.scans.scan import Scan, write_label_map, write_volume
 from darts_ensemble.stages import Stages
 from darts_ensemble.versions import package_version
@@ -41,8 +43,6 @@ class Segmentation:
         FreeSurfer ids on the scan's grid.
     volumes : DataFrame
         See :func:`darts_ensemble.results.volumetry.region_volumes`.
-    agreement : (x, y, z) float32 or None
-        Share of pairs of views that name the same class; None for one view.
     mean_agreement : float or None
         Over the brain.
     per_view_ids : dict of str to (x, y, z) int16
@@ -59,6 +59,8 @@ class Segmentation:
         Fused probabilities in that box, where asked for (about 1 GB for a brain).
     stages : Stages
         What took how long.
+    agreement_box : (a, b, c) float32 or None
+        Share of pairs of views that name the same class, in that box; None for one view.
     made_with : dict
         What the labels depend on besides the scan, for the account; see :mod:`darts_ensemble.segment.made_with`.
     """
@@ -66,7 +68,6 @@ class Segmentation:
     scan: Scan
     ids: npt.NDArray[np.int16]
     volumes: pd.DataFrame
-    agreement: npt.NDArray[np.float32] | None
     mean_agreement: float | None
     per_view_ids: dict[str, npt.NDArray[np.int16]]
     flags: list[str]
@@ -75,12 +76,27 @@ class Segmentation:
     origin: npt.NDArray[np.int64]
     probabilities_box: npt.NDArray[np.float16] | None = None
     stages: Stages = field(default_factory=Stages)
+    agreement_box: npt.NDArray[np.float32] | None = None
     made_with: dict[str, Any] = field(default_factory=dict)
 
     @property
     def labels(self) -> Any:
         """The label map as a nibabel image on the scan's grid."""
         return nib.Nifti1Image(self.ids, self.scan.affine)
+
+    @cached_property
+    def agreement(self) -> npt.NDArray[np.float32] | None:
+        """Share of pairs of views that name the same class on the scan's grid, (x, y, z) float32, 1 where none looked.
+
+        None for one view. Made when it is first used: for a fine scan it takes longer than to bring the labels there.
+        """
+        if self.agreement_box is None:
+            return None
+        with self.stages("agreement"):
+            whole = np.ones(self.conformed.data.shape, dtype=np.float32)
+            ends = self.origin + self.agreement_box.shape
+            whole[tuple(slice(*side) for side in zip(self.origin, ends, strict=True))] = self.agreement_box
+            return volume_to_native(whole, self.conformed)
 
     def cleaned(self) -> Segmentation:
         """Return the same with small islands removed, volumes and flags taken anew."""

@@ -15,6 +15,8 @@ from darts_ensemble.labels import REGIONS
 
 __all__ = ["quality_flags", "region_agreement", "region_volumes", "unusual_volumes"]
 
+#: FreeSurfer ids of regions lie below this.
+_MOST_IDS = 3000
 #: Below this mean agreement of the views over the brain a segmentation deserves a look.
 LOW_AGREEMENT = 0.7
 #: Two sides of a pair of at least 500 mm^3 that differ by more than this share of their mean deserve a look.
@@ -34,7 +36,9 @@ def region_volumes(ids: npt.NDArray[Any], affine: npt.NDArray[np.float64]) -> pd
     affine : (4, 4) ndarray
         Its determinant is the volume of a voxel, oblique or not.
     """
-    counts = np.bincount(np.asarray(ids).ravel(order="K"), minlength=3000)
+    counts = np.zeros(_MOST_IDS, dtype=np.int64)
+    for plane in np.asarray(ids):  # counting makes each id eight bytes: of a fine scan at once that would be a gigabyte
+        counts += np.bincount(plane.ravel(order="K"), minlength=_MOST_IDS)
     voxel = abs(float(np.linalg.det(affine[:3, :3])))
     return pd.DataFrame(
         {

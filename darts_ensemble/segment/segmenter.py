@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -28,7 +29,7 @@ from darts_ensemble.networks.view_network import Ensemble, ViewNetwork
 from darts_ensemble.results.segmentation import SIDES_ESTIMATED, Segmentation, all_flags
 from darts_ensemble.results.volumetry import region_volumes
 from darts_ensemble.scans.conform import Conformed, conform
-from darts_ensemble.scans.native import classes_to_native, volume_to_native
+from darts_ensemble.scans.native import classes_to_native
 from darts_ensemble.scans.scan import Scan, read_scan, voxel_checksum
 from darts_ensemble.segment.made_with import describe_networks
 from darts_ensemble.slices.boxes import head_box, reaches_inner_face
@@ -210,7 +211,8 @@ class Segmenter:
         agreement, mean_agreement = None, None
         if len(self.views) > 1:
             with stages("agreement"):
-                agreement, mean_agreement = _agreement(fused, labelled)
+                agreement = fused.agreement()
+                mean_agreement = _mean_in_brain(agreement, fused.classes)
         with stages("volumes and flags"):
             volumes = region_volumes(ids, conformed.scan.affine)
             flags = all_flags(volumes, ids, mean_agreement) + ([SIDES_ESTIMATED] if self._sides_estimated else [])
@@ -220,7 +222,7 @@ class Segmenter:
             scan=conformed.scan,
             ids=ids,
             volumes=volumes,
-            agreement=agreement,
+            agreement_box=agreement,
             mean_agreement=mean_agreement,
             per_view_ids={view: classes_to_ids(classes_to_native(one, origin, conformed)) for view, one in views.items()},
             flags=flags,
@@ -330,14 +332,10 @@ class Segmenter:
         )
 
 
-def _agreement(fused: Fused, labelled: Labelled) -> tuple[np.ndarray, float]:
-    """Agreement of the views on the scan's grid, 1 outside the box, and its mean over the voxels labelled as brain."""
-    inside = fused.agreement()
-    brain = fused.classes != BACKGROUND_CLASS
-    mean = round(float(inside[brain].mean()), 4) if brain.any() else 0.0
-    whole = np.ones(labelled.conformed.data.shape, dtype=np.float32)
-    whole[labelled.box] = inside
-    return volume_to_native(whole, labelled.conformed), mean
+def _mean_in_brain(agreement: npt.NDArray[np.float32], classes: npt.NDArray[np.uint8]) -> float:
+    """Mean agreement of the views over the voxels labelled as brain; 0 where there is none."""
+    brain = classes != BACKGROUND_CLASS
+    return round(float(agreement[brain].mean()), 4) if brain.any() else 0.0
 
 
 def _aside(view_network: ViewNetwork) -> ViewNetwork:
