@@ -19,13 +19,14 @@ from typing import Any
 
 from evaluation.statistics.intervals import Bootstrap
 from reader_study.figures.draw import save_study_figures
+from reader_study.models.mixed_model import RANDOM_TERMS
+from reader_study.models.ordinal import fit_ordinal
+from reader_study.models.ordinal_design import ordinal_design
 from reader_study.published import published_summary
 from reader_study.report.assemble import write_study_report
 from reader_study.report.study_files import write_study
 from reader_study.simulation.simulate import simulate_study, targets_of_summary
 from reader_study.statistics.case_means import compare_case_means
-from reader_study.statistics.mixed_model import RANDOM_TERMS
-from reader_study.statistics.ordinal import fit_ordinal, ordinal_design
 from reader_study.statistics.study_analysis import StudyAnalysis, analyse_study
 
 

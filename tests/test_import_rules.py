@@ -27,7 +27,8 @@ ROOMS = {
         "protocols", "metrics", "cohort", "results", "statistics", "figures", "tables", "overlays", "report", "run", "commands",
     ),
     "reader_study": (
-        "ratings", "statistics", "published", "simulation", "planning", "study", "app", "figures", "report", "commands",
+        "ratings", "models", "statistics", "rankings", "published", "simulation", "planning", "study", "app", "figures",
+        "report", "commands",
     ),
 }  # fmt: skip
 #: Files in a package's own folder that stand on its rooms: faces for users. No room imports them.

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from darts_ensemble.commands.command_line import errors, words
 from darts_ensemble.errors import UsageError
-from reader_study.commands.options import pairs_of, printed_table_of, scale_of
+from reader_study.commands.options import named, pairs_of, printed_table_of, scale_of
 
 if TYPE_CHECKING:  # what they import takes longer to load than --help may
     from reader_study.ratings.table import RatingScale
@@ -22,6 +22,8 @@ __all__ = ["register"]
 Scale = Annotated[str, typer.Option(metavar="LEVELS", help="Such as 1=fail,2=warning,3=pass; default 1 poor to 5 excellent.")]
 HalfPoints = Annotated[bool, typer.Option("--half-points", help="Ratings half-way between two levels are allowed.")]
 Regions = Annotated[list[str] | None, typer.Option("--region", help="A region name beside the known ones (repeat).")]
+Encoding = Annotated[str, typer.Option(help="Of a text table, such as utf-16 or cp1252; found in the file by default.")]
+Separator = Annotated[str, typer.Option(help="Of a text table: a character, or tab; found in the file by default.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print warnings and errors only.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the account as JSON and nothing else.")]
 
@@ -58,6 +60,8 @@ def import_ratings(
     scale: Scale = "",
     half_points: HalfPoints = False,
     region: Regions = None,
+    encoding: Encoding = "",
+    separator: Separator = "",
     quiet: Quiet = False,
 ) -> None:
     """Turn a table of ratings, long or wide, into the one that analyse reads, and check it."""
@@ -70,7 +74,8 @@ def import_ratings(
     renamed = pairs_of(rename or [], "--rename", "subject=case")
     constants = pairs_of(constant or [], "--constant", "method=raw")
     meanings = pairs_of(value or [], "--value", "rating:good=4")
-    found = read_text_table(table)
+    notes: list[str] = []
+    found = read_text_table(table, encoding=encoding, separator=_typed(separator), report=notes.append)
     unknown = [name for name in renamed if name not in found]
     if unknown:
         raise UsageError(f"--rename {', '.join(unknown)}: no such column in {table}; found {', '.join(found.columns)}")
@@ -86,6 +91,8 @@ def import_ratings(
         found = found.assign(**constants)
     names = [*known_regions(), *(region or [])]
     ratings = check_ratings(found, levels, regions=names, least_methods=1, source=str(table))
+    for note in notes:
+        errors.print(f"warning: {note}")
     ratings["rating"] = [f"{one:g}" for one in ratings["rating"]]
     write_text(out, ratings.to_csv(index=False, lineterminator="\n"))
     if not quiet:
@@ -100,14 +107,17 @@ _ANALYSE = """Examples:
   darts-reader-study analyse ratings.csv --methods FS,NFT,FT --compare published --guesses guesses.csv -o results/
 
 The table needs the columns reader, case, roi, hemisphere, method, rating; it may have view, repeat, seconds, timestamp,
-comment, synthetic. `darts-reader-study import` makes one of other layouts.
+comment, synthetic. `darts-reader-study import` makes one of other layouts. A blank rating or N/A counts as not rated.
 """
 
 
 def analyse(
     ratings: Annotated[Path, typer.Argument(help="Ratings: CSV, TSV, Parquet or xlsx.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for tables, figures and the report.")],
-    methods: Annotated[str, typer.Option(help="Methods in order, comma-separated; the first is the reference.")] = "",
+    methods: Annotated[
+        list[str] | None,
+        typer.Option(help="Methods in order, comma-separated; the first is the reference (repeat for names with commas)."),
+    ] = None,
     compare: Annotated[
         str, typer.Option(metavar="published|TABLE", help="Put the study beside the 2019 one, or a table of means and SDs.")
     ] = "",
@@ -116,6 +126,8 @@ def analyse(
     scale: Scale = "",
     half_points: HalfPoints = False,
     region: Regions = None,
+    encoding: Encoding = "",
+    separator: Separator = "",
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap samples; 2000 at most for agreement.")] = 9999,
     seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
     title: Annotated[str, typer.Option(help="Of the report.")] = "Reader study",
@@ -127,6 +139,7 @@ def analyse(
     from evaluation.statistics.intervals import Bootstrap
     from reader_study.commands.screen import show_study, steps
     from reader_study.figures.draw import save_study_figures
+    from reader_study.ratings.study_order import exported_order, methods_in_order
     from reader_study.ratings.table import known_regions, read_ratings
     from reader_study.report.assemble import write_study_report
     from reader_study.report.study_files import account_of, write_account, write_study
@@ -136,14 +149,19 @@ def analyse(
     console = Console(quiet=quiet or as_json, markup=False, highlight=False, soft_wrap=True)
     levels = scale_of(scale, half_points)
     names = [*known_regions(), *(region or [])]
-    table = read_ratings(ratings, levels, regions=names, least_methods=1)
-    chosen = words(methods) or list(dict.fromkeys(table["method"]))
+    notes: list[str] = []
+    table = read_ratings(
+        ratings, levels, regions=names, least_methods=1, encoding=encoding, separator=_typed(separator), report=notes.append
+    )
+    order = exported_order(ratings)
+    known = methods_in_order(table["method"], order)
+    chosen = named(methods, known, "--methods") if methods else list(known)
     guessed = read_guesses(guesses, chosen) if guesses is not None else None
     printed = printed_table_of(compare) if compare else None
     with steps(console, "Analysing") as report:
         analysis = analyse_study(
             table, chosen, scale=levels, random=words(random), bootstrap=Bootstrap(resamples=resamples, seed=seed),
-            compare=printed, guesses=guessed, report=report,
+            compare=printed, order=order, guesses=guessed, notes=notes, report=report,
         )  # fmt: skip
         files = write_study(analysis, out)
         figures = save_study_figures(analysis, out / "figures", title, report=report)
@@ -157,6 +175,13 @@ def analyse(
     if as_json:
         typer.echo(json.dumps(account, indent=1))
     show_study(console, analysis, out, verbose=verbose)
+
+
+def _typed(separator: str) -> str:
+    """A separator as it is typed: `tab` and a backslash with t mean the character."""
+    if separator and separator not in ("tab", "\\t") and len(separator) != 1:
+        raise UsageError(f"--separator {separator}: expected one character, or tab")
+    return "\t" if separator in ("tab", "\\t") else separator
 
 
 _CHECK = """Examples:

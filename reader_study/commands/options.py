@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,9 +16,9 @@ if TYPE_CHECKING:  # what it imports takes longer to load than --help may
     from reader_study.ratings.summary import Summary
     from reader_study.ratings.table import RatingScale
 
-__all__ = ["numbers_of", "pairs_of", "printed_table_of", "scale_of", "whole_numbers_of"]
+__all__ = ["named", "numbers_of", "pairs_of", "printed_table_of", "scale_of", "whole_numbers_of"]
 
-_LEVEL = re.compile(r"\s*(-?\d+)\s*(?:=|\s)\s*(.+?)\s*")
+_LEVEL = re.compile(r"\s*(-?[0-9]+)\s*(?:=|\s)\s*(.+?)\s*")
 
 
 def numbers_of(text: str, option: str) -> list[float]:
@@ -25,7 +27,7 @@ def numbers_of(text: str, option: str) -> list[float]:
         numbers = [float(word) for word in words(text)]
     except ValueError:
         numbers = []
-    if not numbers:
+    if not numbers or not all(map(math.isfinite, numbers)):
         raise UsageError(f"{option} {text}: expected numbers such as 0.2,0.4")
     return numbers
 
@@ -33,9 +35,50 @@ def numbers_of(text: str, option: str) -> list[float]:
 def whole_numbers_of(text: str, option: str) -> list[int]:
     """Return the whole numbers of a comma-separated list, each above zero; :class:`UsageError` where one is none."""
     given = words(text)
-    if not given or not all(word.isdigit() and int(word) for word in given):
+    if not given or not all(word.isascii() and word.isdigit() and int(word) for word in given):
         raise UsageError(f"{option} {text}: expected whole numbers such as 20,40")
     return [int(word) for word in given]
+
+
+def named(texts: Sequence[str], known: Sequence[str], option: str) -> list[str]:
+    """Return the names that the words of a repeatable option hold, each a comma-separated list of known names.
+
+    A name may hold commas itself: the pieces between commas are joined where only that gives names that are known. A name in
+    quotation marks, as a spreadsheet writes it, is understood too.
+
+    Raises
+    ------
+    UsageError
+        If a word is no list of known names, can be read in several ways, or names one twice.
+    """
+    found: list[str] = []
+    for text in texts:
+        readings = _readings(text.split(","), set(known))
+        if not readings:
+            quoted = [cell.strip() for cell in next(csv.reader([text], skipinitialspace=True), [])]
+            readings = [quoted] if set(quoted) <= set(known) else []
+        if len(readings) > 1:
+            raise UsageError(f"{option} {text}: can be read in several ways; give the option once for each name")
+        if not readings:
+            unknown = [word for word in words(text) if word not in known]
+            raise UsageError(f"{option} {text}: found {', '.join(unknown)}, expected names among {'; '.join(known)}")
+        found += readings[0]
+    twice = [name for name in dict.fromkeys(found) if found.count(name) > 1]
+    if twice:
+        raise UsageError(f"{option}: {', '.join(twice)} given twice; expected each once")
+    return found
+
+
+def _readings(pieces: Sequence[str], known: set[str]) -> list[list[str]]:
+    """Every way to join neighbouring pieces to names that are known."""
+    if not pieces:
+        return [[]]
+    found = []
+    for count in range(1, len(pieces) + 1):
+        name = ",".join(pieces[:count]).strip()
+        if name in known:
+            found += [[name, *rest] for rest in _readings(pieces[count:], known)]
+    return found
 
 
 def pairs_of(texts: Sequence[str], option: str, example: str) -> dict[str, str]:
@@ -79,7 +122,8 @@ def scale_of(text: str, half_points: bool) -> RatingScale:
 
     if not text:
         return RatingScale(LIKERT.levels, LIKERT.words, half_points)
-    matches = [_LEVEL.fullmatch(word) for word in text.split(",")]
+    # A level's words may hold commas: a new level begins where a number follows one.
+    matches = [_LEVEL.fullmatch(word) for word in re.split(r",(?=\s*-?[0-9]+\s*[=\s])", text)]
     found = [match for match in matches if match]
     if len(found) < len(matches):
         raise UsageError(f"--scale {text}: expected levels with their words, such as 1=fail,2=warning,3=pass")

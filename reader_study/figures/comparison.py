@@ -15,16 +15,18 @@ from reader_study.figures.ratings import place_name
 __all__ = ["draw_comparison", "draw_power"]
 
 
-def draw_comparison(comparison: pd.DataFrame) -> Figure:
+def draw_comparison(comparison: pd.DataFrame, order: Sequence[str]) -> Figure:
     """Draw both means of every region, side and method that both have: hollow as printed, filled of the study, joined.
 
     Parameters
     ----------
     comparison : pandas.DataFrame
         As :func:`reader_study.statistics.comparison.compare_with_summary` returns it.
+    order : sequence of str
+        Methods of the study, in its order.
     """
     rows = comparison.dropna(subset=["printed_mean", "study_mean"])
-    methods = list(dict.fromkeys(rows["method"]))
+    methods = [method for method in order if method in set(rows["method"])]
     places = list(dict.fromkeys(zip(rows["roi"], rows["hemisphere"], strict=True)))
     colours, markers = method_colours(methods), method_markers(methods)
     with figure_style():

@@ -115,7 +115,7 @@ def _figure_of_comparison(analysis: StudyAnalysis) -> Iterator[StudyFigure]:
     if comparison is not None:
         yield StudyFigure(
             "comparison", "Mean ratings as printed (hollow) and of this study (filled).", "Printed and new means side by side",
-            lambda: draw_comparison(comparison),
+            lambda: draw_comparison(comparison, analysis.methods),
         )  # fmt: skip
 
 

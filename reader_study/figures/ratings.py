@@ -18,12 +18,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from evaluation.figures.style import FONT_SIZE, INK, PAGE_WIDTH, figure_style, method_colours
+from reader_study.ratings.study_order import places_of
 from reader_study.ratings.summary import ALL_REGIONS
 from reader_study.ratings.table import RatingScale, first_ratings
 from reader_study.statistics.case_means import case_differences
 
 __all__ = [
-    "draw_box_plots", "draw_differences", "draw_likert", "level_colours", "likert_on", "place_name", "places_of",
+    "draw_box_plots", "draw_differences", "draw_likert", "level_colours", "likert_on", "place_name",
 ]  # fmt: skip
 
 #: Regions side by side in a row of box plots, and regions and sides below each other in a column of bars.
@@ -36,11 +37,6 @@ def place_name(roi: str, side: str) -> str:
     return f"{roi.replace('-', ' ').replace('_', ' ')} {side}".rstrip()
 
 
-def places_of(ratings: pd.DataFrame) -> list[tuple[str, str]]:
-    """Return the regions and sides of a table, in its order."""
-    return [(str(roi), str(side)) for roi, side in dict.fromkeys(zip(ratings["roi"], ratings["hemisphere"], strict=True))]
-
-
 def draw_box_plots(ratings: pd.DataFrame, methods: Sequence[str], scale: RatingScale) -> Figure:
     """Draw the published kind of figure: a box of all ratings of each region and method, one panel a side.
 
@@ -50,10 +46,13 @@ def draw_box_plots(ratings: pd.DataFrame, methods: Sequence[str], scale: RatingS
     rows = rows.assign(place=[place_name(roi, "") for roi in rows["roi"]])
     colours = method_colours(methods)
     panels = []
-    for side in [one for one in _SIDE_NAMES if one in set(rows["hemisphere"])]:
-        part = rows[rows["hemisphere"] == side]
-        names = list(dict.fromkeys(part["place"]))
-        panels += [(side, part, names[start : start + _ROW]) for start in range(0, len(names), _ROW)]
+    paired = list(dict.fromkeys(place_name(roi, "") for roi, side in places_of(rows) if side))
+    midline = list(dict.fromkeys(place_name(roi, "") for roi, side in places_of(rows) if not side))
+    # Left above right with the same regions in the same places, so that both sides of a region lie below each other.
+    for names, sides in ((paired, ("L", "R")), (midline, ("",))):
+        for start in range(0, len(names), _ROW):
+            for side in [one for one in sides if one in set(rows["hemisphere"])]:
+                panels.append((side, rows[rows["hemisphere"] == side], names[start : start + _ROW]))
     with figure_style():
         height = 0.6 + 1.9 * len(panels)
         figure, grid = plt.subplots(len(panels), figsize=(PAGE_WIDTH, height), layout="constrained", squeeze=False)

@@ -112,8 +112,10 @@ def statistics_on(axes: Axes, agreement: pd.DataFrame) -> None:
             continue
         if not np.isnan(low):
             axes.plot([low, high], [y, y], color="black", linewidth=1.1)
-        axes.plot(value, y, marker="D", markersize=3.4, color="black")
-    lowest = min(0.0, float(np.nanmin(rows.loc[list(_STATISTICS), ["value", "low"]].to_numpy(dtype=float), initial=0.0)))
+        axes.plot(max(value, -1.0), y, marker="D" if value >= -1 else "<", markersize=3.4, color="black", clip_on=False)
+    lowest = float(np.nanmin(rows.loc[list(_STATISTICS), ["value", "low"]].to_numpy(dtype=float), initial=0.0))
+    # ICC(2,k) has no lower bound: what lies below -1 is cut off there, and its number stays in the table.
+    lowest = max(lowest, -1.0)
     axes.set(xlim=(lowest - 0.02, 1.02), ylim=(len(_STATISTICS) - 0.5, -0.5), xlabel="Agreement (95 % interval over cases)")
     axes.set_yticks(range(len(_STATISTICS)), list(_STATISTICS.values()))
     axes.grid(visible=True, axis="x")
@@ -122,7 +124,7 @@ def statistics_on(axes: Axes, agreement: pd.DataFrame) -> None:
 def kappa_matrix(agreement: pd.DataFrame) -> tuple[list[str], np.ndarray]:
     """Return the readers and the symmetric matrix of their weighted kappas, NaN on the diagonal."""
     pairs = agreement[agreement["statistic"] == "kappa_quadratic"]
-    split = [tuple(str(text).split(", ")) for text in pairs["readers"]]
+    split = list(zip(pairs["reader_a"], pairs["reader_b"], strict=True))
     names = list(dict.fromkeys(name for pair in split for name in pair))
     matrix = np.full((len(names), len(names)), np.nan)
     for (one, two), value in zip(split, pairs["value"], strict=True):
@@ -192,6 +194,8 @@ def _means_on(axes: Axes, ratings: pd.DataFrame, methods: Sequence[str], readers
     colours, markers = method_colours(methods), method_markers(methods)
     for y, reader in enumerate(readers):
         given = [(method, means[(reader, method)]) for method in methods if (reader, method) in means.index]
+        if not given:  # hidden repeats alone
+            continue
         axes.plot([min(v for _, v in given), max(v for _, v in given)], [y, y], color="0.8", linewidth=1, zorder=1)
         for method, value in given:
             axes.plot(value, y, marker=markers[method], markersize=4, color=colours[method], zorder=2)

@@ -12,8 +12,9 @@ from matplotlib.patches import Patch
 
 from evaluation.figures.style import FONT_SIZE, PAGE_HEIGHT, PAGE_WIDTH, figure_style
 from evaluation.results.number_format import p_phrase
-from reader_study.figures.ratings import level_colours, likert_on, places_of
+from reader_study.figures.ratings import level_colours, likert_on
 from reader_study.figures.readers import agreement_on, odds_ratios_on, severity_of, severity_on, statistics_on
+from reader_study.ratings.study_order import places_of
 from reader_study.ratings.summary import ALL_REGIONS
 from reader_study.ratings.table import first_ratings
 from reader_study.statistics.study_analysis import StudyAnalysis

@@ -1,4 +1,4 @@
-"""A table of means and SDs, as a paper prints it: one row a region and side, a mean and an SD per method."""
+"""A table of means and SDs, as a paper prints it: one row per region and side, a mean and an SD for each method."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reader_study.errors import SummaryError
-from reader_study.ratings.spreadsheets import read_text_table
+from reader_study.ratings.spreadsheets import read_text_table, row_numbers
 
 __all__ = ["ALL_REGIONS", "Cell", "Summary", "read_summary"]
 
 #: Name of the row over all regions and sides, in the paper and here.
 ALL_REGIONS = "All Regions"
-_NUMBER = re.compile(r"\d+(\.\d*)?")
+_NUMBER = re.compile(r"[0-9]+([.,][0-9]*)?")
 _LONG = ("roi", "hemisphere", "method", "mean", "sd")
 
 
@@ -91,18 +91,18 @@ def read_summary(path: Path) -> Summary:
         raise SummaryError(f"{path}: no column roi among {', '.join(table.columns)}; name the regions in a column roi")
     if "hemisphere" not in table:
         table["hemisphere"] = ""
+    rows = list(zip(row_numbers(table), table.to_dict("records"), strict=True))
     if set(_LONG) <= set(table.columns):
-        named = [(str(row["method"]), "mean", "sd", index, row) for index, row in table.iterrows()]
+        named = [(str(row["method"]), "mean", "sd", number, row) for number, row in rows]
     else:
         methods = [c.removesuffix("_mean") for c in table.columns if c.endswith("_mean")]
         if not methods or any(f"{method}_sd" not in table for method in methods):
             raise SummaryError(
                 f"{path}: columns {', '.join(table.columns)}; expected <method>_mean with <method>_sd, or method, mean, sd"
             )
-        named = [(m, f"{m}_mean", f"{m}_sd", index, row) for index, row in table.iterrows() for m in methods]
+        named = [(m, f"{m}_mean", f"{m}_sd", number, row) for number, row in rows for m in methods]
     cells = []
-    for method, mean_column, sd_column, index, row in named:
-        number = int(str(index)) + 2
+    for method, mean_column, sd_column, number, row in named:
         mean = _printed(path, number, mean_column, row[mean_column], required=True)
         sd = _printed(path, number, sd_column, row[sd_column], required=False)
         cells.append(Cell(row["roi"], row["hemisphere"], method, mean, sd, number))
@@ -116,5 +116,5 @@ def read_summary(path: Path) -> Summary:
 
 def _printed(path: Path, row: int, column: str, text: str, *, required: bool) -> str:
     if _NUMBER.fullmatch(text) or (not text and not required):
-        return text
+        return text.replace(",", ".")
     raise SummaryError(f"{path}: row {row}, column {column}: found {text!r}, expected a number like 3.41; correct the table")

@@ -1,4 +1,4 @@
-"""Wide ratings to long: tables with a column a reader, a method or a region become the one ratings table."""
+"""Wide ratings to long: tables with a column for each reader, method or region become the one ratings table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from reader_study.errors import RatingsError
-from reader_study.ratings.table import COLUMNS, LIKERT, OPTIONAL_COLUMNS, Problem, RatingScale, rating_of
+from reader_study.ratings.checking import Problem, one_line
+from reader_study.ratings.layout import COLUMNS, OPTIONAL_COLUMNS
+from reader_study.ratings.scale import LIKERT, RatingScale, is_not_rated, rating_of
+from reader_study.ratings.spreadsheets import row_numbers
 
 __all__ = ["long_from_wide"]
 
@@ -24,7 +27,7 @@ def long_from_wide(
     scale: RatingScale = LIKERT,
     source: str = "ratings",
 ) -> pd.DataFrame:
-    """Turn a table with several ratings in a row into one with a row a rating.
+    """Turn a table with several ratings in a row into one with one row per rating.
 
     Parameters
     ----------
@@ -33,8 +36,8 @@ def long_from_wide(
     headers : str
         What the headers of the rating columns are made of, with fields in braces: ``{reader}``,
         ``{roi}_{hemisphere}_{method}``, ``rating {method}``. A field stands for any text; where it could end in several
-        places it ends in the first. Columns that hold no ratings are told by their names: those of :data:`COLUMNS`
-        and :data:`OPTIONAL_COLUMNS` (after `rename`) are kept.
+        places it ends in the first. Columns that hold no ratings are known by their names: those of the ratings
+        table (after `rename`) are kept.
     rename : mapping of str to str, optional
         Header in the file to name in the ratings table, as ``{"subject": "case"}``.
     constants : mapping of str to str, optional
@@ -46,8 +49,8 @@ def long_from_wide(
     Returns
     -------
     pandas.DataFrame
-        Text columns, one row a rating, to be checked by :func:`reader_study.ratings.table.check_ratings`. Empty cells were not
-        rated and have no row.
+        Text columns, one row per rating, to be checked by :func:`reader_study.ratings.checking.check_ratings`. Cells that are
+        blank or N/A were not rated and have no row.
 
     Raises
     ------
@@ -65,7 +68,7 @@ def long_from_wide(
     pattern = re.compile(_pattern_of(headers))
     matches = {column: match for column in table.columns if column not in kept and (match := pattern.fullmatch(column))}
     if not matches:
-        raise RatingsError(f"{source}: no header among {', '.join(table.columns)} is like {headers!r}; correct the pattern")
+        raise RatingsError(f"{source}: no header among {', '.join(table.columns)} fits {headers!r}; correct the pattern")
     given = {*kept, *fields, *(constants or {})}
     lacking = [column for column in COLUMNS if column not in given and column != "rating"]
     if lacking:
@@ -74,15 +77,14 @@ def long_from_wide(
         )
     problems = _wrong_cells(table, list(matches), scale)
     if problems:
-        more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
-        raise RatingsError(f"{source}: {'; '.join(map(str, problems[:3]))}{more}; correct the table")
+        raise RatingsError(f"{source}: {one_line(problems)}; correct the table")
     parts = []
     for column, match in matches.items():
         part = table[kept].copy()
         for name, value in {**(constants or {}), **match.groupdict()}.items():
             part[name] = value
         part["rating"] = table[column]
-        parts.append(part[table[column] != ""])
+        parts.append(part[[not is_not_rated(cell) for cell in table[column]]])
     long = pd.concat(parts, ignore_index=True)
     return long[[column for column in known if column in long]]
 
@@ -96,7 +98,7 @@ def _wrong_cells(table: pd.DataFrame, columns: Sequence[str], scale: RatingScale
     problems = [
         Problem(row, column, repr(cell), f"one of {scale.describe()}, or nothing where it was not rated")
         for column in columns
-        for row, cell in enumerate(table[column], start=2)
-        if cell and rating_of(cell, scale) is None
+        for row, cell in zip(row_numbers(table), table[column], strict=True)
+        if not is_not_rated(cell) and rating_of(cell, scale) is None
     ]
     return sorted(problems, key=lambda problem: problem.row)

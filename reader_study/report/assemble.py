@@ -27,7 +27,7 @@ from evaluation.report.html_page import (
 from evaluation.results.number_format import p_phrase
 from reader_study.figures.draw import StudyFigure
 from reader_study.ratings.summary import ALL_REGIONS
-from reader_study.ratings.table import SYNTHETIC
+from reader_study.ratings.table import SYNTHETIC, reader_column
 from reader_study.report.columns import (
     AGREEMENT,
     BLINDING,
@@ -130,7 +130,7 @@ def _ratings(analysis: StudyAnalysis, drawn: dict[str, Figure]) -> Section:
     blocks: list[Block] = [drawn["likert_bars"], drawn["box_plots"]]
     if analysis.n_missing:
         columns = [Column("roi", "Region"), Column("hemisphere", "Side"), Column("method", "Method")]
-        columns += [Column(name, name, "Cases that this reader rated.", "integer") for name in analysis.readers]
+        columns += [Column(reader_column(name), name, "Cases that this reader rated.", "integer") for name in analysis.readers]
         caption = "Who rated what: cases rated, of " + str(analysis.n_cases)
         blocks.append(Table(analysis.who_rated, columns, caption, "who_rated_what.csv"))
     return Section("Ratings", blocks)
@@ -223,14 +223,14 @@ def _readers(analysis: StudyAnalysis, drawn: dict[str, Figure]) -> Section:
         blocks.append(Table(analysis.agreement, AGREEMENT, "Agreement between readers", "agreement.csv"))
     else:
         blocks.append(Notice("No agreement between readers: there is one reader", level="note"))
-    blocks.append(Heading("Each reader against himself"))
+    blocks.append(Heading("Each reader and their own repeats"))
     if len(analysis.within_readers):
         columns = [Column("reader", "Reader"), *(Column("repeats", "Repeats") if c.name == "readers" else c for c in AGREEMENT)]
         blocks.append(
             Table(analysis.within_readers, columns, "Agreement of repeated ratings", "within_readers.csv", printed=False)
         )
     else:
-        blocks.append(Notice("No hidden repeats: how far a reader agrees with himself is not known", level="note"))
+        blocks.append(Notice("No hidden repeats: how far readers agree with themselves is not known", level="note"))
     return Section("Readers", blocks)
 
 

@@ -12,8 +12,9 @@ _REFERENCES = (
     "Association 54 (1959), 655-667.",
     "Hodges JL, Lehmann EL. Estimates of location based on rank tests. Annals of Mathematical Statistics 34 (1963), 598-611.",
     "Holm S. A simple sequentially rejective multiple test procedure. Scandinavian Journal of Statistics 6 (1979), 65-70.",
-    "Hillis SL. A comparison of denominator degrees of freedom methods for multiple observer ROC analysis. Statistics in "
-    "Medicine 26 (2007), 596-619.",
+    "Dorfman DD, Berbaum KS, Metz CE. Receiver operating characteristic rating analysis: generalization to the population of "
+    "readers and patients with the jackknife method. Investigative Radiology 27 (1992), 723-731.",
+    "Satterthwaite FE. An approximate distribution of estimates of variance components. Biometrics Bulletin 2 (1946), 110-114.",
     "Tierney L, Kadane JB. Accurate approximations for posterior moments and marginal densities. Journal of the American "
     "Statistical Association 81 (1986), 82-86.",
     "Christensen RHB. ordinal: Regression Models for Ordinal Data. R package.",
@@ -53,7 +54,8 @@ def study_methods(analysis: StudyAnalysis) -> tuple[list[str], list[str]]:
             f"{cite('Wilcoxon')}, counting all flips of signs, with Pratt's treatment of zeros{cite('Pratt')}, and by the "
             f"paired t-test; differences are Hodges-Lehmann estimates with 95 % intervals{cite('Hodges')}. P-values are "
             f"Holm-adjusted over the pairs of methods within each region and side{cite('Holm')}. To generalise to other "
-            f"readers, both readers and cases were taken as random, with the degrees of freedom of Hillis{cite('Hillis')}."
+            f"readers, both readers and cases were taken as random{cite('Dorfman')}, with Satterthwaite's degrees of "
+            f"freedom{cite('Satterthwaite')}."
         )
     if analysis.models is not None and (analysis.models.tests["formula"] != "").any():
         formula = next(text for text in analysis.models.tests["formula"] if text)

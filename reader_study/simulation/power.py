@@ -20,12 +20,13 @@ from scipy import stats
 
 from evaluation.statistics.signed_rank import signed_rank_test
 from reader_study.errors import RatingsError, SummaryError
+from reader_study.models.mixed_model import RANDOM_TERMS
+from reader_study.models.ordinal import fit_ordinal
+from reader_study.models.ordinal_design import ordinal_design
+from reader_study.models.ordinal_tables import likelihood_ratio
 from reader_study.ratings.table import LIKERT, RatingScale
 from reader_study.simulation.simulate import CellTarget, Shares, level_probabilities, simulate_study
 from reader_study.statistics.crossed_test import crossed_test
-from reader_study.statistics.mixed_model import RANDOM_TERMS
-from reader_study.statistics.ordinal import fit_ordinal, ordinal_design
-from reader_study.statistics.ordinal_tables import likelihood_ratio
 from reader_study.statistics.published_table import pooled_tests
 
 __all__ = ["ANALYSES", "PlannedStudy", "p_values", "planned_studies", "power_table"]
@@ -34,7 +35,7 @@ __all__ = ["ANALYSES", "PlannedStudy", "p_values", "planned_studies", "power_tab
 ANALYSES = {
     "t": "paired t-test on case means over readers",
     "wilcoxon": "Wilcoxon signed-rank test on case means, all flips of signs, Pratt's zeros",
-    "crossed": "paired test with readers and cases random (Dorfman-Berbaum-Metz, Hillis)",
+    "crossed": "paired test with readers and cases random (Dorfman-Berbaum-Metz, Satterthwaite)",
     "mixed-model": "cumulative-logit mixed model, likelihood ratio; case, reader, case:method, reader:method",
     "mixed-model-plain": "the same with case and reader alone",
     "pooled-t": "paired t-test on pooled reader x case ratings, as published",

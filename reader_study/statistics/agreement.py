@@ -90,7 +90,8 @@ def icc_two_way(matrix: npt.ArrayLike) -> tuple[float, float]:
     Returns
     -------
     tuple of float
-        NaN, NaN where fewer than two units are complete or nothing varies.
+        NaN where fewer than two units are complete, nothing varies, or the estimate of the variance in the denominator is not
+        positive: a ratio beyond 1, or of two negative numbers, is no correlation. At most 1; ICC(2,k) has no lower bound.
     """
     ratings = np.asarray(matrix, float)
     complete = ratings[~np.isnan(ratings).any(axis=1)]
@@ -213,10 +214,11 @@ def weighted_icc(complete: Floats, weights: Floats) -> tuple[float, float]:
     error = float((weights @ rest**2).sum()) / ((units - 1) * (readers - 1))
     shift = (between_readers - error) / units
     single, average = between_units + (readers - 1) * error + readers * shift, between_units + shift
+    # Both denominators estimate a variance. Where chance makes one zero or negative, the ratio is no correlation.
     tiny = 1e-12
     return (
-        float((between_units - error) / single) if abs(single) > tiny else math.nan,
-        float((between_units - error) / average) if abs(average) > tiny else math.nan,
+        float((between_units - error) / single) if single > tiny else math.nan,
+        float((between_units - error) / average) if average > tiny else math.nan,
     )
 
 

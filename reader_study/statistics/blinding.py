@@ -17,7 +17,7 @@ import pandas as pd
 from scipy import stats
 
 from reader_study.errors import RatingsError
-from reader_study.ratings.spreadsheets import read_text_table
+from reader_study.ratings.spreadsheets import read_text_table, row_numbers
 
 __all__ = ["BlindingIndex", "bang_index", "blinding_table", "guess_counts", "james_index", "read_guesses"]
 
@@ -67,7 +67,7 @@ def read_guesses(path: Path, methods: Sequence[str] | None = None) -> pd.DataFra
     guesses["guess"] = ["" if cell.lower() in _UNSURE else cell for cell in guesses["guess"]]
     known = tuple(methods) if methods is not None else tuple(dict.fromkeys(guesses["method"]))
     for column, allowed in (("method", known), ("guess", (*known, ""))):
-        for row, cell in enumerate(guesses[column], start=2):
+        for row, cell in zip(row_numbers(table), guesses[column], strict=True):
             if cell not in allowed:
                 raise RatingsError(
                     f"{path}: row {row}, column {column}: found {cell!r}, expected one of {', '.join(known)}"

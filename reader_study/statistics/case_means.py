@@ -7,7 +7,7 @@ method out would else move its mean by his severity. These tests speak for the r
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
@@ -17,20 +17,16 @@ from evaluation.statistics.corrections import adjust_within
 from evaluation.statistics.intervals import Bootstrap
 from evaluation.statistics.paired import paired_differences, summarise_differences
 from evaluation.statistics.signed_rank import signed_rank_test
+from reader_study.ratings.study_order import methods_in_order
 from reader_study.ratings.summary import ALL_REGIONS
-from reader_study.ratings.table import first_ratings
+from reader_study.ratings.table import first_ratings, region_blocks
 from reader_study.statistics.crossed_test import crossed_test
+from reader_study.statistics.few_cases import FEWEST_CASES, few_cases_note
 
-__all__ = ["case_differences", "compare_case_means", "region_blocks"]
+__all__ = ["case_differences", "compare_case_means"]
 
 #: Up to this many cases all flips of signs are counted; the normal approximation beyond is as good.
 _MOST_FOR_PERMUTATION = 400
-
-
-def region_blocks(ratings: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
-    """Yield `roi`, `hemisphere` and the first ratings of each region and side, in the order of the table."""
-    for (roi, side), part in first_ratings(ratings).groupby(["roi", "hemisphere"], sort=False):
-        yield str(roi), str(side), part
 
 
 def case_differences(ratings: pd.DataFrame, first: str, second: str) -> pd.DataFrame:
@@ -84,15 +80,20 @@ def compare_case_means(
         `crossed_p`, `crossed_p_holm` of :func:`reader_study.statistics.crossed_test.crossed_test`, and `crossed_note`.
     """
     settings = bootstrap or Bootstrap()
-    names = tuple(dict.fromkeys(ratings["method"])) if methods is None else tuple(methods)
+    names = methods_in_order(ratings["method"]) if methods is None else tuple(methods)
     everything = (ALL_REGIONS, "", first_ratings(ratings))
     rows = []
     for roi, side, part in [*region_blocks(ratings), everything]:
         for first, second in combinations(names, 2):
             table = case_differences(part, first, second)
             values = table.mean(axis=1).to_numpy(dtype=np.float64)
+            few = few_cases_note(len(values))
             known = part.loc[part["method"].isin([first, second]), "case"].nunique()
             summary = summarise_differences(values, zeros="pratt", bootstrap=settings)
+            if few:
+                summary["note"] = "; ".join(filter(None, [summary["note"], few]))
+            if len(values) < FEWEST_CASES:
+                summary |= dict.fromkeys(("mean_low", "mean_high", "median_low", "median_high"), np.nan)
             signed = signed_rank_test(values, zeros="pratt", most_for_permutation=_MOST_FOR_PERMUTATION)
             summary |= {"wilcoxon_w": signed.w, "wilcoxon_p": signed.p, "wilcoxon_method": signed.method}
             used = table.dropna(axis="columns", how="all")

@@ -2,7 +2,7 @@
 
 The published tests take every reader x case rating as one more independent observation. It is repeated here because the
 published table is to be compared with, and it is labelled: such tests reject too often. Tests on case means belong to
-:mod:`evaluation.statistics.paired`, and a model of readers and cases to :mod:`reader_study.statistics.ordinal`.
+:mod:`evaluation.statistics.paired`, and a model of readers and cases to :mod:`reader_study.models.ordinal`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import pandas as pd
 from scipy import stats
 
 from reader_study.errors import RatingsError
+from reader_study.ratings.study_order import methods_in_order
 from reader_study.ratings.summary import ALL_REGIONS
-from reader_study.ratings.table import first_ratings
-from reader_study.statistics.case_means import region_blocks
+from reader_study.ratings.table import first_ratings, region_blocks
 
 __all__ = ["POOLED", "PublishedTable", "pooled_tests", "published_table"]
 
@@ -59,7 +59,7 @@ def published_table(ratings: pd.DataFrame, methods: Sequence[str] | None = None,
     ratings : pandas.DataFrame
         As :func:`reader_study.ratings.table.check_ratings` returns it; first ratings are used, hidden repeats are not.
     methods : sequence of str, optional
-        Methods in the order of the columns; all, in the order in which they appear, without.
+        Methods in the order of the columns; all, in the study's order (:mod:`reader_study.ratings.study_order`), without.
     level : float
         A pair differs where p is below it.
 
@@ -124,7 +124,7 @@ def pooled_tests(ratings: pd.DataFrame, methods: Sequence[str] | None = None) ->
 
 
 def _methods_of(ratings: pd.DataFrame, methods: Sequence[str] | None) -> tuple[str, ...]:
-    found = tuple(dict.fromkeys(ratings["method"]))
+    found = methods_in_order(ratings["method"])
     if methods is None:
         return found
     absent = [method for method in methods if method not in found]

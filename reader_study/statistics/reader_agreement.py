@@ -1,4 +1,4 @@
-"""Agreement of the readers of a study, and of each with himself, as tables with bootstrap intervals.
+"""Agreement of the readers of a study, and of each with their own repeats, as tables with bootstrap intervals.
 
 Intervals resample cases, not ratings: what one case gives in several regions and by several methods stays together.
 """
@@ -16,6 +16,7 @@ import pandas as pd
 from reader_study.errors import RatingsError
 from reader_study.ratings.table import DESIGN, LIKERT, RatingScale
 from reader_study.statistics.agreement import Tally, weighted_icc
+from reader_study.statistics.few_cases import FEWEST_CASES, few_cases_note
 
 __all__ = ["RatedUnits", "agreement_table", "rated_units", "repeated_units", "within_reader_table"]
 
@@ -23,6 +24,7 @@ Floats = npt.NDArray[np.float64]
 #: Share of resamples in which a statistic may be undefined before its interval is withheld.
 _UNDEFINED_SHARE = 0.05
 _WHY_UNDEFINED = "undefined: no variation among the ratings that are shared"
+_WHY_OUTSIDE = "undefined: the estimated variances give a denominator that is not positive (few units, or opposed readers)"
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,9 @@ def agreement_table(units: RatedUnits, *, resamples: int = 2000, confidence: flo
     -------
     pandas.DataFrame
         `statistic` (kappa_quadratic for each pair, kappa_light, gwet_ac2, icc_2_1, icc_2_k, alpha_ordinal), `readers`,
-        `value`, `low`, `high` (float; NaN with a `reason`), `n_units` (with two ratings or more; for a pair, rated by both;
-        for the ICC, by all), `n_cases`, `n_readers`, `reason` ("" where nothing is amiss).
+        `value`, `low`, `high` (float; NaN with a `reason`; no interval from fewer than six cases), `n_units` (with two
+        ratings or more; for a pair, rated by both; for the ICC, by all), `n_cases`, `n_readers`, `reason` ("" where nothing is
+        amiss), `reader_a`, `reader_b` (of a pair; "" otherwise).
     """
     tally = Tally.of(units.ratings, units.levels)
     given = ~np.isnan(units.ratings)
@@ -121,52 +124,66 @@ def agreement_table(units: RatedUnits, *, resamples: int = 2000, confidence: flo
     samples = np.array([measure(drawn[case_of_unit].astype(float)) for drawn in draws])
 
     pairs = list(combinations(range(len(units.readers)), 2))
-    names = [("kappa_quadratic", f"{units.readers[a]}, {units.readers[b]}", 2) for a, b in pairs]
+    names = [("kappa_quadratic", (units.readers[a], units.readers[b]), 2) for a, b in pairs]
     shared: list[npt.NDArray[np.bool_]] = [given[:, a] & given[:, b] for a, b in pairs]
-    everyone, n_readers, any_two = "all", len(units.readers), given.sum(axis=1) >= 2
+    n_readers, any_two = len(units.readers), given.sum(axis=1) >= 2
     for statistic in ("kappa_light", "gwet_ac2", "icc_2_1", "icc_2_k", "alpha_ordinal"):
-        names.append((statistic, everyone, n_readers))
+        names.append((statistic, ("", ""), n_readers))
         shared.append(complete if statistic.startswith("icc") else any_two)
     rows = []
-    for number, (statistic, readers, count) in enumerate(names):
-        low, high, reason = _interval(value[number], samples[:, number], n_cases, confidence)
+    for number, (statistic, pair, count) in enumerate(names):
         used = shared[number]
-        rows.append((
-            statistic, readers, value[number], low, high, int(used.sum()), len(np.unique(units.cases[used])), count, reason,
-        ))  # fmt: skip
-    columns = ["statistic", "readers", "value", "low", "high", "n_units", "n_cases", "n_readers", "reason"]
+        cases_used = len(np.unique(units.cases[used]))
+        low, high, reason = _interval(value[number], samples[:, number], cases_used, confidence)
+        if statistic.startswith("icc") and math.isnan(value[number]) and np.unique(units.ratings[complete]).size > 1:
+            reason = _WHY_OUTSIDE if used.sum() >= 2 else "undefined: fewer than two items that all readers rated"
+        readers = ", ".join(pair) if pair[0] else "all"
+        rows.append((statistic, readers, value[number], low, high, int(used.sum()), cases_used, count, reason, *pair))
+    columns = [
+        "statistic", "readers", "value", "low", "high", "n_units", "n_cases", "n_readers", "reason", "reader_a", "reader_b",
+    ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
 
 
 def within_reader_table(
     ratings: pd.DataFrame, scale: RatingScale = LIKERT, *, resamples: int = 2000, confidence: float = 0.95, seed: int = 0
 ) -> pd.DataFrame:
-    """Agreement of each reader with himself, from repeats: :func:`agreement_table` with a column `reader` before it.
+    """Agreement of each reader with their own repeats: :func:`agreement_table` with a column `reader` before it.
 
-    Readers without a repeat have no rows; the table is empty where nobody repeated anything.
+    Readers without a repeat have no rows; those whose repeats have no other rating of the same item have a row with the reason.
+    The table is empty where nobody repeated anything.
     """
     again = ratings.loc[ratings["repeat"] > 1, "reader"]
     tables = []
     for reader in dict.fromkeys(again):
-        table = agreement_table(
-            repeated_units(ratings, reader, scale), resamples=resamples, confidence=confidence, seed=seed
-        ).rename(columns={"readers": "repeats", "n_readers": "n_repeats"})
+        try:
+            units = repeated_units(ratings, reader, scale)
+        except RatingsError:
+            why = "no item that the reader rated twice: the first ratings of the repeats are missing"
+            nothing = {"statistic": "", "repeats": "", "value": math.nan, "low": math.nan, "high": math.nan, "n_units": 0}
+            table = pd.DataFrame([{**nothing, "n_cases": 0, "n_repeats": 0, "reason": why}])
+        else:
+            table = agreement_table(units, resamples=resamples, confidence=confidence, seed=seed)
+            table = table.rename(columns={"readers": "repeats", "n_readers": "n_repeats"})
+            table = table.drop(columns=["reader_a", "reader_b"])
         table.insert(0, "reader", reader)
         tables.append(table)
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame({"reader": []})
 
 
 def _interval(value: float, samples: Floats, n_cases: int, confidence: float) -> tuple[float, float, str]:
+    """Percentile interval and what must be known of it, or NaN and why there is none."""
     if math.isnan(value):
         return math.nan, math.nan, _WHY_UNDEFINED
-    if n_cases < 2:
-        return math.nan, math.nan, "no interval: one case"
+    if n_cases < FEWEST_CASES:
+        return math.nan, math.nan, few_cases_note(n_cases)
     defined = samples[~np.isnan(samples)]
     share = 1 - len(defined) / len(samples)
     if share > _UNDEFINED_SHARE:
         return math.nan, math.nan, f"no interval: undefined in {share:.0%} of the resamples"
     low, high = np.quantile(defined, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high), f"undefined in {share:.1%} of the resamples" if share else ""
+    notes = [f"undefined in {share:.1%} of the resamples"] if share else []
+    return float(low), float(high), "; ".join([*notes, *filter(None, [few_cases_note(n_cases)])])
 
 
 def _side_by_side(ratings: pd.DataFrame, column: str, scale: RatingScale) -> RatedUnits:

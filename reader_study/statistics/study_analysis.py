@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import pandas as pd
 
 from evaluation.statistics.intervals import Bootstrap
+from reader_study.models.mixed_model import RANDOM_TERMS, ModelTables, model_study
+from reader_study.ratings.study_order import StudyOrder, in_study_order, methods_in_order, natural_key
 from reader_study.ratings.summary import Summary
 from reader_study.ratings.table import LIKERT, RatingScale, first_ratings, is_synthetic, missing_ratings, who_rated_what
 from reader_study.statistics.blinding import blinding_table
 from reader_study.statistics.case_means import compare_case_means
 from reader_study.statistics.comparison import compare_with_summary
-from reader_study.statistics.mixed_model import RANDOM_TERMS, ModelTables, model_study
 from reader_study.statistics.published_table import PublishedTable, published_table
 from reader_study.statistics.reader_agreement import agreement_table, rated_units, within_reader_table
 
@@ -70,13 +71,26 @@ class StudyAnalysis:
 
     @property
     def readers(self) -> tuple[str, ...]:
-        """Readers, sorted."""
-        return tuple(sorted(self.ratings["reader"].unique()))
+        """Readers, sorted by name as people do."""
+        return tuple(sorted(self.ratings["reader"].unique(), key=natural_key))
 
     @property
     def n_cases(self) -> int:
         """Number of cases."""
         return int(self.ratings["case"].nunique())
+
+
+def _with_first_ratings(ratings: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Ratings whose lowest repeat is the first, and warnings: that this was changed, readers who have no first rating."""
+    warnings = []
+    lowest = int(ratings["repeat"].min())
+    if lowest > 1:
+        warnings.append(f"no rating is marked as repeat 1: those of repeat {lowest} are taken for the first ratings")
+        ratings = ratings.assign(repeat=ratings["repeat"] - lowest + 1)
+    rated = set(first_ratings(ratings)["reader"])
+    for reader in [name for name in dict.fromkeys(ratings["reader"]) if name not in rated]:
+        warnings.append(f"reader {reader} has hidden repeats only, no first rating, and is left out of every comparison")
+    return ratings, warnings
 
 
 def analyse_study(
@@ -87,7 +101,9 @@ def analyse_study(
     random: Sequence[str] = RANDOM_TERMS,
     bootstrap: Bootstrap | None = None,
     compare: Summary | None = None,
+    order: StudyOrder | None = None,
     guesses: pd.DataFrame | None = None,
+    notes: Sequence[str] = (),
     report: Callable[[str], None] | None = None,
 ) -> StudyAnalysis:
     """Compute the published table, the tests on case means, the mixed models and the agreement of the readers.
@@ -97,16 +113,20 @@ def analyse_study(
     ratings : pandas.DataFrame
         As :func:`reader_study.ratings.table.check_ratings` returns it.
     methods : sequence of str, optional
-        Their order; the first is the reference of the models. In the order of the table without.
+        Their order; the first is the reference of the models. In the study's order without.
     scale : RatingScale
     random : sequence of str
-        Random effects of the models; see :func:`reader_study.statistics.mixed_model.model_study`.
+        Random effects of the models; see :func:`reader_study.models.mixed_model.model_study`.
     bootstrap : Bootstrap, optional
         Of all intervals that are bootstrapped.
     compare : Summary, optional
-        A printed table to put beside.
+        A printed table to compare with.
+    order : StudyOrder, optional
+        The planned order of methods and regions; see :mod:`reader_study.ratings.study_order`.
     guesses : pandas.DataFrame, optional
         As :func:`reader_study.statistics.blinding.read_guesses` returns it.
+    notes : sequence of str
+        What a reader of the results must know about how the ratings were read; put before the warnings.
     report : callable, optional
         Called with a line after each step.
 
@@ -116,8 +136,9 @@ def analyse_study(
         If a method has no rating, or nothing is shared with the table to compare with.
     """
     settings, tell = bootstrap or Bootstrap(), report or (lambda line: None)
-    names = tuple(dict.fromkeys(ratings["method"])) if methods is None else tuple(methods)
-    ratings = ratings[ratings["method"].isin(names)] if len(ratings) else ratings
+    names = methods_in_order(ratings["method"], order) if methods is None else tuple(methods)
+    ratings = in_study_order(ratings, names, order)
+    ratings, unusual = _with_first_ratings(ratings)
     n_missing = len(missing_ratings(ratings))
     published = published_table(ratings, names) if len(names) > 1 else None
     comparison = compare_with_summary(published, compare) if published is not None and compare is not None else None
@@ -142,7 +163,7 @@ def analyse_study(
         comparison=comparison,
         who_rated=who_rated_what(ratings),
         n_missing=n_missing,
-        warnings=_warnings(names, n_missing, several_readers=_several_readers(ratings)),
+        warnings=(*notes, *unusual, *_warnings(names, n_missing, several_readers=_several_readers(ratings))),
     )
 
 
@@ -157,7 +178,7 @@ def _agreement(
         tell("agreement of the readers")
     within = within_reader_table(ratings, scale, confidence=settings.confidence, **resampling)
     if len(within):
-        tell("agreement of each reader with himself")
+        tell("agreement of each reader with their own repeats")
     return agreement, within
 
 

@@ -95,7 +95,8 @@ def export_study(
             _read_back(tables["ratings.csv"], rating_scale(connection), out)
         for name, text in tables.items():
             write_text(out / name, text)
-        write_json(out / "export.json", _account(connection, unblind, given, planned))
+        order = _planned_order(key or folder / KEY, connection, methods)
+        write_json(out / "export.json", _account(connection, unblind, given, planned) | {"order": order})
         files = tuple(out / name for name in (*tables, "export.json"))
         return Exported(files, given, planned, unblind)
     finally:
@@ -132,6 +133,16 @@ def read_key(path: Path, connection: sqlite3.Connection) -> dict[str, str]:
     if used - set(named) or sorted(named.values()) != sorted(guessed):
         raise StudyError(f"{path}: the key of another study (its methods: {', '.join(named.values())}); expected this study's")
     return named
+
+
+def _planned_order(path: Path, connection: sqlite3.Connection, methods: Mapping[str, str] | None) -> dict[str, list[str]]:
+    """Methods (arms where the export is blinded) and regions as planned: the order in which `analyse` shows them."""
+    regions = [row["roi"] for row in connection.execute("SELECT roi FROM picture GROUP BY roi ORDER BY min(id)")]
+    if methods is None:
+        return {"methods": sorted({row["arm"] for row in connection.execute("SELECT arm FROM picture")}), "regions": regions}
+    # The key lists label maps in the order of the design; its arms are sorted by name.
+    listed = list(json.loads(path.read_text(encoding="utf-8")).get("label_maps", {}))
+    return {"methods": listed or sorted(methods.values()), "regions": regions}
 
 
 def _named(table: pd.DataFrame, methods: Mapping[str, str] | None) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import product
 from pathlib import Path
 
@@ -50,8 +51,11 @@ def test_a_sound_table_is_read_whatever_its_separator_and_column_order(tmp_path:
         ("A,c2,Insula,L,FT,6", "rating", "'6'", "1, 2, 3, 4, 5"),
         ("A,c2,Insula,L,FT,0", "rating", "'0'", "1, 2, 3, 4, 5"),
         ("A,c2,Insula,L,FT,3.5", "rating", "'3.5'", "1, 2, 3, 4, 5"),
-        ("A,c2,Insula,L,FT,nan", "rating", "'nan'", "1, 2, 3, 4, 5"),
-        ("A,c2,Insula,L,FT,", "rating", "nothing", "1, 2, 3, 4, 5"),
+        ("A,c2,Insula,L,FT,good", "rating", "'good'", "1, 2, 3, 4, 5"),
+        ("A,c2,Insula,L,FT,٣", "rating", "'٣'", "1, 2, 3, 4, 5"),
+        ("A,c2,Insula,L,FT,３", "rating", "'３'", "1, 2, 3, 4, 5"),
+        ("A,c2,Insula,L,FT,0_3", "rating", "'0_3'", "1, 2, 3, 4, 5"),
+        ("A,c2,Insula,L,FT,3e0", "rating", "'3e0'", "1, 2, 3, 4, 5"),
         ("A,c2,Insular,L,FT,4", "roi", "'Insular'", "did you mean Insula?"),
         ("A,c2,Insula,X,FT,4", "hemisphere", "'X'", "L, R"),
         ("A,c2,Insula,L,FTT,4", "method", "'FTT'", "FS, FT"),
@@ -83,7 +87,7 @@ def test_half_points_pass_only_where_the_scale_declares_them(tmp_path: Path) -> 
 def test_a_scale_must_increase_and_have_a_word_a_level() -> None:
     with pytest.raises(RatingsError, match="worst to best"):
         RatingScale((3, 2, 1), ("a", "b", "c"))
-    with pytest.raises(RatingsError, match="one word a level"):
+    with pytest.raises(RatingsError, match="one word per level"):
         RatingScale((1, 2, 3), ("a", "b"))
 
 
@@ -221,7 +225,10 @@ def test_a_format_whose_package_is_not_installed_names_the_extra(
     def absent(*_: object, **__: object) -> None:
         raise ImportError("no such package")
 
-    monkeypatch.setattr(pd, reader, absent)
+    if reader == "read_parquet":
+        monkeypatch.setattr(pd, reader, absent)
+    else:
+        monkeypatch.setitem(sys.modules, "openpyxl", None)
     (tmp_path / name).write_bytes(b"PK")
     with pytest.raises(RatingsError, match=r"install darts-ensemble\[tables\], or save the table as \.csv"):
         read_ratings(tmp_path / name)

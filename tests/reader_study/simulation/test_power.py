@@ -32,8 +32,8 @@ def test_the_power_of_t_is_that_of_the_noncentral_t() -> None:
 
 
 def test_every_analysis_gives_the_p_of_the_command_analyse() -> None:
+    from reader_study.models.mixed_model import model_study
     from reader_study.statistics.case_means import compare_case_means
-    from reader_study.statistics.mixed_model import model_study
     from reader_study.statistics.published_table import pooled_tests
 
     plan = PlannedStudy(cases=12, readers=3, shift=0.5)

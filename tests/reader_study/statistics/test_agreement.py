@@ -13,6 +13,7 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 
 from reader_study.errors import RatingsError
+from reader_study.figures.readers import kappa_matrix
 from reader_study.ratings.spreadsheets import read_text_table
 from reader_study.ratings.table import RatingScale, check_ratings
 from reader_study.statistics.agreement import gwet_ac2, icc_two_way, krippendorff_alpha, lights_kappa, weighted_kappa
@@ -118,7 +119,7 @@ def test_ratings_that_are_all_equal_give_a_reason_not_a_number_where_none_is_def
     assert undefined["low"].isna().all()
     assert set(undefined["reason"]) == {"undefined: no variation among the ratings that are shared"}
     # AC2 was made for this: nothing is expected by chance where one level is used.
-    assert table.loc["gwet_ac2", ["value", "low", "high", "reason"]].tolist() == [1.0, 1.0, 1.0, ""]
+    assert table.loc["gwet_ac2", ["value", "low", "high"]].tolist() == [1.0, 1.0, 1.0]
 
 
 def test_one_case_or_readers_without_a_unit_in_common_are_no_crash() -> None:
@@ -126,11 +127,59 @@ def test_one_case_or_readers_without_a_unit_in_common_are_no_crash() -> None:
     table = agreement_table(one, resamples=10).set_index("statistic")
     assert table["value"].notna().all()
     assert table["low"].isna().all()
-    assert set(table["reason"]) == {"no interval: one case"}
+    assert set(table["reason"]) == {"no bootstrap interval: one case, at least 6 are needed"}
     apart = RatedUnits(np.array([[3.0, NAN], [NAN, 2.0]]), ("A", "B"), np.arange(2), LEVELS)
     table = agreement_table(apart, resamples=10)
     assert table["value"].isna().all()
     assert (table["n_units"] == 0).all()
+
+
+def test_an_icc_outside_its_range_is_no_number_but_a_reason() -> None:
+    # Two units and three readers who differ: the ratio of mean squares is 2.4, which no correlation can be.
+    matrix = np.array([[3.0, 5.0, 2.0], [4.0, 2.0, 3.0]])
+    single, average = icc_two_way(matrix)
+    assert math.isnan(average)
+    assert math.isnan(single) or -1 <= single <= 1
+    table = agreement_table(RatedUnits(matrix, ("A", "B", "C"), np.arange(2), LEVELS), resamples=50).set_index("statistic")
+    assert math.isnan(table.loc["icc_2_k", "value"])
+    assert "denominator" in table.loc["icc_2_k", "reason"]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_icc_nor_end_of_an_interval_is_above_one(seed: int) -> None:
+    matrix = np.random.default_rng(seed).integers(1, 6, (8, 3)).astype(float)
+    table = agreement_table(RatedUnits(matrix, ("A", "B", "C"), np.arange(8), LEVELS), resamples=100).set_index("statistic")
+    assert not (table.loc[["icc_2_1", "icc_2_k"], ["value", "low", "high"]] > 1).any(axis=None)
+
+
+def test_few_cases_have_no_bootstrap_interval_and_some_have_a_note() -> None:
+    for cases, low, says in ((5, False, "at least 6"), (6, True, "covers less"), (10, True, "covers less"), (11, True, "")):
+        matrix = random_ratings(1, units=cases)
+        table = agreement_table(RatedUnits(matrix, ("A", "B", "C", "D"), np.arange(cases), LEVELS), resamples=50)
+        row = table.set_index("statistic").loc["gwet_ac2"]
+        assert (not math.isnan(row["low"])) == low
+        assert says in row["reason"]
+        assert says or row["reason"] == ""
+
+
+def test_an_orphan_repeat_costs_only_what_it_would_have_told() -> None:
+    rows = [("A", f"c{c}", "Insula", "L", "FS", str(1 + c % 5), r) for c in range(4) for r in ("1", "2")]
+    rows += [("B", "c0", "Insula", "L", "FS", "3", "2"), ("B", "c1", "Insula", "L", "FS", "3", "1")]
+    columns = ["reader", "case", "roi", "hemisphere", "method", "rating", "repeat"]
+    table = within_reader_table(check_ratings(pd.DataFrame(rows, columns=columns), least_methods=1), resamples=20)
+    assert set(table.loc[table["reader"] == "A", "statistic"]) >= {"gwet_ac2", "icc_2_1"}
+    orphan = table[table["reader"] == "B"]
+    assert len(orphan) == 1
+    assert orphan["value"].isna().all()
+    assert "first ratings of the repeats are missing" in orphan["reason"].item()
+
+
+def test_names_of_readers_are_never_joined_to_be_split_again() -> None:
+    names = ('Müller, "Eva"', "山田 太郎", "a/b, c")
+    table = agreement_table(RatedUnits(random_ratings(2, readers=3), names, np.arange(40), LEVELS), resamples=20)
+    pairs = table[table["statistic"] == "kappa_quadratic"]
+    assert list(zip(pairs["reader_a"], pairs["reader_b"], strict=True)) == list(combinations(names, 2))
+    assert kappa_matrix(table)[0] == list(names)
 
 
 def test_a_rating_outside_the_scale_is_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from itertools import product
 
 import numpy as np
@@ -134,7 +135,8 @@ def test_the_crossed_test_is_made_of_the_mean_squares_of_statsmodels(seed: int) 
     anova = sm.stats.anova_lm(ols("d ~ C(reader) + C(case)", long).fit())["sum_sq"] / [3, 11, 33]
     readers, cases, rest = anova
     spread = readers + max(cases - rest, 0)
-    df = spread**2 / (readers**2 / 3)
+    uncertain = readers**2 / 3 + (cases**2 / 11 + rest**2 / 33 if cases > rest else 0)
+    df = spread**2 / uncertain
     t = d.mean() / math.sqrt(spread / 48)
     found = crossed_test(d)
     assert (found.t, found.df) == (pytest.approx(t), pytest.approx(df))
@@ -146,6 +148,39 @@ def test_where_readers_differ_about_a_method_only_the_crossed_test_is_careful() 
     d = np.repeat([[0.0], [0.2], [1.2]], 30, axis=1) + np.random.default_rng(0).normal(0, 0.3, (3, 30))
     assert stats.ttest_1samp(d.mean(axis=0), 0).pvalue < 1e-6
     assert crossed_test(d).p > 0.1
+
+
+def rejected(cases: int, readers: int, shares: tuple[float, float], shift: float = 0.0, studies: int = 4000) -> float:
+    """Share of normal studies with p < 0.05: shares of the variance are of cases and of readers."""
+    rng = np.random.default_rng(5)
+    by_case, by_reader = (math.sqrt(share) for share in shares)
+    rest = math.sqrt(1 - sum(shares))
+    count = 0
+    for _ in range(studies):
+        d = rng.normal(shift, rest, (readers, cases)) + by_case * rng.normal(size=cases)
+        count += crossed_test(d + by_reader * rng.normal(size=(readers, 1))).p < 0.05
+    return count / studies
+
+
+@pytest.mark.skipif(not os.environ.get("DARTS_SOAK"), reason="a minute; run by `make soak`")
+@pytest.mark.parametrize("shares", [(0.6, 0.05), (0.3, 0.3), (0.0, 0.3)])
+@pytest.mark.parametrize(("cases", "readers"), [(2, 3), (3, 10), (5, 10), (5, 5), (10, 10), (20, 5)])
+def test_the_crossed_test_keeps_its_level_with_few_cases(cases: int, readers: int, shares: tuple[float, float]) -> None:
+    # Three Monte Carlo errors of 4000 studies at 0.055 are 0.011.
+    assert rejected(cases, readers, shares) < 0.065 + 0.011
+
+
+@pytest.mark.parametrize(("cases", "readers", "shares"), [(3, 10, (0.6, 0.05)), (5, 5, (0.6, 0.05)), (2, 3, (0.6, 0.05))])
+def test_few_cases_do_not_make_the_crossed_test_reject_too_often(cases: int, readers: int, shares: tuple[float, float]) -> None:
+    # With the degrees of freedom of Hillis these are 0.17, 0.10 and 0.13; the Monte Carlo error of 1500 studies is 0.006.
+    assert rejected(cases, readers, shares, studies=1500) < 0.08
+
+
+def test_two_cases_give_the_crossed_test_few_degrees_of_freedom() -> None:
+    d = np.array([[1.0, -0.2], [1.1, -0.1], [0.9, -0.2]])
+    found = crossed_test(d)
+    assert found.df < 2
+    assert found.p > 0.3
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,11 @@ import pytest
 from statsmodels.stats.multitest import multipletests
 
 from reader_study.errors import RatingsError
+from reader_study.models.mixed_model import ModelTables, model_study
+from reader_study.models.ordinal import fit_ordinal
+from reader_study.models.ordinal_design import ordinal_design
+from reader_study.models.ordinal_tables import likelihood_ratio, odds_ratios, proportional_odds_test
 from reader_study.ratings.table import check_ratings
-from reader_study.statistics.mixed_model import ModelTables, model_study
-from reader_study.statistics.ordinal import fit_ordinal, ordinal_design
-from reader_study.statistics.ordinal_tables import likelihood_ratio, odds_ratios, proportional_odds_test
 
 METHODS = ("FS", "NFT", "FT")
 PLAIN = ("case", "reader")

@@ -14,10 +14,13 @@ from scipy import stats
 from scipy.special import expit
 
 from reader_study.errors import RatingsError
-from reader_study.statistics.ordinal import OrdinalFit, fit_ordinal, ordinal_design
+from reader_study.models.ordinal import OrdinalFit, fit_ordinal
+from reader_study.models.ordinal_design import ordinal_design
+from reader_study.models.separation import contrast_error, is_separated, is_suspicious
 
 __all__ = [
-    "category_probabilities", "likelihood_ratio", "odds_ratios", "proportional_odds_test", "random_effects", "variance_table",
+    "category_probabilities", "likelihood_ratio", "odds_ratios", "odds_ratios_with_reasons", "proportional_odds_test",
+    "random_effects", "variance_table",
 ]  # fmt: skip
 
 Floats = npt.NDArray[np.float64]
@@ -41,21 +44,50 @@ def odds_ratios(fit: OrdinalFit, factor: str = "method", *, confidence: float = 
         `first, second, odds_ratio` (of `second` against `first`), `low, high, z, p`; `log_odds` and `se` behind them. NaN
         where the fit gives no standard error.
     """
-    design = fit.design
-    vectors = {level: np.zeros(len(design.fixed_names)) for level in _levels(fit, factor)}
-    for number, level in _columns(fit, factor):
-        vectors[level][number] = 1.0
+    return odds_ratios_with_reasons(fit, factor, confidence=confidence)[0]
+
+
+def odds_ratios_with_reasons(
+    fit: OrdinalFit, factor: str = "method", *, confidence: float = 0.95
+) -> tuple[pd.DataFrame, list[str]]:
+    """Odds ratios as :func:`odds_ratios` returns them, and for each why it is not to be used, or ""."""
+    vectors = _vectors(fit, factor)
     quantile = stats.norm.ppf((1 + confidence) / 2)
-    rows = []
+    rows, reasons = [], []
     for first, second in combinations(vectors, 2):
         contrast = vectors[second] - vectors[first]
         value = float(contrast @ fit.coefficients)
-        error = math.sqrt(contrast @ fit.covariance @ contrast)
+        error, reason = _error_of(fit, contrast, f"{first} and {second}")
+        reasons.append(reason)
         z = value / error if error else math.nan
         with np.errstate(over="ignore"):  # where ratings separate, odds and their interval go beyond any number
             ratio, low, high = np.exp([value, value - quantile * error, value + quantile * error])
         rows.append((first, second, ratio, low, high, z, float(2 * stats.norm.sf(abs(z))), value, error))
-    return pd.DataFrame(rows, columns=["first", "second", "odds_ratio", "low", "high", "z", "p", "log_odds", "se"])
+    columns = ["first", "second", "odds_ratio", "low", "high", "z", "p", "log_odds", "se"]
+    return pd.DataFrame(rows, columns=columns), reasons
+
+
+def _vectors(fit: OrdinalFit, factor: str) -> dict[str, Floats]:
+    """For each level of a factor the weights of the coefficients that give its log odds."""
+    vectors = {level: np.zeros(len(fit.design.fixed_names)) for level in _levels(fit, factor)}
+    for number, level in _columns(fit, factor):
+        vectors[level][number] = 1.0
+    return vectors
+
+
+def _error_of(fit: OrdinalFit, contrast: Floats, names: str) -> tuple[float, str]:
+    """Standard error of a contrast, and why it or the contrast means nothing, or ""."""
+    used = contrast != 0
+    error = math.sqrt(max(contrast[used] @ fit.covariance[np.ix_(used, used)] @ contrast[used], 0.0))
+    if not is_suspicious(float(contrast @ fit.coefficients), error):
+        return error, ""
+    # The fit has looked at each coefficient by itself. Of two that are beyond any number the difference may be finite.
+    own = [name for name, one in zip(fit.design.fixed_names, used, strict=True) if one]
+    if own[0] in fit.separated if len(own) == 1 else is_separated(fit.design, fit.search, contrast):
+        return error, f"separation: the ratings of {names} leave no finite odds ratio"
+    if math.isnan(error):
+        error = contrast_error(fit.design, fit.search, contrast)
+    return error, "no standard error: the information is singular" if math.isnan(error) else ""
 
 
 def likelihood_ratio(larger: OrdinalFit, smaller: OrdinalFit) -> dict[str, float]:

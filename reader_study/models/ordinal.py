@@ -1,32 +1,27 @@
 """Cumulative-logit mixed model of ratings, with crossed random effects of case and reader: fit, tests, odds ratios.
 
 The model is the one that R fits with `ordinal::clmm(factor(rating) ~ method + (1 | case) + (1 | reader))`, by the same Laplace
-approximation (:mod:`reader_study.statistics.cumulative_logit`). A positive coefficient means higher ratings. The tests hold it
+approximation (:mod:`reader_study.models.cumulative_logit`). A positive coefficient means higher ratings. The tests hold it
 to `clmm` on five data sets, two to four crossed random terms and a design with holes among them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from scipy import optimize
 
-from reader_study.errors import RatingsError
-from reader_study.statistics.cumulative_logit import Laplace, OrdinalDesign, laplace, thresholds_of, to_search, unpack
+from reader_study.models.cumulative_logit import Laplace, OrdinalDesign, laplace, thresholds_of, to_search, unpack
+from reader_study.models.separation import is_separated, is_suspicious
 
-__all__ = ["OrdinalFit", "fit_ordinal", "ordinal_design"]
+__all__ = ["OrdinalFit", "fit_ordinal"]
 
 Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 #: A standard deviation below this is taken for zero: the fit is singular.
 _ZERO_SD = 1e-3
-#: A coefficient beyond this (an odds ratio of 22,000) or with such an error means that the ratings separate.
-_SEPARATED = 10.0
 
 
 @dataclass(frozen=True)
@@ -55,6 +50,11 @@ class OrdinalFit:
     n_parameters : int
     gradient : float
         Largest slope left at the estimates.
+    search : (parameters,) float64
+        The estimates as the search has them, for profiles.
+    separated : tuple of str
+        Names of the coefficients that the ratings put beyond any number (:mod:`reader_study.models.separation`); their
+        variances are NaN.
     warnings : tuple of str
         Separation, singularity, a search that did not end; empty for a sound fit.
     """
@@ -70,82 +70,9 @@ class OrdinalFit:
     loglik: float
     n_parameters: int
     gradient: float
+    search: Floats
+    separated: tuple[str, ...]
     warnings: tuple[str, ...]
-
-
-def ordinal_design(
-    ratings: pd.DataFrame,
-    *,
-    fixed: Sequence[str] = ("method",),
-    random: Sequence[str] = ("case", "reader"),
-    nominal: str | None = None,
-) -> OrdinalDesign:
-    """Turn a ratings table into response, fixed effects and grouping of a model.
-
-    Parameters
-    ----------
-    ratings : pandas.DataFrame
-        A column `rating` and those named below.
-    fixed : sequence of str
-        Factors, coded against their first level: in the order of a categorical column, else of appearance.
-    random : sequence of str
-        Random intercepts: a column, or several joined by ``:``, as ``case:method``.
-    nominal : str, optional
-        A factor that has thresholds of its own per level, instead of one shift of all thresholds; it must not be in `fixed`.
-
-    Returns
-    -------
-    OrdinalDesign
-        Levels of the response are the ratings that occur, as in R.
-
-    Raises
-    ------
-    RatingsError
-        If a column is missing, all ratings are equal, a factor has one level, a random term has one level or one for each
-        rating, or a set of thresholds lacks a level of rating.
-    """
-    for name in [*fixed, *(part for term in random for part in term.split(":")), *([nominal] if nominal else [])]:
-        if name not in ratings:
-            raise RatingsError(f"model: no column {name} among {', '.join(ratings.columns)}; name columns of the ratings")
-    values, response = np.unique(ratings["rating"].to_numpy(dtype=float), return_inverse=True)
-    if len(values) < 2:
-        raise RatingsError(f"model: all {len(ratings)} ratings are {values[0]:g}; at least two levels are needed")
-    columns, factors = [], []
-    for factor in fixed:
-        codes, levels = _levels_of(ratings[factor])
-        if len(levels) < 2:
-            raise RatingsError(f"model: column {factor} holds only {levels[0]}; a fixed effect needs two levels")
-        columns += [(codes == code).astype(float) for code in range(1, len(levels))]
-        factors.append((factor, levels))
-    groups, term_levels = [], []
-    for term in random:
-        codes, levels = _crossed_levels(ratings, term.split(":"))
-        if len(levels) < 2 or len(levels) == len(ratings):
-            raise RatingsError(f"model: {len(levels)} levels of {term} in {len(ratings)} ratings; leave its variance out")
-        groups.append(codes)
-        term_levels.append(levels)
-    sets = np.zeros(len(ratings), dtype=np.int64)
-    n_sets = 1
-    if nominal is not None:
-        sets, set_levels = _levels_of(ratings[nominal])
-        n_sets = len(set_levels)
-        if len(set(zip(sets, response, strict=True))) < n_sets * len(values):
-            raise RatingsError(f"model: a level of {nominal} lacks a level of rating; its thresholds can't be estimated")
-    effects = [*fixed, *(f"(1 | {term})" for term in random)]
-    formula = f"factor(rating) ~ {' + '.join(effects) or '1'}" + (f", nominal = ~ {nominal}" if nominal else "")
-    n = len(ratings)
-    return OrdinalDesign(
-        response=response.astype(np.int64),
-        levels=tuple(f"{value:g}" for value in values),
-        fixed=np.column_stack(columns) if columns else np.zeros((n, 0)),
-        factors=tuple(factors),
-        groups=np.column_stack(groups) if groups else np.zeros((n, 0), dtype=np.int64),
-        term_names=tuple(random),
-        term_levels=tuple(term_levels),
-        threshold_set=sets,
-        n_sets=n_sets,
-        formula=formula,
-    )
 
 
 def fit_ordinal(design: OrdinalDesign, *, errors: bool = True) -> OrdinalFit:
@@ -227,10 +154,7 @@ def _result(
 ) -> OrdinalFit:
     thresholds, coefficients, sds = unpack(design, search)
     size, p = thresholds.size, len(coefficients)
-    covariance = np.full((int(free.sum()), int(free.sum())), np.nan)
-    defined = information is not None and _positive(information)
-    if information is not None and defined:
-        covariance = np.asarray(np.linalg.inv(information), dtype=np.float64)
+    covariance, separated, defined = _covariance(design, search, information, free)
     # Thresholds are the first one plus exponentials of the parameters: their errors follow by the delta method.
     jacobian = np.zeros((size, size))
     for column in range(size):
@@ -239,15 +163,14 @@ def _result(
         jacobian[:, column] = (thresholds_of(design, moved) - thresholds).ravel() / 1e-6
     of_thresholds = jacobian @ covariance[:size, :size] @ jacobian.T
     of_coefficients = covariance[size : size + p, size : size + p]
-    errors = np.sqrt(np.diag(of_coefficients))
     gradient = float(np.abs(point.gradient[free]).max())
     warnings = []
     zero = [term for term, sd in zip(design.term_names, sds, strict=True) if sd == 0]
     if zero:
         warnings.append(f"singular fit: the variance of {', '.join(zero)} is estimated as zero")
-    for name, value, error in zip(design.fixed_names, coefficients, errors, strict=True):
-        if abs(value) > _SEPARATED or error > _SEPARATED:
-            warnings.append(f"separation: the ratings put {name} beyond any odds ratio; its estimate and error mean nothing")
+    warnings += [
+        f"separation: the ratings put {name} beyond any odds ratio; its estimate and error mean nothing" for name in separated
+    ]
     if information is not None and not defined:
         warnings.append("the information is singular: no standard errors")
     if gradient > 1e-3:
@@ -265,8 +188,37 @@ def _result(
         loglik=point.loglik,
         n_parameters=design.n_parameters,
         gradient=gradient,
+        search=search,
+        separated=separated,
         warnings=tuple(warnings),
     )
+
+
+def _covariance(
+    design: OrdinalDesign, search: Floats, information: Floats | None, free: npt.NDArray[np.bool_]
+) -> tuple[Floats, tuple[str, ...], bool]:
+    """Covariance of the free parameters, the coefficients that separate, and whether the others have standard errors.
+
+    Coefficients that separate are held where they are: the information about them goes to zero, and would spoil the rest.
+    """
+    count, size = int(free.sum()), design.n_sets * design.n_thresholds
+    covariance = np.full((count, count), np.nan)
+    if information is None:
+        return covariance, (), False
+    if _positive(information):
+        covariance = np.asarray(np.linalg.inv(information), dtype=np.float64)
+    places = range(size, size + len(design.fixed_names))
+    suspicious = [one for one in places if is_suspicious(search[one], math.sqrt(max(covariance[one, one], 0.0)))]
+    unit = np.eye(len(design.fixed_names))
+    held = [one for one in suspicious if is_separated(design, search, unit[one - size])]
+    if held:
+        covariance = np.full((count, count), np.nan)
+        kept = np.setdiff1d(np.arange(count), held)
+        rest = information[np.ix_(kept, kept)]
+        if _positive(rest):
+            covariance[np.ix_(kept, kept)] = np.linalg.inv(rest)
+    defined = bool(np.isfinite(np.delete(np.diag(covariance), held)).all())
+    return covariance, tuple(design.fixed_names[one - size] for one in held), defined
 
 
 def _start(design: OrdinalDesign) -> Floats:
@@ -277,21 +229,3 @@ def _start(design: OrdinalDesign) -> Floats:
         below = np.cumsum(counts)[:-1] / counts.sum()
         thresholds[number] = np.log(below / (1 - below))
     return to_search(thresholds, np.zeros(len(design.fixed_names)), np.full(len(design.term_names), 0.5))
-
-
-def _crossed_levels(ratings: pd.DataFrame, columns: Sequence[str]) -> tuple[Ints, tuple[str, ...]]:
-    """Codes and names of the combinations of columns that occur, in the order of their levels."""
-    codes, names = _levels_of(ratings[columns[0]])
-    for column in columns[1:]:
-        inner, inner_names = _levels_of(ratings[column])
-        found, codes = np.unique(codes * len(inner_names) + inner, return_inverse=True)
-        names = tuple(f"{names[one // len(inner_names)]}:{inner_names[one % len(inner_names)]}" for one in found)
-    return codes.astype(np.int64), names
-
-
-def _levels_of(column: pd.Series) -> tuple[Ints, tuple[str, ...]]:
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        column = column.cat.remove_unused_categories()
-        return np.asarray(column.cat.codes, dtype=np.int64), tuple(str(level) for level in column.cat.categories)
-    codes, levels = pd.factorize(column)
-    return np.array(codes, dtype=np.int64), tuple(str(level) for level in levels)

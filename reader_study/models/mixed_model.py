@@ -15,18 +15,19 @@ import pandas as pd
 
 from evaluation.statistics.corrections import adjust_within
 from reader_study.errors import RatingsError
-from reader_study.ratings.summary import ALL_REGIONS
-from reader_study.ratings.table import first_ratings
-from reader_study.statistics.case_means import region_blocks
-from reader_study.statistics.ordinal import OrdinalFit, fit_ordinal, ordinal_design
-from reader_study.statistics.ordinal_tables import (
+from reader_study.models.ordinal import fit_ordinal
+from reader_study.models.ordinal_design import ordinal_design
+from reader_study.models.ordinal_tables import (
     category_probabilities,
     likelihood_ratio,
-    odds_ratios,
+    odds_ratios_with_reasons,
     proportional_odds_test,
     random_effects,
     variance_table,
 )
+from reader_study.ratings.study_order import methods_in_order
+from reader_study.ratings.summary import ALL_REGIONS
+from reader_study.ratings.table import first_ratings, region_blocks
 
 __all__ = ["RANDOM_TERMS", "ModelTables", "model_study"]
 
@@ -48,10 +49,10 @@ class ModelTables:
         `po_statistic`, `po_df`, `po_p`, `po_p_holm` of proportional odds and `po_merged`; `warnings`; `reason` why there is no
         fit, or "".
     odds_ratios : pandas.DataFrame
-        As :func:`reader_study.statistics.ordinal_tables.odds_ratios`, with `p_holm` over the pairs of a block, and `reason`.
+        As :func:`reader_study.models.ordinal_tables.odds_ratios`, with `p_holm` over the pairs of a block, and `reason`.
         NaN where the ratings separate.
     variances, probabilities, random_effects : pandas.DataFrame
-        As the functions of :mod:`reader_study.statistics.ordinal_tables` give them.
+        As the functions of :mod:`reader_study.models.ordinal_tables` give them.
     """
 
     tests: pd.DataFrame
@@ -96,7 +97,7 @@ def model_study(
     -------
     ModelTables
     """
-    names = tuple(dict.fromkeys(ratings["method"])) if methods is None else tuple(methods)
+    names = methods_in_order(ratings["method"]) if methods is None else tuple(methods)
     parts: dict[str, list[pd.DataFrame]] = {"odds": [], "variances": [], "probabilities": [], "effects": []}
     rows = []
     for block in _blocks(ratings, names, random):
@@ -180,7 +181,7 @@ def _modelled(block: _Block, methods: Sequence[str]) -> tuple[dict[str, Any], di
     except (RatingsError, np.linalg.LinAlgError) as error:
         warnings.append(f"proportional odds not tested: {str(error).removeprefix('model: ')}")
     tables = {
-        "odds": _without_separated(odds_ratios(fit), fit),
+        "odds": _without_separated(*odds_ratios_with_reasons(fit)),
         "variances": variance_table(fit),
         "probabilities": category_probabilities(fit),
         "effects": random_effects(fit),
@@ -188,16 +189,8 @@ def _modelled(block: _Block, methods: Sequence[str]) -> tuple[dict[str, Any], di
     return row | {"warnings": "; ".join(warnings)}, tables
 
 
-def _without_separated(table: pd.DataFrame, fit: OrdinalFit) -> pd.DataFrame:
-    """Odds ratios, with NaN and a reason where they mean nothing."""
-    separated = {text.split(" put method")[1].split(" beyond")[0] for text in fit.warnings if " put method" in text}
-    reasons = []
-    for first, second, error in zip(table["first"], table["second"], table["se"], strict=True):
-        apart = [name for name in (first, second) if name in separated]
-        if apart:
-            reasons.append(f"separation: the ratings of {', '.join(apart)} leave no finite odds ratio")
-        else:
-            reasons.append("no standard error: the information is singular" if math.isnan(error) else "")
+def _without_separated(table: pd.DataFrame, reasons: list[str]) -> pd.DataFrame:
+    """Odds ratios, with NaN where the reason says that they mean nothing."""
     result = table.assign(reason=reasons)
     values = ["odds_ratio", "low", "high", "z", "p", "log_odds", "se"]
     result.loc[[text.startswith("separation") for text in reasons], values] = math.nan

@@ -13,12 +13,14 @@ from scipy.special import expit
 from statsmodels.miscmodels.ordinal_model import OrderedModel
 
 from reader_study.errors import RatingsError
-from reader_study.statistics.cumulative_logit import laplace, to_search, unpack
-from reader_study.statistics.ordinal import OrdinalFit, fit_ordinal, ordinal_design
-from reader_study.statistics.ordinal_tables import (
+from reader_study.models.cumulative_logit import laplace, to_search, unpack
+from reader_study.models.ordinal import OrdinalFit, fit_ordinal
+from reader_study.models.ordinal_design import ordinal_design
+from reader_study.models.ordinal_tables import (
     category_probabilities,
     likelihood_ratio,
     odds_ratios,
+    odds_ratios_with_reasons,
     proportional_odds_test,
     random_effects,
 )
@@ -204,3 +206,31 @@ def test_separation_is_said_and_what_can_not_be_modelled_is_refused() -> None:
         ordinal_design(table, fixed=["site"])
     with pytest.raises(RatingsError, match="lacks a level of rating"):
         ordinal_design(table, fixed=[], nominal="method")
+
+
+def strong_effects() -> pd.DataFrame:
+    """Ratings by which A lies below every rating of B and C, while B and C overlap."""
+    rng = np.random.default_rng(0)
+    levels = {"A": (1, 3), "B": (3, 6), "C": (3, 6)}
+    rows = [
+        (f"r{r}", f"c{c}", method, float(rng.integers(*levels[method])))
+        for r in range(4) for c in range(10) for method in "ABC"
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["reader", "case", "method", "rating"])
+
+
+@pytest.mark.parametrize("first", ["A", "B"])
+def test_separation_costs_the_pairs_it_is_about_whichever_method_is_the_reference(first: str) -> None:
+    table = strong_effects()
+    levels = sorted("ABC", key=lambda name: (name != first, name))
+    table["method"] = pd.Categorical(table["method"], levels)
+    odds, reasons = odds_ratios_with_reasons(fit_ordinal(ordinal_design(table)))
+    apart = {tuple(sorted(pair)): reason for pair, reason in zip(odds[["first", "second"]].to_numpy(), reasons, strict=True)}
+    assert apart[("A", "B")].startswith("separation")
+    assert apart[("A", "C")].startswith("separation")
+    assert apart[("B", "C")] == ""
+    pair = odds[[set(pair) == {"B", "C"} for pair in odds[["first", "second"]].to_numpy()]].iloc[0]
+    alone = table[table["method"] != "A"].assign(method=lambda t: t["method"].cat.remove_unused_categories())
+    fit = fit_ordinal(ordinal_design(alone))
+    assert abs(pair["log_odds"]) == pytest.approx(abs(fit.coefficients[0]), abs=0.02)
+    assert pair["se"] == pytest.approx(float(np.sqrt(fit.covariance[0, 0])), abs=0.02)

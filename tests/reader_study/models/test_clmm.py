@@ -1,4 +1,4 @@
-"""The mixed model against R's ordinal::clmm: five data sets kept as fixtures, and R itself where it is installed."""
+"""The mixed model against R's ordinal::clmm: six data sets kept as fixtures, and R itself where it is installed."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reader_study.statistics.ordinal import OrdinalFit, fit_ordinal, ordinal_design
-from reader_study.statistics.ordinal_tables import likelihood_ratio, random_effects
+from reader_study.models.ordinal import OrdinalFit, fit_ordinal
+from reader_study.models.ordinal_design import ordinal_design
+from reader_study.models.ordinal_tables import likelihood_ratio, random_effects
 from tests.conftest import FIXTURES
 
 CROSSED = ("case", "reader", "case:method", "reader:method")
@@ -22,6 +23,7 @@ MODELS = {
     "crossed": (("method",), CROSSED),
     "pooled": (("method", "region"), CROSSED),
     "holes": (("method",), ("case", "reader")),
+    "strong": (("method",), ("case", "reader")),
 }
 
 
@@ -82,7 +84,7 @@ def rscript() -> str:
     return found
 
 
-@pytest.mark.parametrize("dataset", ["wine", "holes"])
+@pytest.mark.parametrize("dataset", ["wine", "holes", "strong"])
 def test_the_formula_that_a_fit_prints_gives_the_same_fit_in_r(rscript: str, tmp_path: Path, dataset: str) -> None:
     fit = fitted(dataset)
     ratings_of(dataset).to_csv(tmp_path / "ratings.csv", index=False)

@@ -1,0 +1,1 @@
+"""Cumulative-logit mixed models of ratings: fit, tests and tables."""

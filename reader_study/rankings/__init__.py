@@ -1,0 +1,1 @@
+"""Rankings of methods: read, tested and modelled."""

@@ -1,0 +1,58 @@
+"""Excel workbooks: the cells of the first sheet, and a clear word about merged cells and other sheets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+__all__ = ["read_workbook"]
+
+
+def read_workbook(path: Path, *, report: Callable[[str], None] | None = None) -> list[list[Any]]:
+    """Read the first sheet of a workbook.
+
+    Parameters
+    ----------
+    path : Path
+    report : callable, optional
+        Called with a sentence where other sheets are left unread.
+
+    Returns
+    -------
+    list of list
+        One list per row of the sheet, None for empty cells; formulas as the values that were saved with them.
+
+    Raises
+    ------
+    ImportError
+        If openpyxl is not installed.
+    ValueError
+        If the file is no workbook, or cells are merged: only the first cell of a merged range holds its text, so the others
+        would be read as empty.
+    """
+    from openpyxl import load_workbook
+    from openpyxl.utils.exceptions import InvalidFileException
+
+    try:
+        book = load_workbook(path, data_only=True)
+    except (BadZipFile, InvalidFileException, KeyError) as error:
+        raise ValueError(str(error).strip("'\"")) from None
+    sheet = book.worksheets[0]
+    rows = [list(row) for row in sheet.iter_rows(values_only=True)]
+    merged = sorted(sheet.merged_cells.ranges, key=lambda cells: (cells.min_row, cells.min_col))
+    if merged:
+        first = merged[0]
+        text = sheet.cell(first.min_row, first.min_col).value
+        title = first.min_row == 1 and first.max_col > first.min_col
+        advice = "delete the title above the header, or unmerge it" if title else "unmerge them and fill every cell"
+        more = f" (and {len(merged) - 1} more)" if len(merged) > 1 else ""
+        raise ValueError(
+            f"the cells {first.coord}{more} are merged and hold {str(text or '')!r} once; expected one header in row 1 and a "
+            f"value in every cell below: {advice}"
+        )
+    others = [one.title for one in book.worksheets[1:] if one.max_row > 1 or one.max_column > 1]
+    if others and report is not None:
+        report(f"{path}: only the first sheet, {sheet.title}, is read; not {', '.join(others)}")
+    return rows
