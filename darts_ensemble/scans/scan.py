@@ -20,6 +20,8 @@ from nibabel.filebasedimages import ImageFileError
 
 from darts_ensemble.errors import ScanError
 from darts_ensemble.labels import REGION_BY_ID
+from darts_ensemble.scans.image_file import load_image, one_volume
+from darts_ensemble.scans.label_values import whole_numbers, why_several_volumes
 from darts_ensemble.scans.links import why_empty
 
 __all__ = [
@@ -58,6 +60,8 @@ class Scan:
         Source of the header.
     sha256 : str or None
         Of the file's bytes, in hexadecimal; None where there is no file.
+    notes : tuple of str
+        What was not as it should be, and how it was read.
     """
 
     path: Path
@@ -65,6 +69,7 @@ class Scan:
     affine: npt.NDArray[np.float64]
     image: Any
     sha256: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 def without_extension(path: Path) -> str:
@@ -115,25 +120,26 @@ def read_label_map(path: str | Path) -> Scan:
     ScanError
         As :func:`read_scan`, or if a value is not a whole number.
     """
-    scan = _read(Path(path))
-    if not np.issubdtype(scan.data.dtype, np.integer) and np.any(scan.data != np.rint(scan.data)):
-        raise ScanError(f"{path}: values that are not whole numbers found; expected a label map")
-    return Scan(scan.path, scan.data.astype(np.int32), scan.affine, scan.image)
+    scan = _read(Path(path), labels=True)
+    try:
+        data, notes = whole_numbers(scan.data)
+    except ValueError as error:
+        raise ScanError(f"{path}: {error}; expected a label map, resampled by nearest neighbour") from None
+    return Scan(scan.path, data, scan.affine, scan.image, notes=(*scan.notes, *notes))
 
 
-def _read(path: Path) -> Scan:
+def _read(path: Path, *, labels: bool = False) -> Scan:
     start = _first_bytes(path)
     if not path.name.lower().endswith(EXTENSIONS):
         dicom = path.suffix.lower() == ".dcm" or start[128:] == b"DICM"
         hint = "DICOM: convert it with dcm2niix" if dicom else "convert it to NIfTI"
         raise ScanError(f"{path}: not a file this reads; expected {', '.join(EXTENSIONS)} ({hint})")
     try:
-        image: Any = nib.load(path)
-        shape, affine = tuple(image.shape), np.asarray(image.affine, dtype=np.float64)
-        if len(shape) == 4 and shape[3] == 1:
-            shape = shape[:3]
-        if len(shape) != 3 or min(shape) < 2:
-            raise ScanError(f"{path}: shape {image.shape}; expected one 3-D volume: choose one of a series")
+        image, notes = load_image(path)
+        shape, affine = one_volume(image.shape), np.asarray(image.affine, dtype=np.float64)
+        if shape is None:
+            found = why_several_volumes(image) if labels else f"shape {image.shape}"
+            raise ScanError(f"{path}: {found}; expected one 3-D volume: choose one of a series")
         data = np.asarray(image.dataobj).reshape(shape, order="F")
     except ScanError:
         raise
@@ -143,12 +149,12 @@ def _read(path: Path) -> Scan:
         raise ScanError(f"{path}: damaged ({type(error).__name__}); expected a whole image: copy it again") from None
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         raise ScanError(f"{path}: singular affine; expected one that places the voxels in space: mend the header")
-    if np.issubdtype(data.dtype, np.floating) and not np.isfinite(data).all():
+    if not labels and np.issubdtype(data.dtype, np.floating) and not np.isfinite(data).all():
         count = int((~np.isfinite(data)).sum())
         raise ScanError(f"{path}: {count} voxels are NaN or infinite; expected finite values: mend the scan")
     if data.dtype.kind not in "iufb":
         raise ScanError(f"{path}: voxels of type {data.dtype}; expected one number a voxel")
-    return Scan(path, data, affine, image)
+    return Scan(path, data, affine, image, notes=tuple(notes))
 
 
 def _first_bytes(path: Path) -> bytes:

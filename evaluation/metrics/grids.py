@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,14 +14,17 @@ from darts_ensemble.errors import CohortError
 from darts_ensemble.labels import BACKGROUND_CLASS, classes_to_ids
 from darts_ensemble.scans.conform import whole_voxel_map
 from darts_ensemble.scans.scan import Scan, read_label_map
+from evaluation.metrics.fingerprint import Fingerprint, fingerprint_of
 from evaluation.protocols.parcellation import Parcellation, parcellation_of
 from evaluation.protocols.protocol import Protocol
 
 __all__ = [
-    "Move", "Reference", "flat", "holds_class_indices", "on_grid_of", "read_prediction", "read_reference", "region_voxels",
-    "same_grid",
+    "Move", "Reference", "are_consecutive", "flat", "holds_class_indices", "on_grid_of", "read_prediction", "read_reference",
+    "region_voxels", "same_grid",
 ]  # fmt: skip
 
+#: Class numbers: at least and at most so many, of which at most this share is missing.
+_FEWEST_CLASSES, _MOST_CLASSES, _LARGEST_GAP = 5, 255, 0.15
 #: How a prediction came to its reference's grid.
 Move = Literal["same grid", "axes reordered", "resampled"]
 
@@ -38,11 +41,14 @@ class Reference:
         The protocol that its labels follow.
     foreground : (n,) int64
         Places in :func:`flat` `data` that are not 0.
+    fingerprint : Fingerprint or None
+        Of the labels, where it is known already: it serves all methods.
     """
 
     labels: Scan
     parcellation: Parcellation
     foreground: npt.NDArray[np.int64]
+    fingerprint: Fingerprint | None = None
 
 
 def read_reference(path: Path, protocol: Protocol) -> Reference:
@@ -59,8 +65,8 @@ def read_reference(path: Path, protocol: Protocol) -> Reference:
     foreground = np.flatnonzero(flat(labels.data))
     ids = flat(labels.data)[foreground]
     if not region_voxels(ids, protocol).any():
-        raise _no_region(path, protocol, "FreeSurfer ids")
-    return Reference(labels, parcellation_of(ids), foreground)
+        raise _no_region(path, protocol, "FreeSurfer ids", ids)
+    return Reference(labels, parcellation_of(ids), foreground, fingerprint_of(labels, foreground, protocol))
 
 
 def read_prediction(path: Path, protocol: Protocol) -> Scan:
@@ -77,12 +83,12 @@ def read_prediction(path: Path, protocol: Protocol) -> Scan:
     """
     labels = read_label_map(path)
     if holds_class_indices(labels.data):
-        labels = Scan(path, classes_to_ids(labels.data).astype(np.int32), labels.affine, labels.image)
+        labels = replace(labels, data=classes_to_ids(labels.data).astype(np.int32))
     labels = _fortran(labels)
     ids = flat(labels.data)
     ids = ids[ids != 0]
     if ids.size and not region_voxels(ids, protocol).any():
-        raise _no_region(path, protocol, "FreeSurfer ids or DARTS class indices")
+        raise _no_region(path, protocol, "FreeSurfer ids or DARTS class indices", ids)
     return labels
 
 
@@ -128,6 +134,15 @@ def on_grid_of(reference: Scan, prediction: Scan) -> tuple[npt.NDArray[np.int32]
     return ids, "axes reordered" if whole else "resampled"
 
 
+def are_consecutive(values: npt.NDArray[Any]) -> bool:
+    """Whether the values of a label map, 0 left out, are the numbers of classes from 1 (or 0) on, nearly all of them there."""
+    values = values[values != 0]
+    if values.size < _FEWEST_CLASSES or values.min() < 0:
+        return False
+    largest = int(values.max())
+    return int(values.min()) <= 2 and largest <= _MOST_CLASSES and values.size >= (1 - _LARGEST_GAP) * largest
+
+
 def region_voxels(ids: npt.NDArray[Any], protocol: Protocol) -> npt.NDArray[np.int64]:
     """Count the voxels of each of the protocol's regions, (n_regions,); `ids` of any shape."""
     return np.bincount(protocol.places(ids).reshape(-1), minlength=protocol.n_regions + 3)[: protocol.n_regions]
@@ -139,12 +154,21 @@ def flat(volume: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _fortran(labels: Scan) -> Scan:
-    return Scan(labels.path, np.asfortranarray(labels.data), labels.affine, labels.image)
+    return replace(labels, data=np.asfortranarray(labels.data))
 
 
-def _no_region(path: Path, protocol: Protocol, expected: str) -> CohortError:
+def _no_region(path: Path, protocol: Protocol, expected: str, ids: npt.NDArray[Any]) -> CohortError:
+    """Say what a map without a region of the protocol holds instead; `ids` are those that are not 0."""
     regions = f"the {protocol.n_regions} regions of protocol {protocol.name}"
-    return CohortError(f"{path}: none of {regions} found; expected a label map in {expected}")
+    values = np.unique(ids)
+    if not values.size:
+        found = "the map is empty"
+    elif are_consecutive(values):
+        found = f"values {values[0]} to {values[-1]}, probably consecutive class numbers"
+    else:
+        shown = ", ".join(map(str, values[:6])) + (f" and {values.size - 6} more" if values.size > 6 else "")
+        found = f"values {shown}"
+    return CohortError(f"{path}: none of {regions} found ({found}); expected a label map in {expected}")
 
 
 def _box_in(shape: tuple[int, ...], to_reference: npt.NDArray[Any], ids: npt.NDArray[np.int32]) -> tuple[slice, ...] | None:

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from darts_ensemble.results.overlap import joint_histogram, merge_labels, overlap_of_regions
 from darts_ensemble.scans.scan import Scan
-from evaluation.metrics.grids import Move, Reference, on_grid_of
+from evaluation.metrics.fingerprint import Fingerprint, fingerprint_of
+from evaluation.metrics.grids import Move, Reference, flat, on_grid_of
 from evaluation.metrics.pair import Pair, bring_together
 from evaluation.metrics.placement import Fault, find_fault
 from evaluation.metrics.surface import Definition, Misses, surface_scores
@@ -22,6 +23,8 @@ from evaluation.protocols.parcellation import Parcellation, parcellation_of
 from evaluation.protocols.protocol import Outside, Protocol, ProtocolRegion
 
 __all__ = ["PairScores", "Scoring", "score_pair"]
+
+_LABELS, _MAPS = ("reference_labels", "prediction_labels"), ("reference_map", "prediction_map")
 
 Counts = npt.NDArray[np.int64]
 Columns = dict[str, list[Any]]
@@ -109,14 +112,15 @@ class PairScores:
     regions, groups, merged : dict of str to list
         Columns from `region_id` on of the tables of :mod:`evaluation.results.folder`; `merged` has the sides of each pair as
         one.
-    masked, as_background, dropped : dict of int to int
+    masked, as_background, dropped
         See :class:`evaluation.metrics.pair.Pair`.
     shape, voxel_size : list
         Grid of the reference; mm.
-    move : str
+    move
         See :data:`evaluation.metrics.grids.Move`.
     reference_labels, prediction_labels : Parcellation
         The protocols that the labels follow.
+    reference_map, prediction_map : Fingerprint
     empty : bool
         Whether the prediction has no label at all.
     fault : Fault or None
@@ -135,6 +139,8 @@ class PairScores:
     move: Move
     reference_labels: Parcellation
     prediction_labels: Parcellation
+    reference_map: Fingerprint
+    prediction_map: Fingerprint
     empty: bool
     fault: Fault | None
     laid_on: bool
@@ -142,7 +148,7 @@ class PairScores:
     def to_json(self) -> dict[str, Any]:
         """Return it as what :mod:`json` takes; NaN and infinities stay numbers of Python's JSON."""
         # Not asdict, which copies every number.
-        nested = {name: vars(getattr(self, name)) for name in ("reference_labels", "prediction_labels")}
+        nested = {name: vars(getattr(self, name)) for name in (*_LABELS, *_MAPS)}
         return {**vars(self), **nested, "fault": None if self.fault is None else vars(self.fault)}
 
     @classmethod
@@ -152,8 +158,9 @@ class PairScores:
         counts = {
             name: {int(id_): count for id_, count in content[name].items()} for name in ("masked", "as_background", "dropped")
         }
-        labels = {name: Parcellation(**content[name]) for name in ("reference_labels", "prediction_labels")}
-        return cls(**{**content, **counts, **labels, "fault": Fault(**fault) if fault else None})
+        labels = {name: Parcellation(**content[name]) for name in _LABELS}
+        maps = {name: Fingerprint(**content[name]) for name in _MAPS}
+        return cls(**{**content, **counts, **labels, **maps, "fault": Fault(**fault) if fault else None})
 
 
 def score_pair(
@@ -185,6 +192,7 @@ def score_pair(
     )
     measured = _Measured(reference, pair, joint, scoring)
     regions = _region_rows(measured)
+    foreground = np.flatnonzero(flat(prediction.data))
     return PairScores(
         regions=regions,
         groups=_group_rows(measured, regions),
@@ -196,8 +204,10 @@ def score_pair(
         voxel_size=list(measured.voxel_size),
         move=move,
         reference_labels=reference.parcellation,
-        prediction_labels=parcellation_of(prediction.data[prediction.data != 0]),
-        empty=not prediction.data.any(),
+        prediction_labels=parcellation_of(flat(prediction.data)[foreground]),
+        reference_map=reference.fingerprint or fingerprint_of(reference.labels, reference.foreground, protocol),
+        prediction_map=fingerprint_of(prediction, foreground, protocol),
+        empty=not foreground.size,
         fault=fault,
         laid_on=laid_on,
     )
@@ -241,8 +251,8 @@ def _group_rows(measured: _Measured, regions: Columns) -> Columns:
         for row, head in enumerate(heads):
             rows[head.name] = {column: values[row] for column, values in columns.items()}
     for one in groups:
-        kind = {"region_name": one.group.name, "hemisphere": one.group.hemisphere, "group": one.group.kind}
-        rows[one.group.name] |= {"region_id": None, **kind}
+        kind = {"region_id": None, "region_name": one.group.name, "hemisphere": one.group.hemisphere, "group": one.group.kind}
+        rows[one.group.name] |= kind
     return {column: [rows[one.group.name][column] for one in groups] for column in regions}
 
 

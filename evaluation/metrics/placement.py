@@ -1,4 +1,4 @@
-"""Is a prediction where its reference is: left and right exchanged, shifted origin, another affine, hardly any overlap.
+"""Is a prediction where its reference is, under the same numbers: exchanged, shifted, another affine, hardly any overlap.
 
 Each is a fault of files, not of a method. It is found by asking whether another placement fits clearly better, on a sample of
 the reference's voxels.
@@ -15,11 +15,15 @@ import numpy.typing as npt
 
 from darts_ensemble.scans.scan import Scan
 from evaluation.metrics.grids import Reference, flat, region_voxels
+from evaluation.metrics.label_numbers import other_numbers
 from evaluation.protocols.protocol import Protocol
 
 __all__ = ["Fault", "FaultKind", "find_fault"]
 
-FaultKind = Literal["left and right exchanged", "origin shifted", "another affine", "overlap near zero", "the reference itself"]
+FaultKind = Literal[
+    "left and right exchanged", "origin shifted", "another affine", "other label numbers", "another subject",
+    "overlap near zero", "the reference itself",
+]  # fmt: skip
 Points = npt.NDArray[np.float64]
 
 #: Mean Dice by which another placement must be better to be suspected; real pairs gain less than 0.01 by any.
@@ -52,9 +56,10 @@ class Fault:
 
 @dataclass(frozen=True)
 class _Sample:
-    """Every so many foreground voxels of a map, (n, 3) indices and mm, their regions, and the voxels of each region in all."""
+    """Every so many foreground voxels of a map: places in memory, (n, 3) indices and mm, regions; sizes of all regions."""
 
     step: int
+    taken: npt.NDArray[np.int64]
     voxels: Points
     mm: Points
     places: npt.NDArray[np.int64]
@@ -111,6 +116,11 @@ def find_fault(reference: Reference, prediction: Scan, protocol: Protocol) -> Fa
         codes = ["".join(nib.aff2axcodes(affine)) for affine in (reference.labels.affine, prediction.affine)]
         axes = f": the reference's axes are {codes[0]}, the prediction's {codes[1]}"
         offer(fit(_ids_at_voxels(prediction.data, one.voxels)), "another affine", "laid voxel on voxel", axes)
+    numbers = other_numbers(reference, flat(prediction.data), placed, one.taken, protocol, scale)
+    best = max([as_it_is if numbers is None else numbers.as_it_is, *(value for value, _ in found)])
+    if numbers is not None and numbers.dice > best + CLEARLY:
+        words = f"{numbers.words}: mean Dice {numbers.as_it_is:.2f}, read so {numbers.dice:.2f}"
+        return Fault("other label numbers", words)
     if found:
         return max(found, key=lambda pair: pair[0])[1]
     return _near_zero(one, two, placed, as_it_is, scale, protocol)
@@ -136,6 +146,7 @@ def _sample(labels: Scan, foreground: npt.NDArray[np.int64], protocol: Protocol)
     ids = flat(labels.data)
     return _Sample(
         step=step,
+        taken=taken,
         voxels=voxels,
         mm=voxels @ labels.affine[:3, :3].T + labels.affine[:3, 3],
         places=protocol.places(ids[taken]).astype(np.int64),

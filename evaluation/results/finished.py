@@ -15,7 +15,7 @@ from evaluation.metrics.pair_scores import PairScores
 __all__ = ["file_checksum", "finished_file", "pair_key", "read_finished", "write_finished"]
 
 #: Counts up whenever the same files and options would give other numbers.
-_VERSION = 1
+_VERSION = 2
 
 
 def file_checksum(path: Path) -> str:

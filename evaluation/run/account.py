@@ -55,7 +55,7 @@ def run_account(
         "layouts": {"references": cohort.layout, **{name: one.layout for name, one in found.items()}},
         "references": {subject.id: str(subject.reference) for subject in cohort.subjects},
         "scans": {subject.id: str(subject.scan) for subject in cohort.subjects if subject.scan},
-        "families": {subject.id: subject.family for subject in cohort.subjects if subject.family != subject.id},
+        "families": {subject: family for subject, family in scores.families.items() if family != subject},
         "label_maps": {method.name: {subject: str(path) for subject, path in method.paths.items()} for method in methods},
         "input_sha256": scores.checksums,
         "weights_sha256": weights,

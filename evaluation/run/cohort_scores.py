@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -13,6 +13,7 @@ from evaluation.metrics.placement import Fault
 from evaluation.results.folder import IDENTITY, SIDES_MERGED
 from evaluation.run.labelled_regions import LabelledRegions, labelled_regions
 from evaluation.run.protocol_warnings import protocol_warnings
+from evaluation.run.same_person import equal_maps, families_of, maps_of_others, reading_notes
 from evaluation.run.subject_scores import Failure, Method, SubjectScores
 
 __all__ = ["Scores", "Suspect", "gather"]
@@ -41,6 +42,8 @@ class Scores:
         subject -> method -> all that is known of the pair.
     labelled : LabelledRegions
         Which regions the references label.
+    families : mapping of str to str
+        Of each subject: as its cohort says, and one for subjects whose references have equal voxels.
     suspects : list of Suspect
     failures : list of Failure
     warnings : list of str
@@ -54,6 +57,7 @@ class Scores:
     groups: pd.DataFrame
     pairs: dict[str, dict[str, PairScores]]
     labelled: LabelledRegions
+    families: Mapping[str, str]
     suspects: list[Suspect] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -71,6 +75,8 @@ def gather(
 ) -> Scores:
     pairs = {subject.id: done[subject.id].pairs for subject in subjects}
     labelled = labelled_regions(pairs, scoring)
+    families, related = families_of({subject.id: subject for subject in subjects}, pairs)
+    of_others = maps_of_others(pairs)
     tables: list[pd.DataFrame] = []
     groups: list[pd.DataFrame] = []
     suspects = []
@@ -81,7 +87,7 @@ def gather(
             pair = done[subject.id].pairs.get(method.name)
             if pair is None:
                 continue
-            fault = pair.fault
+            fault = of_others.get((subject.id, method.name), pair.fault)
             if _same_content(done[subject.id], subject, method):
                 fault = Fault("the reference itself", "the same bytes: its scores say nothing")
             if fault is not None:
@@ -96,17 +102,25 @@ def gather(
                     f"{subject.id}: {method.name} was laid on the reference voxel by voxel, whose header is known to be wrong"
                 )
             pair = labelled.marked(subject.id, pair)
-            tables.append(_frame(pair.regions, subject, method, method.name))
+            tables.append(_frame(pair.regions, subject, method, families))
             if pair.merged:
-                tables.append(_frame(pair.merged, subject, method, method.name + SIDES_MERGED))
-            groups.append(_frame(pair.groups, subject, method, method.name))
+                tables.append(_frame(pair.merged, subject, method, families, SIDES_MERGED))
+            groups.append(_frame(pair.groups, subject, method, families))
     return Scores(
         table=_joined(tables),
         groups=_joined(groups),
         pairs=pairs,
         suspects=suspects,
         failures=[failure for subject in subjects for failure in done[subject.id].failures],
-        warnings=warnings + protocol_warnings(pairs, scoring) + labelled.warnings(),
+        warnings=[
+            *warnings,
+            *related,
+            *equal_maps(pairs),
+            *reading_notes(pairs),
+            *protocol_warnings(pairs, scoring),
+            *labelled.warnings(),
+        ],
+        families=families,
         labelled=labelled,
         checksums={path: sum_ for subject in subjects for path, sum_ in done[subject.id].checksums.items()},
         n_reused=sum(one.n_reused for one in done.values()),
@@ -119,12 +133,12 @@ def _same_content(scores: SubjectScores, subject: Subject, method: Method) -> bo
     return sums[str(subject.reference)] == sums[str(method.paths[subject.id])]
 
 
-def _frame(columns: Columns, subject: Subject, method: Method, name: str) -> pd.DataFrame:
+def _frame(columns: Columns, subject: Subject, method: Method, families: Mapping[str, str], ending: str = "") -> pd.DataFrame:
     metrics = [column for column in columns if column not in IDENTITY]
     own = {
         "subject": subject.id,
-        "family": subject.family,
-        "method": name,
+        "family": families[subject.id],
+        "method": method.name + ending,
         "seen_in_training": subject.id in method.seen,
     }
     n = len(columns["region_id"]) if columns else 0

@@ -198,8 +198,8 @@ def test_protocols_that_do_not_go_together_are_said_once(tmp_path: Path) -> None
     for number in range(10):
         name = f"s{number}"
         cohort.append(Subject(name, "flat", save_brain(tmp_path / f"gt/{name}.nii.gz", brain(jitter=number + 1)), None, name))
-        dkt[name] = save_brain(tmp_path / f"dkt/{name}.nii.gz", desikan(brain(jitter=3), 5))
-        dk[name] = save_brain(tmp_path / f"dk/{name}.nii.gz", desikan(brain(jitter=3), 80))
+        dkt[name] = save_brain(tmp_path / f"dkt/{name}.nii.gz", desikan(brain(jitter=3, seed=number), 5))
+        dk[name] = save_brain(tmp_path / f"dk/{name}.nii.gz", desikan(brain(jitter=3, seed=number), 80))
     methods = [Method("dkt", dkt), Method("dk", dk)]
     assert score_cohort(cohort, methods, OVERLAP).warnings == [
         "dk follows Desikan, the references DKT: that alone lowers its cortical scores: s0, s1, s2, s3, s4, s5 and 4 more"

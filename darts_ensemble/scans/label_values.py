@@ -1,0 +1,79 @@
+"""The values of a label map as whole numbers, where rounding noise or a slope has left them nearly so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["FURTHEST", "whole_numbers", "why_several_volumes"]
+
+#: Furthest that a value may be from a whole number. A label map of int16 with a slope is off by at most 0.016.
+FURTHEST = 0.02
+#: As many volumes or more may be one per class.
+_FEWEST_CLASSES = 3
+
+
+def whole_numbers(values: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int32], list[str]]:
+    """Round the values of a label map, and say what was not whole.
+
+    Parameters
+    ----------
+    values : ndarray
+        As read, scaled by the header's slope. NaN is background, as tools leave it outside a mask.
+
+    Returns
+    -------
+    labels : ndarray of int32
+        Same shape.
+    notes : list of str
+
+    Raises
+    ------
+    ValueError
+        If a value is further than :data:`FURTHEST` from a whole number, or infinite or too large for one.
+    """
+    if values.dtype.kind != "f":
+        if values.size and (int(values.max()) > np.iinfo(np.int32).max or int(values.min()) < np.iinfo(np.int32).min):
+            raise ValueError("values beyond 32 bits found")
+        return values.astype(np.int32), []
+    notes = []
+    missing = np.isnan(values)
+    if missing.any():
+        values = np.where(missing, 0, values)
+        notes.append("NaN voxels were taken for background")
+    if not np.isfinite(values).all() or np.abs(values).max(initial=0) > np.iinfo(np.int32).max:
+        raise ValueError("infinite or far too large values found")
+    rounded = np.rint(values)
+    off = np.abs(values - rounded)
+    furthest = float(off.max(initial=0))
+    if furthest > FURTHEST:
+        share = 100 * int(np.count_nonzero(off > FURTHEST)) / max(1, int(np.count_nonzero(values)))
+        raise ValueError(f"values that are not whole numbers found, {share:.2g} % of those that are not 0")
+    if furthest > 0:
+        notes.append(f"values within {FURTHEST} of whole numbers were rounded")
+    return rounded.astype(np.int32), notes
+
+
+def why_several_volumes(image: Any) -> str:
+    """Return what a label map of several volumes probably is: one volume per class, a series, or colours.
+
+    Parameters
+    ----------
+    image : nibabel image
+    """
+    shape = tuple(int(n) for n in image.shape)
+    if np.dtype(image.get_data_dtype()).fields:
+        return f"shape {shape} of colours"
+    if len(shape) != 4 or max(shape[0], shape[3]) < _FEWEST_CLASSES:
+        return f"shape {shape}"
+    for axis in (3, 0):  # where the classes are last, as NIfTI has it, or first, as arrays of networks have them
+        middle = shape[1] // 2
+        values = np.asarray(image.dataobj[:, middle] if axis == 0 else image.dataobj[:, middle, :, :])
+        sums = values.sum(axis=0 if axis == 0 else -1)
+        if shape[axis] >= _FEWEST_CLASSES and values.min() >= 0 and values.max() <= 1 and 0 < sums.max() <= 1 + 1e-3:
+            whole = bool(np.isin(np.unique(values), (0, 1)).all())
+            kind = "one-hot channels, 0 or 1" if whole else "probabilities, 0 to 1"
+            return f"shape {shape}: {shape[axis]} volumes of {kind}, one per class: take the class of the largest (argmax)"
+    return f"shape {shape}"
