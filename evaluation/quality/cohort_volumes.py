@@ -1,0 +1,75 @@
+"""Volumes of a cohort as tables: one row per region and scan, and one row per scan with a column per region."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from darts_ensemble.errors import CohortError
+from darts_ensemble.results.outputs import write_text
+
+__all__ = ["DECISIONS", "excluded_names", "save_volumes"]
+
+DECISIONS = ("pass", "fail", "unsure")
+
+
+def excluded_names(path: Path) -> set[str]:
+    """Return the scans that a table of decisions fails: the column `name` where the column `decision` is `fail`.
+
+    Raises
+    ------
+    CohortError
+        If it can't be read, lacks a column, or holds another decision.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.DictReader(file, delimiter="\t")
+            columns = rows.fieldnames or []
+            if not {"name", "decision"} <= set(columns):
+                found = ", ".join(columns) or "none"
+                raise CohortError(f"{path}: columns {found}; expected the table that the quality page exports: name, decision")
+            given = [((row["name"] or "").strip(), (row["decision"] or "").strip().lower()) for row in rows]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise CohortError(f"{path}: {reason}; expected the table that the quality page exports: name, decision") from None
+    if wrong := next(((name, word) for name, word in given if word not in ("", *DECISIONS)), None):
+        raise CohortError(f"{path}: decision {wrong[1]} of {wrong[0]}; expected {', '.join(DECISIONS)} or nothing")
+    return {name for name, decision in given if decision == "fail"}
+
+
+def save_volumes(out: Path, volumes: Mapping[str, pd.DataFrame], sessions: Mapping[str, str]) -> list[Path]:
+    """Write `volumes_long.tsv` and `volumes_wide.tsv` (mm3).
+
+    Parameters
+    ----------
+    out : Path
+    volumes : mapping of str to DataFrame
+        Of :func:`darts_ensemble.results.volumetry.region_volumes`, by name of the scan.
+    sessions : mapping of str to str
+        BIDS session of each scan, or nothing.
+
+    Returns
+    -------
+    list of Path
+    """
+    parts = []
+    for name, table in volumes.items():
+        part = table.copy()
+        part.insert(0, "name", name)
+        part.insert(1, "subject", name.split("_")[0] if name.startswith("sub-") else name)
+        part.insert(2, "session", sessions.get(name, ""))
+        parts.append(part)
+    if not parts:
+        return []
+    long = pd.concat(parts, ignore_index=True)
+    who = ["name", "subject", "session"]
+    regions = list(dict.fromkeys(long["region_name"]))
+    wide = long.pivot_table(index=who, columns="region_name", values="volume_mm3")[regions]
+    wide.insert(0, "all_regions_mm3", wide.sum(axis=1).round(3))
+    paths = [out / "volumes_long.tsv", out / "volumes_wide.tsv"]
+    write_text(paths[0], long.to_csv(sep="\t", index=False, na_rep="n/a"))
+    write_text(paths[1], wide.reset_index().to_csv(sep="\t", index=False, na_rep="n/a"))
+    return paths

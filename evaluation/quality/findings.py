@@ -1,0 +1,216 @@
+"""What deserves a look in a cohort: each label map's own flags, and its regions against those of the other maps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from darts_ensemble.labels import REGIONS
+from evaluation.quality.measures import PAIRS, Measures
+
+__all__ = ["LEVELS", "Finding", "RegionOutlier", "ScanFindings", "findings_of_cohort"]
+
+Level = Literal["serious", "look", "note"]
+LEVELS: tuple[Level, ...] = ("serious", "look", "note")
+#: Fewer maps are no cohort to compare with.
+FEWEST = 5
+#: Robust z beyond which a region is named, and is serious.
+LOOK, SERIOUS = 4.0, 8.0
+#: So many serious regions make a map serious: one region of 102 that is far off is common.
+_SERIOUS_REGIONS = 3
+# Spreads are not taken for smaller than these: 8 % of a volume, 1.2 % (about 2 mm) of the brain's extent.
+_LEAST_LOG_VOLUME, _LEAST_PLACE = 0.08, 0.012
+# Volumes below this are those of a few voxels.
+_SMALL_MM3 = 100.0
+_MAD_TO_SD = 1.4826
+# Flags of a single map by how serious they are; the first word that fits counts.
+_LEVEL_OF: tuple[tuple[str, Level], ...] = (
+    ("low view agreement", "serious"), ("volume of all regions", "serious"), ("missing region", "look"),
+    ("left and right from the estimated", "note"),
+)  # fmt: skip
+#: FreeSurfer itself does not find these in every brain.
+_OFTEN_MISSING = frozenset(["Left-vessel", "Right-vessel"])
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One reason to look at a label map."""
+
+    level: Level
+    text: str
+
+
+@dataclass(frozen=True)
+class RegionOutlier:
+    """A region against the cohort.
+
+    Attributes
+    ----------
+    name : str
+    volume, median : float
+        mm3.
+    volume_z, place_z : float
+        Robust z of the volume's share of the brain (signed), and of its centre along the axis on which it is
+        farthest from the usual place, or from the mirrored place of its counterpart on the other side.
+    """
+
+    name: str
+    volume: float
+    median: float
+    volume_z: float
+    place_z: float
+
+    @property
+    def size(self) -> float:
+        """How far the region is from the cohort's."""
+        return max(abs(self.volume_z), self.place_z)
+
+
+@dataclass(frozen=True)
+class ScanFindings:
+    """What was found in one label map.
+
+    Attributes
+    ----------
+    findings : tuple of Finding
+        The most serious first.
+    outliers : tuple of RegionOutlier
+        The ten regions that are farthest from the cohort's; empty for fewer than five maps.
+    score : float
+        The higher, the sooner to be looked at.
+    """
+
+    findings: tuple[Finding, ...]
+    outliers: tuple[RegionOutlier, ...]
+    score: float
+
+    @property
+    def level(self) -> str:
+        """That of the most serious finding; "ok" where there is none."""
+        return self.findings[0].level if self.findings else "ok"
+
+
+def findings_of_cohort(
+    measured: Mapping[str, Measures], flags: Mapping[str, Sequence[str]] | None = None
+) -> dict[str, ScanFindings]:
+    """Return what deserves a look, by name, in the order in which to look.
+
+    Parameters
+    ----------
+    measured : mapping of str to Measures
+        By name of the label map.
+    flags : mapping of str to sequence of str, optional
+        Of maps whose flags were written with them; those of the others are of their measures.
+
+    Notes
+    -----
+    The robust z of a value is its distance from the cohort's median over 1.4826 times the median absolute deviation (Iglewicz
+    and Hoaglin, How to Detect and Handle Outliers, 1993), the latter not below 8 % of a volume and 1.2 % of the brain's extent.
+    Volumes are compared as logarithms of their share of all regions, so that a small head is no outlier in each region.
+    """
+    names = list(measured)
+    volume_z, place_z, total_z, medians = _against_cohort([measured[name] for name in names])
+    found = {}
+    for row, name in enumerate(names):
+        one = measured[name]
+        given = (flags or {}).get(name)
+        own = one.flags if given is None else given
+        outliers: tuple[RegionOutlier, ...] = ()
+        if len(names) < FEWEST:
+            findings = [*_sides(one), *(_of_flag(flag) for flag in own)]
+        else:
+            far = {REGIONS[n].name for n in np.flatnonzero(np.maximum(np.abs(volume_z[row]), place_z[row]) > LOOK)}
+            findings = [*_sides(one), *(_of_flag(flag, usual_here=not any(name in flag for name in far)) for flag in own)]
+            outliers = _outliers(one, volume_z[row], place_z[row], medians)
+            findings += _of_cohort(outliers, float(total_z[row]), volume_z[row], place_z[row])
+        findings.sort(key=lambda finding: LEVELS.index(finding.level))
+        found[name] = ScanFindings(tuple(findings), outliers, _score(findings, volume_z[row], place_z[row]))
+    return dict(sorted(found.items(), key=lambda item: (-item[1].score, item[0])))
+
+
+def _against_cohort(measured: Sequence[Measures]) -> tuple[npt.NDArray[np.float64], ...]:
+    volumes = np.array([one.volumes["volume_mm3"].to_numpy(dtype=float) for one in measured])
+    total = volumes.sum(axis=1)
+    shares = np.log((volumes + _SMALL_MM3) / np.maximum(total, _SMALL_MM3)[:, None])
+    centres = np.array([one.centres for one in measured])
+    usual = np.ma.filled(np.ma.median(np.ma.masked_invalid(centres), axis=0), 0.0)
+    # A region that is missing has no place to be compared.
+    filled = np.where(np.isnan(centres), usual, centres)
+    place = np.abs(_robust_z(filled, _LEAST_PLACE)).max(axis=2)
+    # Left and right mirror each other more closely than one brain resembles another.
+    mirrored = filled[:, PAIRS[:, 1]] * [-1, 1, 1]
+    unlike = np.abs(_robust_z(filled[:, PAIRS[:, 0]] - mirrored, _LEAST_PLACE))[..., 1:].max(axis=2)
+    both = ~np.isnan(centres[:, PAIRS, 0]).any(axis=2)
+    for side in (0, 1):
+        place[:, PAIRS[:, side]] = np.maximum(place[:, PAIRS[:, side]], np.where(both, unlike, 0))
+    return (
+        _robust_z(shares, _LEAST_LOG_VOLUME),
+        place,
+        _robust_z(np.log(total + 1), _LEAST_LOG_VOLUME),
+        np.median(volumes, axis=0),
+    )
+
+
+def _robust_z(values: npt.NDArray[np.float64], least: float) -> npt.NDArray[np.float64]:
+    median = np.median(values, axis=0)
+    spread = _MAD_TO_SD * np.median(np.abs(values - median), axis=0)
+    return (values - median) / np.maximum(spread, least)
+
+
+def _sides(one: Measures) -> list[Finding]:
+    if one.pairs >= 10 and one.wrong_sides > one.pairs / 2:
+        return [Finding("serious", f"left and right are exchanged ({one.wrong_sides} of {one.pairs} pairs of regions)")]
+    if one.wrong_sides:
+        return [Finding("serious", f"{one.wrong_sides} of {one.pairs} pairs of regions lie on the wrong side")]
+    return []
+
+
+def _of_flag(flag: str, *, usual_here: bool = False) -> Finding:
+    """A flag with its level; what is usual in the cohort (as unlike sides of the anterior cingulate) is only noted."""
+    level: Level = next((level for start, level in _LEVEL_OF if flag.startswith(start)), "look")
+    if usual_here and flag.startswith(("left/right asymmetry", "volume outside")):
+        level = "note"
+    if flag.startswith("missing region: "):
+        missing = set(flag.removeprefix("missing region: ").split(", "))
+        level = "note" if missing <= _OFTEN_MISSING else "serious" if len(missing) >= _SERIOUS_REGIONS else "look"
+    return Finding(level, flag)
+
+
+def _outliers(
+    one: Measures, volume_z: npt.NDArray[np.float64], place_z: npt.NDArray[np.float64], medians: npt.NDArray[np.float64]
+) -> tuple[RegionOutlier, ...]:
+    volume = one.volumes["volume_mm3"].to_numpy(dtype=float)
+    order = np.argsort(-np.maximum(np.abs(volume_z), place_z), kind="stable")[:10]
+    return tuple(
+        RegionOutlier(REGIONS[n].name, *(round(float(part[n]), 2) for part in (volume, medians, volume_z, place_z)))
+        for n in order
+    )
+
+
+def _of_cohort(
+    outliers: Sequence[RegionOutlier], total_z: float, volume_z: npt.NDArray[np.float64], place_z: npt.NDArray[np.float64]
+) -> list[Finding]:
+    findings = []
+    if abs(total_z) > LOOK:
+        kind = "smaller" if total_z < 0 else "larger"
+        findings.append(Finding("serious", f"all regions together are much {kind} than the cohort's (z {total_z:.1f})"))
+    for what, z in (("volume", np.abs(volume_z)), ("place", place_z)):
+        count = int((z > LOOK).sum())
+        if count:
+            far = [one for one in outliers if (abs(one.volume_z) if what == "volume" else one.place_z) > LOOK][:3]
+            named = ", ".join(f"{one.name} (z {one.volume_z if what == 'volume' else one.place_z:.1f})" for one in far)
+            more = f" and {count - len(far)} more" if count > len(far) else ""
+            level: Level = "serious" if (z > SERIOUS).sum() >= _SERIOUS_REGIONS else "look"
+            findings.append(Finding(level, f"unusual {what} for this cohort: {named}{more}"))
+    return findings
+
+
+def _score(findings: Sequence[Finding], volume_z: npt.NDArray[np.float64], place_z: npt.NDArray[np.float64]) -> float:
+    """Serious findings before others, then how many regions are how far from the cohort's."""
+    levels = [finding.level for finding in findings]
+    far = np.maximum(np.abs(volume_z), place_z)
+    return 1000.0 * levels.count("serious") + 10.0 * ("look" in levels) + float(np.clip(far - LOOK, 0, 20).sum())
