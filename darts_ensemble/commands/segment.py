@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -48,6 +50,8 @@ EXAMPLES = """Examples:
   darts-segment scans.tsv 'other/*/T1.mgz' -o out/ --part 3/10
 
   darts-segment $SUBJECTS_DIR -o out/ --dask local:4
+
+  darts-segment scans/ -o out/ --report
 
   darts-segment T1.nii.gz -o out/ --save-probabilities Left-Hippocampus,53 --probability-type uint8
 """
@@ -114,6 +118,9 @@ def segment(
     ] = None,
     probability_type: Annotated[ProbabilityType, typer.Option(help="Their type on disk.")] = "float32",
     clean: Annotated[bool, typer.Option("--clean", help="Remove small islands of a region.")] = False,
+    report: Annotated[
+        bool, typer.Option("--report", help="Also a page of quality control, OUT/quality/quality.html: see darts-qc.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Segment again scans that are done already.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print an account of the run as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
@@ -141,8 +148,15 @@ def segment(
         account = _run(scans, out, part, dask, settings, console)
     if as_json:
         typer.echo(json.dumps(account, indent=1))
-    if any(row["status"] == "failed" for row in account["scans"]):
+    paged = not report or _write_quality_page(out, quiet=console.quiet)
+    if not paged or any(row["status"] == "failed" for row in account["scans"]):
         raise typer.Exit(1)
+
+
+def _write_quality_page(out: Path, *, quiet: bool) -> bool:
+    """Run darts-qc on the results: it belongs to the package evaluation, which is not imported here."""
+    command = [sys.executable, "-m", "evaluation.commands.quality", str(out), *(["--quiet"] if quiet else [])]
+    return subprocess.run(command, check=False).returncode == 0
 
 
 def _run(

@@ -60,6 +60,9 @@ def evaluate(
     ] = "mask",
     regions: Annotated[str, typer.Option(help="Score these only: names, ids or groups, comma-separated.")] = "",
     subjects: Annotated[list[str] | None, typer.Option(help="Score these only, comma-separated (or repeat).")] = None,
+    exclude: Annotated[
+        Path | None, typer.Option(metavar="TSV", help="Leave out what fails in decisions exported from a page of darts-qc.")
+    ] = None,
     metrics: Annotated[
         MetricsWord, typer.Option(help="overlap: Dice and its kin, volumes. all: also HD95, ASSD, surface Dice.")
     ] = "all",

@@ -6,7 +6,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +20,7 @@ from evaluation.commands.screen import progress, show_found, show_outside, show_
 from evaluation.metrics.pair_scores import Scoring
 from evaluation.metrics.surface import Definition
 from evaluation.protocols.protocol import Protocol, ProtocolRegion, load_protocol
+from evaluation.quality.cohort_volumes import excluded_names
 from evaluation.results.summaries import summarise
 from evaluation.run.account import run_account
 from evaluation.run.evaluate import Failure, Method, Scores, score_cohort
@@ -104,6 +105,8 @@ def _find(console: Console, given: dict[str, Any]) -> _Found:
         _refuse_view_names(locations)
     where = parse_location(str(given["gt"]))
     cohort = choose_subjects(find_cohort(where), words(*(given["subjects"] or [])))
+    if given.get("exclude"):
+        cohort = _without_failed(console, cohort, given["exclude"])
     predictions = {name: find_predictions(location, cohort.subjects, name=name) for name, location in locations.items()}
     show_found(console, where, cohort, predictions, verbose=given["verbose"])
     if weights is None and not any(one.paths for one in predictions.values()):
@@ -113,6 +116,17 @@ def _find(console: Console, given: dict[str, Any]) -> _Found:
     failures = [Failure(fault.subject, "", fault.reason) for fault in cohort.faults]
     failures += [Failure(fault.subject, name, fault.reason) for name, one in predictions.items() for fault in one.faults]
     return _Found(cohort, predictions, weights, [_WRONG_HEADER + named(wrong)] if wrong else [], failures)
+
+
+def _without_failed(console: Console, cohort: Cohort, decisions: Path) -> Cohort:
+    """The cohort without the subjects that a table of decisions of the quality page fails."""
+    failed = excluded_names(decisions)
+    left_out = [subject.id for subject in cohort.subjects if subject.id in failed]
+    kept = tuple(subject for subject in cohort.subjects if subject.id not in failed)
+    if not kept:
+        raise CohortError(f"{decisions}: fails all {len(cohort.subjects)} subjects; expected some to be left")
+    console.print(f"left out, as {decisions} fails them: {named(left_out) if left_out else 'none'}")
+    return replace(cohort, subjects=kept)
 
 
 def _segment(console: Console, found: _Found, folder: Path, given: dict[str, Any]) -> Segmented:

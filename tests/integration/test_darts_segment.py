@@ -258,3 +258,11 @@ def test_the_help_of_training_names_every_normalisation_without_loading_torch() 
     shown, _, names = done.stdout.partition("NAMES ")
     assert names.split()
     assert all(name in shown for name in names.split())
+
+
+def test_a_page_of_quality_control_is_written_with_report(segment: Any, tmp_path: Path) -> None:
+    save(tmp_path / "head.nii.gz")
+    result = segment(tmp_path / "head.nii.gz", "-o", tmp_path / "out", "--report", "--quiet")
+    assert result.exit_code == 0, result.stderr
+    assert {"quality.html", "quality.tsv", "volumes_wide.tsv"} <= {path.name for path in (tmp_path / "out/quality").iterdir()}
+    assert (tmp_path / "out/quality/pictures/head.webp").is_file()
