@@ -1,4 +1,4 @@
-"""Probabilities of the views to one probability map, in bounded memory; how far the views agree."""
+"""Fuse the probabilities of the views to one probability map, in bounded memory; agreement of the views."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["DEFAULT_FUSION", "DEFAULT_WEIGHTS", "FUSIONS", "LEAST", "Fused", "Vi
 DEFAULT_WEIGHTS = {"coronal": 0.3, "axial": 0.3, "sagittal": 0.4}
 FUSIONS = ("mean", "geometric", "vote")
 DEFAULT_FUSION = "geometric"
-#: The least probability in a geometric mean: no view alone excludes a class for which the others are sure.
+#: Smallest probability in a geometric mean, so that one view alone can't exclude a class of which the others are certain.
 LEAST = 1e-4
 
 Predictions = Iterable[tuple[slice, Tensor]]
@@ -31,17 +31,17 @@ ViewWeights = Mapping[str, float] | Mapping[str, npt.NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class Fused:
-    """What the views say together, in a box of the conformed volume.
+    """Fused predictions of the views, in a box of the conformed volume.
 
     Attributes
     ----------
     volume : (a, b, c, 103) float16, ndarray or Tensor
-        Probabilities, where they were fused; each voxel sums to 1, to the precision of float16.
+        Probabilities, on the device where they were fused; each voxel sums to 1, to the precision of float16.
     classes : (a, b, c) uint8
         The most probable class.
     view_classes : dict of str to (a, b, c) uint8
-        The most probable class of each view. That of a sagittal one is the most probable pair, whose side is still to be
-        told (:func:`darts_ensemble.fusion.midsagittal.sides_from_plane`), unless pooling is "none".
+        The most probable class of each view. For a sagittal view it is the most probable pair, whose side is not known yet
+        (:func:`darts_ensemble.fusion.midsagittal.sides_from_plane`), unless pooling is "none".
     """
 
     volume: npt.NDArray[np.float16] | Tensor
@@ -50,11 +50,11 @@ class Fused:
 
     @cached_property
     def probabilities(self) -> npt.NDArray[np.float16]:
-        """The probabilities in the memory of the host, brought there at the first use."""
+        """The probabilities in main memory, copied there at the first use."""
         return self.volume.cpu().numpy() if isinstance(self.volume, Tensor) else self.volume
 
     def agreement(self) -> npt.NDArray[np.float32]:
-        """Share of pairs of views that name the same class, (a, b, c) float32, 0 to 1; 1 for a single view."""
+        """Return the share of pairs of views with the same class, (a, b, c) float32, 0 to 1; 1 for a single view."""
         maps = list(self.view_classes.values())
         pairs = [(one, two) for i, one in enumerate(maps) for two in maps[i + 1 :]]
         if not pairs:
@@ -71,38 +71,38 @@ def fuse_views(
     pooling: SagittalPooling = "split",
     device: torch.device | str = "cpu",
 ) -> Fused:
-    """Fuse the views, one after the other into a single float16 volume; the sagittal comes last.
+    """Fuse the views one after the other into a single float16 volume; the sagittal view comes last.
 
-    The class axis is the last, so that slices of every view are made of whole runs of memory.
+    The class axis is the last, so that slices of every view consist of contiguous pieces of memory.
 
     Parameters
     ----------
     predictions : mapping
-        From view to what :func:`darts_ensemble.inference.predict.predict_view` yields.
+        View to the predictions of :func:`darts_ensemble.inference.predict.predict_view`.
     shape : (a, b, c)
-        Of the box.
+        Shape of the box.
     fusion : {"mean", "geometric", "vote"}
         Weighted mean of probabilities, of their logarithms (a probability below :data:`LEAST` counts as that), or of each
-        view's most probable class. In the geometric mean a view that is unsure says less, and one that is wrong about two
-        similar classes is outvoted more often.
+        view's most probable class. In the geometric mean, a view that is uncertain has less influence, and one that confuses
+        two similar classes is outvoted more often.
     weights : mapping, optional
-        Weight a view, or weights (103,) of its classes; scaled to sum to 1 over the views present, for each class.
+        View to weight, or to weights (103,) of its classes; scaled to sum to 1 over the views present, for each class.
     pooling : {"split", "duplicate", "none"}
         See :func:`darts_ensemble.slices.views.share_between_sides`.
     device : torch.device or str
-        Where the volume (206 bytes a voxel) is kept; predictions elsewhere are brought there.
+        Device of the volume (206 bytes per voxel); predictions on another device are copied to it.
 
     Raises
     ------
     ValueError
-        If `fusion` is none of the three.
+        If `fusion` is not one of the three.
     """
     if fusion not in FUSIONS:
         raise ValueError(f"fusion {fusion!r}; expected one of {', '.join(FUSIONS)}")
     given = {view: torch.as_tensor(weight, dtype=torch.float64) for view, weight in (weights or DEFAULT_WEIGHTS).items()}
     order = [view for view in ("coronal", "axial", "sagittal") if view in predictions]
     total_weight = torch.stack([given[view] for view in order]).sum(dim=0)
-    # Weighted means of what sums to 1 sum to 1; others have to be scaled.
+    # Weighted means of probabilities that sum to 1 also sum to 1; others have to be scaled.
     sums_to_one = fusion != "geometric" and all(weight.ndim == 0 for weight in given.values())
     fused = torch.empty((*shape, N_CLASSES), dtype=torch.float16, device=device)
     best = torch.zeros(shape, dtype=torch.uint8, device=device)

@@ -26,9 +26,10 @@ def labels_to_native(
 ) -> npt.NDArray[np.uint8]:
     """Return the most probable class at each voxel of the scan, from probabilities interpolated there linearly.
 
-    A class that leads at all eight neighbours of a point also leads between them, so only points among neighbours that
-    disagree are interpolated: exact, and memory stays small. Where the grids differ by whole voxels nothing is interpolated.
-    Only planes and rows of the scan that meet the box are looked at; the scan's grid may be many times finer than 1 mm.
+    A class that is the most probable at all eight neighbours of a point is also the most probable between them. Only points
+    with neighbours that differ are therefore interpolated: the result is exact, and memory stays small. If the grids differ by
+    whole voxels, nothing is interpolated. Only planes and rows of the scan that meet the box are computed; the scan's grid may
+    be many times finer than 1 mm.
 
     Parameters
     ----------
@@ -67,7 +68,7 @@ def labels_to_native(
 
 
 def _agreed(padded: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-    """Whether the eight corners of the cell that begins at each voxel hold the same class; False at the far faces."""
+    """Return whether the eight corners of the cell that begins at each voxel have the same class; False at the far faces."""
     same = np.ones(tuple(n - 1 for n in padded.shape), dtype=bool)
     first = padded[:-1, :-1, :-1]
     for corner in _CORNERS[1:]:
@@ -76,7 +77,7 @@ def _agreed(padded: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
 
 
 def _meeting_place(matrix: npt.NDArray[np.float64], box: tuple[int, ...], shape: tuple[int, ...]) -> tuple[slice, slice, slice]:
-    """Planes, rows and columns of the scan among which all voxels that lie in the box are."""
+    """Return the ranges of planes, rows and columns of the scan that include all voxels in the box."""
     corners = np.stack(np.meshgrid(*[(0, n - 1) for n in box], indexing="ij"), axis=-1).reshape(-1, 3)
     back = np.linalg.inv(matrix)
     there = corners @ back[:3, :3].T + back[:3, 3]
@@ -86,7 +87,7 @@ def _meeting_place(matrix: npt.NDArray[np.float64], box: tuple[int, ...], shape:
 
 
 def _plane(points: Tensor, leads: Tensor, agreed: Tensor, scores: Tensor, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
-    """Classes at points of a plane, (n, 3) float64 in voxels of the padded box."""
+    """Return the classes at points of a plane, (n, 3) float64 in voxels of the padded box."""
     cell = points.floor()
     inside = ((cell >= 0) & (cell < torch.tensor([n - 1 for n in shape], dtype=torch.float64))).all(dim=1)
     place = inside.nonzero()[:, 0]
@@ -102,7 +103,7 @@ def _plane(points: Tensor, leads: Tensor, agreed: Tensor, scores: Tensor, shape:
 
 
 def _interpolated_argmax(scores: Tensor, cell: Tensor, fraction: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Argmax of trilinear interpolation; `cell` is the lower corner in the box, `fraction` the way to the next, 0 to 1."""
+    """Return the argmax of the trilinear interpolation at `cell`, the lower corner in the box, plus `fraction`, 0 to 1."""
     sides = torch.tensor([n - 2 for n in shape])  # of the box itself, which is not padded
     total = torch.zeros((len(cell), scores.shape[1]), dtype=torch.float32)
     for corner in _CORNERS:

@@ -1,4 +1,4 @@
-"""Fusion weights a view and class, fitted for one ensemble and kept in a fusion.json."""
+"""Fusion weights for each view and class, fitted for one ensemble and kept in a fusion.json."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ __all__ = ["FusionWeights", "networks_of", "read_fusion_weights", "write_fusion_
 
 @dataclass(frozen=True)
 class FusionWeights:
-    """What each view counts in the fusion of each class.
+    """Weight of each view in the fusion of each class.
 
     Attributes
     ----------
     weights : dict of str to (103,) float64
-        View to weight of each class, background last; of the views of a class none below 0, their sum above it.
+        View to weight of each class, background last; none is below 0, and the sum over the views of a class is above 0.
     networks : dict of str to str
-        View to sha256 of the weights file they were fitted for.
+        View to sha256 of the weights file that they were fitted for.
     accepted : bool or None
-        Whether they were better than the default on a subject that had no part in the fit; None: not tried.
+        Whether they were better than the default on a subject that was not used in the fit; None: not tried.
     figures : dict
-        How they were fitted and what they reach, as `darts-weights fit-fusion` reports it.
+        How they were fitted and the Dice that they reach, as in the report of `darts-weights fit-fusion`.
     """
 
     weights: dict[str, npt.NDArray[np.float64]]
@@ -50,7 +50,7 @@ def networks_of(ensemble: Ensemble) -> dict[str, str]:
 
 
 def write_fusion_weights(fitted: FusionWeights, path: Path) -> None:
-    """Write a fusion.json: a row a region, by FreeSurfer id, and one of the background, id 0.
+    """Write a fusion.json: one row per region, by FreeSurfer id, and one for the background, id 0.
 
     Raises
     ------
@@ -79,13 +79,13 @@ def read_fusion_weights(path: Path, networks: Mapping[str, str] | None = None) -
     ----------
     path : Path
     networks : mapping of str to str, optional
-        View to sha256 of the networks that are to be fused; weights fitted for others are refused.
+        View to sha256 of the networks to be fused; weights fitted for others are refused.
 
     Raises
     ------
     CheckpointError
-        If it can't be read, lacks a class, holds a weight below 0 or a class without any, was fitted for other networks, or
-        was found worse than the default.
+        If it can't be read, lacks a class, has a weight below 0 or a class whose weights are all 0, was fitted for other
+        networks, or was worse than the default.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -109,7 +109,7 @@ def read_fusion_weights(path: Path, networks: Mapping[str, str] | None = None) -
 def _check(path: Path, fitted: FusionWeights, networks: Mapping[str, str] | None) -> None:
     table = np.stack(list(fitted.weights.values()))
     if not np.isfinite(table).all() or table.min() < 0 or table.sum(axis=0).min() <= 0:
-        raise CheckpointError(f"{path}: weights below 0, or a class without any; expected some weight of a view in every class")
+        raise CheckpointError(f"{path}: weights below 0, or a class without any; expected a weight above 0 in every class")
     if fitted.accepted is False:
         raise CheckpointError(
             f"{path}: these weights were worse than the default on {fitted.figures.get('accept_on', 'the subject kept out')}; "

@@ -1,4 +1,4 @@
-"""Names of BIDS derivatives: a scan's entities in the specification's order, and what is added to them."""
+"""Names of BIDS derivatives: the entities of a scan in the order of the specification, and those added to them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ENTITY_ORDER = (
     "mod", "echo", "flip", "inv", "mt", "part", "proc", "hemi", "space", "split", "recording", "chunk", "atlas", "seg", "scale",
     "res", "den", "label", "desc",
 )  # fmt: skip
-#: Entities that a segmentation's name may hold. Those of a scan that it may not (as `inv`) go into `desc`.
+#: Entities allowed in the name of a segmentation. Other entities of a scan (such as `inv`) are put into `desc`.
 _ALLOWED = frozenset(
     ["sub", "ses", "task", "acq", "ce", "rec", "run", "echo", "part", "chunk", "space", "atlas", "seg", "scale", "res", "label"]
 )
@@ -30,7 +30,7 @@ class DerivativeName:
     Attributes
     ----------
     entities : dict of str to str
-        By short name; `sub` is among them.
+        By short name; always with `sub`.
     """
 
     entities: dict[str, str]
@@ -42,7 +42,7 @@ class DerivativeName:
         return Path(f"sub-{self.entities['sub']}", *session, "anat")
 
     def file(self, suffix: str, *, desc: str = "") -> str:
-        """Return a file's name; `desc` is put after the `desc` that the name has.
+        """Return the name of a file; `desc` is appended to the `desc` of the name.
 
         Examples
         --------
@@ -59,13 +59,13 @@ class DerivativeName:
 def derivative_name(name: str) -> DerivativeName:
     """Return the entities of the results of a scan, from its name in a run; they end in `seg-darts`.
 
-    A name that is no BIDS name becomes that of a subject, of its letters and digits. `UNIT1`, the uniform image of MP2RAGE,
-    goes into `desc`: a T1w of the same subject may lie beside it.
+    If a name is not a BIDS name, its letters and digits become the name of a subject. `UNIT1`, the uniform image of MP2RAGE,
+    is put into `desc`, because there may also be a T1w of the same subject.
 
     Raises
     ------
     UsageError
-        If nothing of the name is allowed in a BIDS name.
+        If the name has no character that is allowed in a BIDS name.
 
     Examples
     --------

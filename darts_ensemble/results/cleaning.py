@@ -1,4 +1,4 @@
-"""Remove small islands from a label map; off by default, and in comparisons, as it changes what a network says."""
+"""Remove small islands from a label map; off by default and in comparisons, because it changes the result of a network."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ ISLAND_SHARE = 0.1
 
 
 def remove_islands(ids: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Give each small island the id of the nearest voxel (in voxels) that is no island.
+    """Give each small island the id of the nearest voxel (in voxels) that is not part of an island.
 
-    The largest component of a region (26-connected) always stays, so no region disappears.
+    The largest component (26-connected) of a region is always kept, so that no region disappears.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Where the results of a scan go in each format, and the tables and colours beside a label map."""
+"""Paths of the results of a scan in each format, and the tables and colours that come with a label map."""
 
 from __future__ import annotations
 
@@ -31,26 +31,26 @@ __all__ = [
     "write_text",
 ]
 
-#: Options that say what is written, not what it holds.
+#: Options that choose which files are written, but not their content.
 OUTPUT_OPTIONS = ("form", "agreement", "probabilities", "probability_type")
 FORMATS = ("nifti", "mgz", "bids", "freesurfer")
 
 
 @dataclass(frozen=True)
 class Targets:
-    """The files of one scan; a scan is done when `label_map` stands, which is written last.
+    """The files of one scan; a scan is done when `label_map` exists, which is written last.
 
     Attributes
     ----------
     label_map, volumes, agreement : Path
     quality : Path
-        In BIDS the label map's sidecar.
+        In BIDS, the sidecar of the label map.
     region_agreement : Path or None
         None in BIDS, where the agreement is a column of `volumes`, the label map's look-up table.
     probabilities, top_ids, top_probabilities : Path
-        Of chosen regions; ids and probabilities of the most probable regions.
+        Probabilities of chosen regions; ids and probabilities of the most probable regions.
     stats : Path or None
-        FreeSurfer's table, in its format only.
+        FreeSurfer's table, only in that format.
     """
 
     label_map: Path
@@ -65,12 +65,12 @@ class Targets:
 
 
 def target_paths(out: Path, name: str, form: str) -> Targets:
-    """Return where the results of the scan `name` go below `out` in a format of :data:`FORMATS`.
+    """Return the paths of the results of the scan `name` below `out` in a format of :data:`FORMATS`.
 
     Raises
     ------
     UsageError
-        If nothing of the name is allowed in a BIDS name.
+        If the name has no character that is allowed in a BIDS name.
     """
     if form == "freesurfer":
         mri, stats = out / name / "mri", out / name / "stats"
@@ -114,16 +114,16 @@ def target_paths(out: Path, name: str, form: str) -> Targets:
 
 
 def remove_earlier(targets: Targets, account: Mapping[str, Any]) -> None:
-    """Remove an earlier result of this toolkit, which its account tells, before another takes its place.
+    """Remove an earlier result of this toolkit, recognised by its account, before another replaces it.
 
-    The label map goes first: a run that is interrupted leaves none beside an account of another. Probabilities and agreement
-    go where they belong to other labels.
+    The label map is removed first, so that an interrupted run never leaves a label map with the account of another one.
+    Probabilities and agreement are removed if they belong to other labels.
 
     Parameters
     ----------
     targets : Targets
     account : mapping
-        Of the new result, as it will be written to `targets.quality`.
+        Account of the new result, as it will be written to `targets.quality`.
 
     Raises
     ------
@@ -148,7 +148,7 @@ def remove_earlier(targets: Targets, account: Mapping[str, Any]) -> None:
 
 
 def _labels_made_of(account: Any) -> dict[str, Any] | None:
-    """What the labels of an account depend on; None where it does not say."""
+    """Return what the labels depend on according to their account; None if it does not say."""
     if not isinstance(account, dict) or not isinstance(account.get("made_with"), dict):
         return None
     made = {name: value for name, value in account["made_with"].items() if name not in OUTPUT_OPTIONS}
@@ -169,7 +169,7 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
         os.replace(temporary, path)
     except OSError as error:
-        with suppress(OSError):  # there is nothing to remove where the folder itself could not be made
+        with suppress(OSError):  # if the folder could not be created, there is nothing to remove
             temporary.unlink()
         raise ScanError(f"{path}: {error.strerror}; expected a folder with room to write") from None
 
@@ -180,7 +180,7 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def write_colour_tables(out: Path) -> None:
-    """Write the regions' colours as freeview (`darts_colours.txt`) and ITK-SNAP (`darts_itksnap.txt`) read them."""
+    """Write the colours of the regions for freeview (`darts_colours.txt`) and ITK-SNAP (`darts_itksnap.txt`)."""
     freeview = ["#No. Label Name: R G B A", "0 Unknown 0 0 0 0"]
     snap = ['0 0 0 0 0 0 0 "Clear Label"']
     for region in sorted(REGIONS, key=lambda one: one.id):
@@ -197,7 +197,7 @@ def freesurfer_stats(volumes: pd.DataFrame, ids: npt.NDArray[Any], intensity: np
     Parameters
     ----------
     volumes : DataFrame
-        Of :func:`darts_ensemble.results.volumetry.region_volumes`.
+        From :func:`darts_ensemble.results.volumetry.region_volumes`.
     ids, intensity : (x, y, z) ndarrays
         Label map and scan.
     subject : str

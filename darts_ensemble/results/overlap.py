@@ -1,4 +1,4 @@
-"""Joint histogram of two label maps, and the overlap of every region from it: the only implementation."""
+"""Joint histogram of two label maps, and the overlap of every region from it; used wherever overlap is computed."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ def joint_histogram(
     Parameters
     ----------
     reference, prediction : array_like of int
-        Two label maps of one shape, class indices or ids. Two arrays of one memory order are read fastest.
+        Two label maps of the same shape, class indices or ids. Two arrays with the same memory order are fastest.
     labels : sequence of int
         The K values that are regions, each 0 or more; by default the class indices of the 102.
     background : int
-        The value of most voxels; voxels where both maps have it are counted without being looked at.
+        The value of most voxels; voxels with this value in both maps are counted in a faster way.
 
     Returns
     -------
     ndarray of int64, (K + 1, K + 1)
-        Row: place of the reference's label in `labels`; column: of the prediction's. Last row and column: every other value,
-        background among them. The sum is the number of voxels.
+        Row: position in `labels` of the reference's label; column: of the prediction's. Last row and column: all other values,
+        including background. The sum is the number of voxels.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def joint_histogram(
     one, two = np.asarray(reference), np.asarray(prediction)
     if one.shape != two.shape:
         raise ValueError(f"shapes {one.shape} and {two.shape} found; expected two label maps of one shape")
-    # nibabel hands out Fortran-ordered arrays, which a plain ravel() would copy, sixteen times slower.
+    # nibabel returns Fortran-ordered arrays; a plain ravel() would copy them, which is sixteen times slower.
     if not one.flags.c_contiguous:
         one, two = one.T, two.T
     one, two = one.reshape(-1), two.reshape(-1)
@@ -80,24 +80,24 @@ def dice_of_regions(joint: Counts) -> npt.NDArray[np.float64]:
 
 
 def overlap_of_regions(joint: Counts) -> dict[str, npt.NDArray[np.float64]]:
-    """Return how well each region's voxels agree, by five measures.
+    """Return five measures of overlap for each region.
 
     Parameters
     ----------
     joint : (K + 1, K + 1) ndarray
-        Of :func:`joint_histogram`.
+        From :func:`joint_histogram`.
 
     Returns
     -------
     dict of str to (K,) ndarray of float64
         `dice`, `jaccard`, `sensitivity`, `precision`, `volume_similarity`, each 0 to 1. All are 0 for a region that only one
-        map has, so that a miss never leaves a mean, and NaN for one that neither has.
+        map has, so that a missed region always counts in a mean, and NaN for a region that neither map has.
 
     Notes
     -----
     With A the region in the reference and B in the prediction: Dice `2 |A and B| / (|A| + |B|)`, Jaccard
     `|A and B| / |A or B|`, sensitivity (recall) `|A and B| / |A|`, precision `|A and B| / |B|`, volume similarity
-    `1 - ||A| - |B|| / (|A| + |B|)`, which knows nothing of place.
+    `1 - ||A| - |B|| / (|A| + |B|)`, which does not depend on location.
 
     References
     ----------
@@ -108,7 +108,7 @@ def overlap_of_regions(joint: Counts) -> dict[str, npt.NDArray[np.float64]]:
     somewhere = one + two > 0
 
     def share(part: npt.NDArray[np.float64], whole: Counts) -> npt.NDArray[np.float64]:
-        # `part` is 0 wherever `whole` is: the larger divisor makes that 0 / 1.
+        # Where `whole` is 0, `part` is 0 as well: the divisor 1 avoids 0 / 0.
         return np.where(somewhere, part / np.maximum(whole, 1), np.nan)
 
     return {
@@ -121,13 +121,13 @@ def overlap_of_regions(joint: Counts) -> dict[str, npt.NDArray[np.float64]]:
 
 
 def merge_labels(joint: Counts, into: npt.ArrayLike) -> Counts:
-    """Return the joint histogram as if labels had been merged in both maps.
+    """Return the joint histogram after merging labels in both maps.
 
     Parameters
     ----------
     joint : (K + 1, K + 1) ndarray
     into : (K,) ints
-        For each label the place of the label that it becomes; labels that become another are left with no voxel.
+        For each label, the position of the label that it is merged into; labels merged into another one have no voxels left.
 
     Returns
     -------
@@ -141,7 +141,7 @@ def merge_labels(joint: Counts, into: npt.ArrayLike) -> Counts:
 
 
 def label_places(values: npt.NDArray[Any], labels: Sequence[int], dtype: npt.DTypeLike = np.intp) -> npt.NDArray[Any]:
-    """Return the place of each value in `labels`, and len(labels) for values that are not there; shape of `values`.
+    """Return the position of each value in `labels`, or len(labels) for values not in it; same shape as `values`.
 
     Parameters
     ----------
@@ -149,12 +149,12 @@ def label_places(values: npt.NDArray[Any], labels: Sequence[int], dtype: npt.DTy
     labels : sequence of int
         Each 0 or more.
     dtype : dtype
-        Of the result.
+        Type of the result.
     """
     largest = max(labels, default=0)
     table = np.full(largest + 2, len(labels), dtype=dtype)
     table[np.asarray(labels, dtype=np.intp)] = np.arange(len(labels))
-    # Whatever lies outside the table shares its last entry, which no label has.
+    # All values outside the table use its last entry, which is not a label.
     if values.size and (values.min() < 0 or values.max() > largest):
         values = np.where((values >= 0) & (values <= largest), values, largest + 1)
     return table.take(values)

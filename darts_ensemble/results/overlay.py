@@ -19,7 +19,7 @@ _PLANES = (("axial", 2), ("coronal", 1), ("sagittal", 0))
 
 
 def overlay_figure(scan: npt.NDArray[Any], ids: npt.NDArray[Any], affine: npt.NDArray[np.float64], title: str = "") -> Figure:
-    """Draw three planes: the scan above, the same with the regions in FreeSurfer's colours below.
+    """Draw three planes: the scan in the upper row, and with the regions in FreeSurfer's colours in the lower row.
 
     The patient's left is on the picture's right (radiological convention), and is marked.
 
@@ -41,7 +41,7 @@ def overlay_figure(scan: npt.NDArray[Any], ids: npt.NDArray[Any], affine: npt.ND
     inside = np.argwhere(regions > 0)
     low, high = (inside.min(axis=0), inside.max(axis=0)) if len(inside) else (np.zeros(3, int), np.array(grey.shape) - 1)
     centre = (low + high) // 2
-    # A little off the middle a sagittal plane shows cortex and deep grey matter instead of the gap between the halves.
+    # A little off the middle, a sagittal plane shows cortex and deep grey matter instead of the gap between hemispheres.
     centre[0] += min(round(12 / sizes[0]), (high[0] - low[0]) // 4)
     colours = np.zeros((int(regions.max(initial=0)) + 1, 4))
     for region in REGIONS:
@@ -77,7 +77,7 @@ def overlay_figure(scan: npt.NDArray[Any], ids: npt.NDArray[Any], affine: npt.ND
 def save_overlay(
     scan: npt.NDArray[Any], ids: npt.NDArray[Any], affine: npt.NDArray[np.float64], path: Path, title: str = ""
 ) -> None:
-    """Write :func:`overlay_figure` as PNG; the name appears when the file is whole."""
+    """Write :func:`overlay_figure` as PNG; the file gets its name when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
     overlay_figure(scan, ids, affine, title).savefig(temporary, format="png", dpi=110)

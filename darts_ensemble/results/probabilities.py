@@ -20,13 +20,13 @@ from darts_ensemble.scans.scan import write_series
 
 __all__ = ["PROBABILITY_TYPES", "Wanted", "parse_wanted", "write_probabilities"]
 
-#: On disk; NIfTI has no float16, the integer types carry a slope that brings them back to 0..1.
+#: Types on disk; NIfTI has no float16, and integer types have a slope that scales them to 0..1.
 PROBABILITY_TYPES: dict[str, Any] = {"float32": np.float32, "uint8": np.uint8, "uint16": np.uint16}
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which probabilities to keep: those of some classes, or the `top` largest of each voxel (0 for the former)."""
+    """Which probabilities to keep: those of some classes (then `top` is 0), or the `top` largest of each voxel."""
 
     classes: tuple[int, ...]
     top: int = 0
@@ -38,7 +38,7 @@ def parse_wanted(text: str) -> Wanted:
     Raises
     ------
     UsageError
-        If an id or name is none of the 102 regions.
+        If an id or name is not one of the 102 regions.
     """
     if text == "all":
         return Wanted(tuple(range(N_CLASSES)))
@@ -67,9 +67,9 @@ def write_probabilities(
     paths: Targets,
     about: Mapping[str, Any] | None = None,
 ) -> list[Path]:
-    """Write a 4-D NIfTI on the scan's grid with a JSON beside it that names the volumes; return the images' paths.
+    """Write a 4-D NIfTI on the scan's grid with a JSON file that names its volumes; return the paths of the images.
 
-    Of the most probable regions two files are written, their ids and probabilities.
+    For the most probable regions, two files are written: their ids and their probabilities.
 
     Parameters
     ----------
@@ -82,9 +82,9 @@ def write_probabilities(
     kind : str
         A key of :data:`PROBABILITY_TYPES`.
     paths : Targets
-        Of them `probabilities`, or `top_ids` and `top_probabilities`.
+        Its `probabilities`, or `top_ids` and `top_probabilities`, are used.
     about : mapping, optional
-        What the JSON says beside that.
+        Further content of the JSON file.
     """
     shape = conformed.scan.data.shape
     dtype = PROBABILITY_TYPES[kind]

@@ -1,4 +1,4 @@
-"""From what a user names (files, folders, a BIDS data set, a SUBJECTS_DIR) to scans, each with a name of its own."""
+"""Find the scans that a user gives as files, folders, a BIDS data set or a SUBJECTS_DIR, and give each a unique name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from darts_ensemble.scans.scan import EXTENSIONS, SCAN_NAMES, find_scan_in_subje
 
 __all__ = ["NamedScan", "find_scans", "name_scans", "names_in_lists", "part_of"]
 
-#: What this toolkit and its peers write beside scans; not taken for a scan when a folder is given.
+#: Files that this toolkit and similar ones write next to scans; not taken for scans when a folder is given.
 _NOT_SCANS = re.compile(r"(^\.|_(dseg|probseg|agreement|mask|top-ids|top-probabilities)\.|\.MNI152\.|^labels\.|aseg)")
 _BIDS_LEVELS = ("", "anat/", "ses-*/anat/", "sub-*/anat/", "sub-*/ses-*/anat/")
 _MINDBOGGLE = ("t1weighted.nii.gz", "t1weighted_brain.nii.gz")
@@ -37,11 +37,11 @@ class NamedScan:
 
 
 def find_scans(given: Sequence[Path]) -> list[Path]:
-    """Return the scans that files and folders stand for, in order, each once.
+    """Return the scans that the given files and folders mean, in order, each once.
 
-    A `.tsv` file is a list: a column `scan`, with paths relative to the list, and optionally `name`. A pattern such as
-    `data/*/T1.mgz`, where a shell has left it as it is, stands for what it matches. A folder is a FreeSurfer subject (`mri/`),
-    a SUBJECTS_DIR, a BIDS data set (`*_T1w` in `anat/`), a Mindboggle subject or group, or else holds image files.
+    A `.tsv` file is a list with a column `scan` (paths relative to the list) and optionally `name`. A pattern such as
+    `data/*/T1.mgz`, if the shell has not expanded it, means all files that it matches. A folder is a FreeSurfer subject
+    (`mri/`), a SUBJECTS_DIR, a BIDS data set (`*_T1w` in `anat/`), a Mindboggle subject or group, or else holds image files.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def _under(path: Path) -> list[Path]:
 
 
 def _read_list(path: Path) -> list[tuple[Path, str]]:
-    """Scans of a list, with the name of each or nothing."""
+    """Return the scans of a list, with the name of each, or "" if it has none."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file, delimiter="\t")
@@ -88,17 +88,17 @@ def _read_list(path: Path) -> list[tuple[Path, str]]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ScanError(f"{path}: {error}; expected a tab-separated table with a column scan") from None
     if not scans:
-        raise ScanError(f"{path}: no scan in it; expected a row a scan")
+        raise ScanError(f"{path}: no scan in it; expected one row per scan")
     return scans
 
 
 def names_in_lists(given: Sequence[Path]) -> dict[Path, str]:
-    """Return the names that the `.tsv` lists among what a user gave have for their scans, by the resolved path of the scan.
+    """Return the names in the given `.tsv` lists, by the resolved path of the scan.
 
     Raises
     ------
     UsageError
-        If two scans have one name, or a name holds a path separator.
+        If two scans have the same name, or a name holds a path separator.
     """
     names: dict[Path, str] = {}
     owners: dict[str, Path] = {}
@@ -118,12 +118,12 @@ def names_in_lists(given: Sequence[Path]) -> dict[Path, str]:
 
 
 def part_of(text: str) -> tuple[int, int]:
-    """Read "3/10", the third of ten parts of the scans.
+    """Read text such as "3/10", the third of ten parts of the scans.
 
     Raises
     ------
     UsageError
-        If it is not such a pair.
+        If the text is not such a pair.
     """
     match = re.fullmatch(r"(\d+)/(\d+)", text)
     if match is None or not 1 <= int(match[1]) <= int(match[2]):
@@ -160,11 +160,11 @@ def _in_folder(folder: Path) -> list[Path]:
 
 
 def name_scans(paths: Sequence[Path], given: Mapping[Path, str] | None = None) -> list[NamedScan]:
-    """Name scans after their subject or file; where two would have one name, parent folders go before it.
+    """Name scans after their subject or file; if two would have the same name, names of parent folders are put before it.
 
-    Names of `given`, by resolved path, stay as they are.
+    Names of `given`, by resolved path, are kept.
 
-    Of scans in one folder that would have one name (`T1.mgz` and `T1.nii.gz`) the name is that of the file, extension included.
+    If scans in one folder would have the same name (`T1.mgz` and `T1.nii.gz`), they get the file name with its extension.
 
     Examples
     --------
@@ -195,7 +195,7 @@ def name_scans(paths: Sequence[Path], given: Mapping[Path, str] | None = None) -
 
 
 def _base_and_folder(path: Path) -> tuple[str, Path]:
-    """The name of a scan, and the folder whose name would go before it."""
+    """Return the name of a scan, and the folder whose name would be put before it."""
     whole = path.resolve()
     if whole.parent.name == "mri":
         return whole.parents[1].name, whole.parents[2]

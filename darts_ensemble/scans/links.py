@@ -1,4 +1,4 @@
-"""Paths as a user names them, links kept, and what a link or a small text in place of an image says."""
+"""Paths as the user gives them, with links kept, and explanations for broken links and pointer files."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ _POINTERS = {
 
 
 def as_named(path: Path) -> Path:
-    """Return a path from the root, without `.` and `..`; no link is followed, for a link's name is what the user knows."""
+    """Return an absolute path without `.` and `..`; links are not followed, because users know the name of the link."""
     return Path(os.path.abspath(path))  # noqa: PTH100
 
 
 def is_there(path: Path) -> bool:
-    """Whether a name is in its folder; a link to nothing is, too."""
+    """Whether a name is in its folder; a broken link counts, too."""
     return path.is_file() or path.is_symlink()
 
 
 def why_empty(path: Path, start: bytes) -> str | None:
-    """Return what stands in place of an image's content, and what to do; None where it may be an image.
+    """Return what a file is if it holds no image, and what to do about it; None if it may be an image.
 
     Parameters
     ----------
     path : Path
     start : bytes
-        The first bytes of the file; empty where there is no file.
+        The first bytes of the file; empty if there is no file.
     """
     if path.is_symlink() and not path.exists():
         target = str(path.readlink())
         if "annex/objects" in Path(target).as_posix():
             return _POINTERS[b"/annex/objects/"]
-        return f"a link to {target}, which is not there; expected a link to a scan"
+        return f"a link to {target}, which does not exist; expected a link to a scan"
     return next((what for pointer, what in _POINTERS.items() if start.startswith(pointer)), None)

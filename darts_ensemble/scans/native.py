@@ -20,19 +20,19 @@ def _to_conformed(conformed: Conformed) -> npt.NDArray[np.float64]:
 
 
 def needs_probabilities(conformed: Conformed) -> bool:
-    """Whether labels on the scan's grid are interpolated, or only moved by whole voxels."""
+    """Whether labels on the scan's grid must be interpolated, not only moved by whole voxels."""
     return not whole_voxel_map(_to_conformed(conformed))
 
 
 def _moved(data: npt.NDArray[Any], matrix: npt.NDArray[np.float64], shape: tuple[int, ...], outside: float) -> npt.NDArray[Any]:
-    """Bring data to another grid whose voxel-to-voxel affine only permutes, flips and shifts: a copy of the part they share."""
+    """Copy data to another grid whose voxel-to-voxel affine only permutes, flips and shifts; only the shared part is copied."""
     linear, shift = np.rint(matrix[:3, :3]).astype(int), np.rint(matrix[:3, 3]).astype(int)
-    along = [int(np.flatnonzero(linear[:, axis])[0]) for axis in range(3)]  # the data's axis for each of the other grid
+    along = [int(np.flatnonzero(linear[:, axis])[0]) for axis in range(3)]  # the data axis for each axis of the other grid
     turned = data.transpose(along)
     source, goal = [], []
     for axis, other in enumerate(along):
         length, sign = turned.shape[axis], linear[other, axis]
-        # Index of the data: sign * index + shift.
+        # Index in the data = sign * index in the other grid + shift.
         first = -shift[other] if sign > 0 else shift[other] - length + 1
         low, high = max(0, first), max(0, min(shape[axis], first + length))
         within = slice(low - first, max(low, high) - first)
@@ -44,7 +44,7 @@ def _moved(data: npt.NDArray[Any], matrix: npt.NDArray[np.float64], shape: tuple
 
 
 def _below(stop: int) -> int | None:
-    """End of a descending slice: one that passes 0 has none."""
+    """Return the end of a descending slice: None if it includes index 0."""
     return stop if stop >= 0 else None
 
 
@@ -83,12 +83,12 @@ def probabilities_to_native(
         First voxel of the box.
     conformed : Conformed
     classes : sequence of int
-        Class indices, in the order wanted.
+        Class indices, in the order of the result.
 
     Returns
     -------
     ndarray of float32, (x, y, z, len(classes))
-        0 to 1; the class axis is the last, as NIfTI has it.
+        0 to 1; the class axis is the last, as in NIfTI.
     """
     matrix = _to_conformed(conformed)
     matrix[:3, 3] -= np.asarray(origin)

@@ -1,4 +1,4 @@
-"""Spread work over a Dask cluster: a local one, or one that runs already; a worker that dies costs no item."""
+"""Spread work over a Dask cluster, a local or a running one; if a worker dies, its items are given to another."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ __all__ = ["local_workers", "spread"]
 
 Item = TypeVar("Item")
 
-#: Items on the cluster at a time: enough for any number of workers, and for one that grows with its work; a million items would
-#: fill the scheduler.
+#: Items on the cluster at a time: enough for any number of workers, and for a cluster that grows with its work; a million items
+#: would be too many for the scheduler.
 _AT_ONCE = 10_000
-#: Seconds until a scheduler that doesn't answer is given up.
+#: Seconds to wait for the answer of a scheduler.
 _PATIENCE = 30
 
 
 def local_workers(address: str) -> int | None:
-    """Return N of "local:N", or None where an address names a cluster that runs already.
+    """Return N of "local:N", or None if the address is that of a running cluster.
 
     Raises
     ------
@@ -41,17 +41,18 @@ def local_workers(address: str) -> int | None:
 
 
 def spread(function: Callable[[Item], Any], items: Sequence[Item], *, address: str) -> Iterator[tuple[int, Any]]:
-    """Call a function with every item, on the workers of a Dask cluster, and yield what comes of each as it is finished.
+    """Call a function with every item, on the workers of a Dask cluster, and yield each result as soon as it is there.
 
-    Every item ends exactly once. Where a worker dies, its items are given to another; an item that takes workers down by itself
-    ends with a :class:`ClusterError`. So the function may run more than once for an item: what it writes must not depend on it.
+    Every item gives exactly one result. If a worker dies, its items are given to another one; an item that repeatedly kills its
+    worker gives a :class:`ClusterError`. The function may therefore run more than once for an item, and must write the same
+    each time.
 
     Parameters
     ----------
     function : callable
         Importable on the workers, as are its results.
     items : sequence
-        One argument each; small, as they travel.
+        One argument per call; small, because they are sent to the workers.
     address : str
         "local:4" starts four worker processes of one thread here and ends them afterwards; else the address of a scheduler
         (`tcp://node:8786`) or the path of its file (`dask scheduler --scheduler-file`). A running cluster is left running.
@@ -61,12 +62,12 @@ def spread(function: Callable[[Item], Any], items: Sequence[Item], *, address: s
     int
         Index of the item.
     object
-        What the function returned, or the exception it raised.
+        Result of the function, or the exception that it raised.
 
     Raises
     ------
     UsageError
-        If `distributed` is not installed, or the address is none.
+        If `distributed` is not installed, or the address is not valid.
     ClusterError
         If the cluster doesn't answer.
     """
@@ -80,7 +81,7 @@ def spread(function: Callable[[Item], Any], items: Sequence[Item], *, address: s
     with ExitStack() as stack:
         given: dict[str, Any] = {"address": address}
         if workers is not None:
-            # Limits of memory are the function's affair: a worker paused at 80 % of its share would wait for ever.
+            # No limits of memory, which are left to the function: a worker paused at 80 % of its share would wait for ever.
             given["address"] = stack.enter_context(
                 distributed.LocalCluster(
                     n_workers=workers,
@@ -104,8 +105,8 @@ def spread(function: Callable[[Item], Any], items: Sequence[Item], *, address: s
 def _ended(client: Any, function: Callable[[Item], Any], items: Sequence[Item]) -> Iterator[tuple[int, Any]]:
     """Keep the cluster filled, and yield each item with its outcome.
 
-    Where a worker dies, Dask blames all that it had in hand. So what was blamed once too often is tried again at the end, one
-    item at a time: only what takes a worker down alone ends in an error.
+    If a worker dies, Dask blames all items that it was working on. Items that were blamed too often are therefore tried again
+    at the end, one at a time: only an item that kills a worker alone ends in an error.
     """
     blamed = []
     for index, outcome in _handed_out(client, function, items, range(len(items)), at_once=_AT_ONCE):
@@ -115,7 +116,7 @@ def _ended(client: Any, function: Callable[[Item], Any], items: Sequence[Item]) 
             yield index, outcome
     for index, outcome in _handed_out(client, function, items, blamed, at_once=1):
         if isinstance(outcome, _BlamedError):
-            yield index, ClusterError(f"{outcome}; is there memory enough for one?")
+            yield index, ClusterError(f"{outcome}; is there enough memory for one?")
         else:
             yield index, outcome
 
@@ -123,7 +124,7 @@ def _ended(client: Any, function: Callable[[Item], Any], items: Sequence[Item]) 
 def _handed_out(
     client: Any, function: Callable[[Item], Any], items: Sequence[Item], wanted: Sequence[int], *, at_once: int
 ) -> Iterator[tuple[int, Any]]:
-    """Hand out the items of the given indices, so many at once, and yield each with its outcome."""
+    """Submit the items of the given indices, a fixed number at a time, and yield each with its outcome."""
     import distributed
 
     waiting = iter(wanted)
@@ -132,7 +133,7 @@ def _handed_out(
     while True:
         try:
             for index in islice(waiting, at_once - len(index_of)):
-                # Not pure: two equal items are two items.
+                # Not pure, so that two equal items are computed twice.
                 future = client.submit(function, items[index], pure=False)
                 index_of[future.key] = index
                 running.add(future)
@@ -152,27 +153,27 @@ def _handed_out(
 
 
 class _BlamedError(Exception):
-    """Workers died that had the item in hand."""
+    """Workers died while they had the item."""
 
 
 class _LostError(Exception):
-    """The worker that held a result died before it was fetched, so that it is computed again."""
+    """The worker that held a result died before the result was fetched: it is computed again."""
 
 
 def _outcome(future: Any) -> Any:
-    """The result of a future that has ended, or what it died of."""
+    """Return the result of a future that has ended, or the exception with which it ended."""
     import distributed
 
     try:
         return future.result(timeout=_PATIENCE)
     except distributed.KilledWorker as error:
-        return _BlamedError(f"{error.allowed_failures + 1} workers died while they had it in hand")
+        return _BlamedError(f"{error.allowed_failures + 1} workers died while they had it")
     except distributed.CancelledError as error:
         return ClusterError(f"the cluster gave it up ({_line(error)}); expected a scheduler that stays: run again")
     except TimeoutError as error:
-        # The function's own, or that of waiting for a result that was there and is not there any more.
+        # Raised by the function, or while waiting for a result that has been lost.
         return error if future.status == "error" else _LostError()
-    except Exception as error:  # whatever the function raised is the item's own affair
+    except Exception as error:  # any exception of the function is the outcome of this item only
         return error
 
 

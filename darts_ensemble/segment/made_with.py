@@ -1,7 +1,7 @@
-"""What a result was made with, as its account says it, and how that differs from what a run would make now.
+"""What a result was made with, according to its account, and how this differs from the settings of the present run.
 
-Every option of a run is part of the account. Those that cannot change a result are listed by name, so that a new option is
-compared unless somebody says that it need not be.
+Every option of a run is part of the account. Options that cannot change a result are listed by name, so that a new option is
+compared unless it is added to that list.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = ["SETTLED", "WITHOUT_EFFECT", "describe_networks", "differences", "with_options"]
 
-#: Options that change no voxel and no table of a result: where, how fast and how loudly it is made.
+#: Options that change no voxel and no table of a result: where, how fast and with how much output it is made.
 WITHOUT_EFFECT = frozenset({"device", "batch_size", "low_memory", "threads", "overwrite", "verbose", "strict"})
-#: Options that the segmenter settles (a default becomes a value, a file its content); the account holds what it settled on.
+#: Options that the segmenter resolves (a default to a value, a file to its content); the account holds the resolved value.
 SETTLED = frozenset({"weights", "views", "view_weights", "fusion_weights", "fusion", "sagittal_pooling", "precision", "crop"})
-#: Files that a run may add to a result. A result that has more than a run asks for is still what it asks for.
+#: Files that a run may add to a result. A result with more files than a run needs can still be kept.
 _ADDITIONS = ("agreement", "probabilities")
 
 
@@ -37,11 +37,11 @@ def describe_networks(
     ensemble, views
         The networks, and those of them in use.
     weights : mapping of view to number or array, or None
-        Of the views in the fusion; None: the default.
+        Weights of the views in the fusion; None: the default.
     scout : ViewNetwork or None
-        The network that looks for the brain, where it is another.
+        The network that finds the brain, if it is another one.
     **settled
-        Other options as the segmenter has settled them: fusion, sagittal_pooling, precision, precision_asked, crop.
+        Other options as resolved by the segmenter: fusion, sagittal_pooling, precision, precision_asked, crop.
 
     Returns
     -------
@@ -63,19 +63,20 @@ def describe_networks(
 
 
 def with_options(networks: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return :func:`describe_networks` and every option of a run that can change a result and is not settled there."""
+    """Return :func:`describe_networks` and every other option of a run that can change a result."""
     return {**networks, **{name: value for name, value in options.items() if name not in WITHOUT_EFFECT | SETTLED}}
 
 
 def differences(asked: Mapping[str, Any], made: Mapping[str, Any]) -> list[str]:
-    """Return how a result differs from what is asked for, one phrase per difference; none where it can be kept.
+    """Return how a result differs from the present settings, one phrase per difference; none if it can be kept.
 
-    A precision of "auto" is the same on every machine. Agreement and probabilities that nobody asks for now may be there.
+    A precision of "auto" counts as the same on every machine. A result may have agreement and probabilities that this run does
+    not need.
 
     Parameters
     ----------
     asked, made : mapping
-        As :func:`with_options` gives them.
+        From :func:`with_options`.
     """
     kept = set()
     if asked.get("precision_asked") == made.get("precision_asked") or asked.get("precision") == made.get("precision"):
@@ -83,7 +84,7 @@ def differences(asked: Mapping[str, Any], made: Mapping[str, Any]) -> list[str]:
     kept |= {name for name in _ADDITIONS if not asked.get(name)}
     if not asked.get("probabilities"):
         kept.add("probability_type")
-    if asked.get("views") != made.get("views"):  # then those of each view differ anyway
+    if asked.get("views") != made.get("views"):  # then the weights of each view differ anyway
         kept |= {"view_weights", "weights"}
     found = []
     for name, value in asked.items():
@@ -105,7 +106,7 @@ def _weight(value: Any) -> float | str:
 
 
 def _network_sha256(network: ViewNetwork) -> str:
-    """Of the weights file; of the parameters where a network has none."""
+    """Return the sha256 of the weights file, or of the parameters if a network has no file."""
     if network.path is not None:
         from darts_ensemble.weights.checksums import sha256_of
 

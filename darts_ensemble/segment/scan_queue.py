@@ -1,6 +1,6 @@
-"""Many scans with one set of networks: reading, computing and writing overlapped here, or spread over a cluster.
+"""Many scans with one set of networks: reading, computing and writing at the same time here, or spread over a cluster.
 
-Every scan ends once, in a row of the run's account: what goes wrong with one is its own affair.
+Every scan gives exactly one row of the run's account; an error in one scan does not stop the others.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Job:
-    """A scan to be segmented, and the folder of all results with their format."""
+    """A scan to segment, and folder and format of all results."""
 
     scan: NamedScan
     out: Path
@@ -45,7 +45,7 @@ class Job:
 
     @property
     def target(self) -> Targets:
-        """Files of the result."""
+        """The files of the result."""
         return target_paths(self.out, self.scan.name, self.form)
 
 
@@ -55,12 +55,12 @@ def segment_here(segmenter: Segmenter, jobs: Sequence[Job], settings: Settings, 
     Parameters
     ----------
     segmenter : Segmenter
-        As :func:`darts_ensemble.segment.settings.make_segmenter` makes it.
+        From :func:`darts_ensemble.segment.settings.make_segmenter`.
     jobs : sequence of Job
     settings : Settings
-        With `low_memory` nothing overlaps, so that one scan is in memory at a time.
+        With `low_memory`, steps do not overlap, so that only one scan is in memory at a time.
     report : callable
-        Called with the row of each scan as soon as it has ended, by one thread at a time.
+        Called with the row of each scan as soon as the scan has ended, by one thread at a time.
     """
     lock = threading.Lock()
     again: dict[Job, str] = {}
@@ -77,7 +77,7 @@ def segment_here(segmenter: Segmenter, jobs: Sequence[Job], settings: Settings, 
         tell(row)
 
     ahead = 0 if settings.low_memory else 1
-    # What follows the networks is the host's work, and on a GPU takes longer than they do.
+    # The steps after the networks run on the CPU; with a GPU, they take longer than the networks.
     written = ahead if segmenter.device.type == "cpu" else 2 * ahead
     with ThreadPoolExecutor(max(1, written)) as writer:
         writing: deque[Future[None]] = deque()
@@ -85,12 +85,12 @@ def segment_here(segmenter: Segmenter, jobs: Sequence[Job], settings: Settings, 
         for job, loading in _read_ahead(segmenter, waiting, ahead):
             try:
                 labelled = segmenter.label(loading.result())
-            except Exception as error:  # one scan that meets a bug or fills the memory must not cost the user the others
+            except Exception as error:  # a bug or too little memory for one scan must not stop the others
                 tell(_failed(job, error, settings))
                 continue
             writing.append(writer.submit(write, job, labelled))
             del labelled
-            while len(writing) > written:  # so many finished volumes in memory at most, beside the one at work
+            while len(writing) > written:  # at most this number of finished volumes in memory, in addition to the one in work
                 writing.popleft().result()
 
 
@@ -109,7 +109,7 @@ def _read_ahead(segmenter: Segmenter, jobs: Iterable[Job], ahead: int) -> Iterat
 def segment_on_cluster(
     segmenter: Segmenter, jobs: Sequence[Job], settings: Settings, report: Callable[[Row], None], *, address: str
 ) -> None:
-    """Segment scans on the workers of a Dask cluster, which see the same files; each worker loads the networks once.
+    """Segment scans on the workers of a Dask cluster, which need access to the same files; each loads the networks once.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def segment_on_cluster(
 
 
 def _with_whole_paths(settings: Settings) -> Settings:
-    """Workers have other working folders."""
+    """Return a job with absolute paths, because workers have other working folders."""
     weights = settings.weights
     if isinstance(weights, str):
         weights = str(Path(weights).absolute()) if weights != "bundled" else weights
@@ -151,13 +151,13 @@ def _with_whole_paths(settings: Settings) -> Settings:
 
 @dataclass(frozen=True)
 class _SegmentOne:
-    """Segments one scan with settings that travel along."""
+    """Segments one scan with settings that are sent with it."""
 
     settings: Settings
     asked: dict[str, Any]
 
     def __call__(self, job: Job) -> Row:
-        # A worker that has died may have finished this very scan: then it is not done again.
+        # A worker that has died may have finished this scan: then it is not segmented again.
         if not self.settings.overwrite and (row := _earlier(job, self.asked).row):
             return row
         try:
@@ -169,14 +169,14 @@ class _SegmentOne:
 
 @lru_cache(maxsize=1)
 def _segmenter(settings: Settings) -> Segmenter:
-    wait_without_spinning()  # a worker of a running cluster has loaded no torch before its first scan
+    wait_without_spinning()  # a worker of a running cluster has not loaded torch before its first scan
     return make_segmenter(settings)
 
 
 def _waiting(
     jobs: Sequence[Job], settings: Settings, asked: Row, report: Callable[[Row], None], again: dict[Job, str]
 ) -> Iterator[Job]:
-    """Yield the jobs that are to be done, and note in `again` why one is done again; report what is done already."""
+    """Yield the jobs to do, and note in `again` why one is done again; report those that are done already."""
     for job in jobs:
         earlier = _NOTHING if settings.overwrite else _earlier(job, asked)
         if earlier.row is not None:
@@ -189,7 +189,7 @@ def _waiting(
 
 @dataclass(frozen=True)
 class _Earlier:
-    """What an earlier run left of a scan: the row of one that ends here, or how it differs from what is asked for now."""
+    """Check the earlier result of a scan: return its row if nothing is left to do, or how it differs from the settings."""
 
     row: Row | None = None
     differs: str = ""
@@ -199,7 +199,7 @@ _NOTHING = _Earlier()
 
 
 def _earlier(job: Job, asked: Row) -> _Earlier:
-    """Whether a scan's result is there already, is another's, or was made from other voxels or with other settings."""
+    """Return whether a result exists already, belongs to another scan, or was made from other voxels or other settings."""
     target, scan = job.target, job.scan.path
     if not target.label_map.is_file():
         return _NOTHING

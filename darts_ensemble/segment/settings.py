@@ -1,4 +1,4 @@
-"""What a run of darts-segment is asked for, small enough to travel to the workers of a cluster."""
+"""Settings of a run of darts-segment, small enough to be sent to the workers of a cluster."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ __all__ = ["Settings", "describe_run", "make_segmenter"]
 
 @dataclass(frozen=True)
 class Settings:
-    """Options of a run, as :class:`darts_ensemble.segment.segmenter.Segmenter` and its results take them.
+    """Options of a run, for :class:`darts_ensemble.segment.segmenter.Segmenter` and its results.
 
     Attributes
     ----------
     weights : str, or tuple of (view, path)
         As for :func:`darts_ensemble.weights.checkpoints.load_ensemble`.
     views : str or None
-        As in "coronal,axial".
+        Such as "coronal,axial".
     view_weights : str or None
-        As in "coronal=0.3,axial=0.3,sagittal=0.4".
+        Such as "coronal=0.3,axial=0.3,sagittal=0.4".
     fusion_weights : str or None
         Path of a fusion.json.
     threads : int
-        Of the CPU; 0: all.
+        CPU threads; 0: all.
     """
 
     weights: str | tuple[tuple[str, str], ...] = "bundled"
@@ -61,7 +61,7 @@ class Settings:
 
     @property
     def saving(self) -> dict[str, Any]:
-        """How :meth:`darts_ensemble.results.segmentation.Segmentation.save` is to write."""
+        """Arguments for :meth:`darts_ensemble.results.segmentation.Segmentation.save`."""
         return {
             "form": self.form,
             "agreement": self.agreement,
@@ -71,12 +71,12 @@ class Settings:
 
 
 def make_segmenter(settings: Settings) -> Segmenter:
-    """Load the networks that the settings name.
+    """Load the networks named in the settings.
 
     Raises
     ------
     UsageError
-        If options don't go together.
+        If options contradict each other.
     CheckpointError
         If the weights can't be used.
     """
@@ -101,7 +101,7 @@ def make_segmenter(settings: Settings) -> Segmenter:
         low_memory=settings.low_memory,
     )
     if settings.agreement and len(segmenter.views) < 2:
-        raise UsageError("--save-agreement: one view has nothing to agree with; expected two or three views")
+        raise UsageError("--save-agreement: a single view has no agreement; expected two or three views")
     if settings.probabilities:
         from darts_ensemble.results.probabilities import parse_wanted
 
@@ -110,7 +110,7 @@ def make_segmenter(settings: Settings) -> Segmenter:
 
 
 def describe_run(segmenter: Segmenter, settings: Settings) -> dict[str, Any]:
-    """Return what the results of a run are made with besides the scan, for their accounts."""
+    """Return what the results of a run depend on besides the scan, for their accounts."""
     return with_options(segmenter.made_with, asdict(settings))
 
 
@@ -127,7 +127,7 @@ def _views(text: str | None) -> tuple[str, ...] | None:
 
 
 def _weights(text: str | None, file: str | None, ensemble: Ensemble) -> ViewWeights | None:
-    """What --view-weights says, or --fusion-weights, which must have been fitted for these networks."""
+    """Return the weights of --view-weights, or of --fusion-weights, which must have been fitted for these networks."""
     if file is None:
         return _view_weights(text)
     if text is not None:
