@@ -40,6 +40,8 @@ html_theme = "furo"
 html_title = f"DARTS ensemble {version}"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
+# Two hyphens of an option stay two hyphens.
+smartquotes = False
 html_show_sourcelink = False
 html_copy_source = False
 copybutton_prompt_text = "$ "

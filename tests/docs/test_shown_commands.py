@@ -81,9 +81,10 @@ def prepared(folder: Path) -> None:
 
 
 def as_run_here(words: tuple[str, ...], weights: Path) -> list[str]:
-    """The arguments of a command, with networks that are small enough for a test."""
-    small = ["--weights", str(weights), "--views", "axial", "--device", "cpu"] if words[0] == "darts-segment" else []
-    return [*words[1:], *small]
+    """The arguments of a command, with small networks, and with figures drawn once: by `darts-eval figures`."""
+    if words[0] == "darts-segment":
+        return [*words[1:], "--weights", str(weights), "--views", "axial", "--device", "cpu"]
+    return [*words[1:], "--no-figures", "--no-report"] if words[:2] == ("darts-eval", "--gt") else list(words[1:])
 
 
 @pytest.mark.parametrize("page", RUN, ids=lambda path: path.stem)
