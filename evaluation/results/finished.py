@@ -9,10 +9,11 @@ from typing import Any
 
 from darts_ensemble.errors import ScanError
 from darts_ensemble.results.outputs import write_text
+from darts_ensemble.scans.links import why_empty
 from darts_ensemble.versions import package_version
 from evaluation.metrics.pair_scores import PairScores
 
-__all__ = ["file_checksum", "finished_file", "pair_key", "read_finished", "write_finished"]
+__all__ = ["file_checksum", "finished_file", "pair_key", "read_finished", "read_made_from", "why_again", "write_finished"]
 
 #: Counts up whenever the same files and options would give other numbers.
 _VERSION = 2
@@ -30,7 +31,8 @@ def file_checksum(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise ScanError(f"{path}: not readable ({error.strerror}); expected a label map") from None
+        why = why_empty(path, b"") or f"not readable ({error.strerror}); expected a label map"
+        raise ScanError(f"{path}: {why}") from None
 
 
 def pair_key(reference: str, prediction: str, scoring: str, *, also_merged: bool, wrong_header: bool) -> str:
@@ -64,13 +66,30 @@ def read_finished(path: Path) -> dict[str, PairScores]:
         return {}
 
 
-def write_finished(path: Path, subject: str, pairs: dict[str, PairScores]) -> None:
-    """Write the finished pairs of a subject.
+def read_made_from(path: Path) -> dict[str, dict[str, Any]]:
+    """Return what the finished pair of each method was made from, in the words of :func:`why_again`; none where unknown."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))["made_from"]
+        return {str(method): dict(words) for method, words in found.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def why_again(earlier: dict[str, Any], now: dict[str, Any]) -> str:
+    """Return why a pair is scored again: which of what it is made from are not the same; empty where none was made."""
+    changed = [name for name, value in now.items() if earlier.get(name) != value]
+    return f"changed: {', '.join(changed)}" if earlier and changed else ""
+
+
+def write_finished(
+    path: Path, subject: str, pairs: dict[str, PairScores], made_from: dict[str, dict[str, Any]] | None = None
+) -> None:
+    """Write the finished pairs of a subject, and what the pair of each method was made from.
 
     Raises
     ------
     ScanError
         If the folder can't be written to.
     """
-    content = {"subject": subject, "pairs": {key: one.to_json() for key, one in pairs.items()}}
+    content = {"subject": subject, "made_from": made_from or {}, "pairs": {key: one.to_json() for key, one in pairs.items()}}
     write_text(path, json.dumps(content) + "\n")  # in one line, as only that is written fast

@@ -83,6 +83,10 @@ def _line(subject: Subject, scores: SubjectScores) -> str:
     if scores.pairs:
         how = "taken over" if scores.n_reused == len(scores.pairs) else "scored"
         parts.append(f"{how} {', '.join(scores.pairs)}")
+    reasons: dict[str, list[str]] = {}
+    for method, why in scores.again.items():
+        reasons.setdefault(why, []).append(method)
+    parts += [f"{', '.join(methods)} again ({why})" for why, methods in reasons.items()]
     failed = [failure.method or "all methods" for failure in scores.failures]
     if failed:
         parts.append(f"failed {', '.join(failed)}")

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from darts_ensemble.errors import CohortError
 from darts_ensemble.results.outputs import write_json
+from darts_ensemble.scans.links import as_named
 from darts_ensemble.scans.scan import write_label_map
+from darts_ensemble.segment.made_with import differences
 from darts_ensemble.weights.checksums import sha256_of
 from evaluation.cohort.find import Subject
-from evaluation.results.finished import file_name
+from evaluation.results.finished import file_checksum, file_name
 from evaluation.run.evaluate import Failure, Method, Report, reason_of
 
 if TYPE_CHECKING:
@@ -40,8 +42,8 @@ def segment_cohort(
     """Segment every scan; the label maps of each view and of their ensemble are methods of their own.
 
     The maps lie under `out/<method>/<subject>.nii.gz`, and `out/<subject>.json`, written last, says with which weights and scan
-    they were made: what is finished with the same ones is not done again unless `overwrite`. One view has no ensemble. A scan
-    that fails costs none of the others.
+    they were made: what is finished with the same content and settings is not done again unless `overwrite`, and why something
+    is done again is reported. One view has no ensemble. A scan that fails costs none of the others.
 
     Raises
     ------
@@ -63,12 +65,15 @@ def segment_cohort(
     for subject in subjects:
         maps = _maps(out, names, subject)
         try:
-            earlier = None if overwrite else _segmented_earlier(subject, out, maps, files)
-            done[subject.id] = _segment(segmenter, subject, out, maps, files) if earlier is None else earlier
+            made = _made_of(segmenter, subject)
+            earlier, why = (None, "") if overwrite else _segmented_earlier(subject, out, maps, made)
+            done[subject.id] = _segment(segmenter, subject, out, maps, made) if earlier is None else earlier
         except Exception as error:  # one scan that meets a bug or a full disk must not cost the others
             failures.append(Failure(subject.id, "", reason_of(error)))
             continue
-        report(f"{subject.id}: {f'segmented {subject.scan and subject.scan.name}' if earlier is None else 'segmented earlier'}")
+        again = f" again ({why})" if why else ""
+        how = f"segmented{again} {subject.scan and subject.scan.name}" if earlier is None else "segmented earlier"
+        report(f"{subject.id}: {how}")
     seen = frozenset(subject for subject, was_seen in done.items() if was_seen)
     methods = [
         Method(
@@ -95,36 +100,54 @@ def _maps(out: Path, names: Sequence[str], subject: Subject) -> dict[str, Path]:
     return {name: out / name / f"{file_name(subject.id)}.nii.gz" for name in names}
 
 
-def _made_of(subject: Subject, weights: Mapping[str, str]) -> dict[str, Any]:
-    """What the label maps of a subject depend on."""
+def _made_of(segmenter: Segmenter, subject: Subject) -> dict[str, Any]:
+    """What the label maps of a subject depend on: the content of its scan, the networks, and how they are used."""
     if subject.scan is None:
         raise CohortError(f"{subject.reference.parent}: no scan found; expected a T1 beside the reference")
-    file = subject.scan.stat()
-    return {"scan": [str(subject.scan), file.st_size, file.st_mtime_ns], "weights": sorted(weights.values())}
+    # Through JSON, so that it compares equal to what was written.
+    made: dict[str, Any] = json.loads(
+        json.dumps({"scan_sha256": file_checksum(subject.scan), "made_with": segmenter.made_with}, default=str)
+    )
+    return made
 
 
 def _account(out: Path, subject: Subject) -> Path:
     return out / f"{file_name(subject.id)}.json"
 
 
-def _segmented_earlier(subject: Subject, out: Path, maps: Mapping[str, Path], weights: Mapping[str, str]) -> bool | None:
-    """Whether a scan segmented earlier was seen in training; None where it is to be segmented."""
-    made = _made_of(subject, weights)
+def _segmented_earlier(
+    subject: Subject, out: Path, maps: Mapping[str, Path], made: Mapping[str, Any]
+) -> tuple[bool | None, str]:
+    """Whether a scan segmented earlier was seen in training; None where it is to be segmented, and why it is once more."""
+    path = _account(out, subject)
+    if not path.is_file():
+        return None, "nothing says how its label maps were made" if any(map_.exists() for map_ in maps.values()) else ""
     try:
-        earlier = json.loads(_account(out, subject).read_text(encoding="utf-8"))
-        same = all(earlier[key] == value for key, value in made.items()) and all(path.is_file() for path in maps.values())
-        return bool(earlier["seen_in_training"]) if same else None
+        earlier = json.loads(path.read_text(encoding="utf-8"))
+        before, sums, seen = earlier["made_with"], earlier["maps_sha256"], bool(earlier["seen_in_training"])
+        checksum = earlier["scan_sha256"]
     except (OSError, ValueError, KeyError, TypeError):
-        return None
+        return None, "the account of its label maps is damaged or of an older version"
+    if checksum != made["scan_sha256"]:
+        return None, "the scan is another file than before"
+    if changed := differences(made["made_with"], before):
+        return None, "; ".join(changed)
+    gone = [name for name, map_ in maps.items() if not map_.is_file()]
+    if gone:
+        return None, f"no label map of {', '.join(gone)}"
+    other = [name for name, map_ in maps.items() if sums.get(name) != file_checksum(map_)]
+    return (None, f"the label map of {', '.join(other)} was changed since") if other else (seen, "")
 
 
-def _segment(segmenter: Segmenter, subject: Subject, out: Path, maps: Mapping[str, Path], weights: Mapping[str, str]) -> bool:
+def _segment(segmenter: Segmenter, subject: Subject, out: Path, maps: Mapping[str, Path], made: Mapping[str, Any]) -> bool:
     """Segment a scan and write its label maps, then their account; return whether the networks were trained on it."""
-    made = _made_of(subject, weights)
     _account(out, subject).unlink(missing_ok=True)
-    result = segmenter.segment(made["scan"][0], keep_views=True)
+    result = segmenter.segment(str(subject.scan), keep_views=True)
     for name, path in maps.items():
         ids = result.per_view_ids[name] if name != "ensemble" and len(maps) > 1 else result.ids
         write_label_map(ids, result.scan, path)
-    write_json(_account(out, subject), {**made, "seen_in_training": result.seen_in_training})
+    sums = {name: file_checksum(path) for name, path in maps.items()}
+    scan = str(as_named(subject.scan)) if subject.scan else ""
+    account = {"scan": scan, **made, "maps_sha256": sums, "seen_in_training": result.seen_in_training}
+    write_json(_account(out, subject), account)
     return result.seen_in_training

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from darts_ensemble.errors import DartsError
+from darts_ensemble.versions import package_version
 from evaluation.cohort.find import Subject
 from evaluation.metrics.grids import read_prediction, read_reference
 from evaluation.metrics.pair_scores import PairScores, Scoring, score_pair
-from evaluation.results.finished import file_checksum, finished_file, pair_key, read_finished, write_finished
+from evaluation.results.finished import (
+    file_checksum,
+    finished_file,
+    pair_key,
+    read_finished,
+    read_made_from,
+    why_again,
+    write_finished,
+)
 
 __all__ = ["Failure", "Method", "SubjectScores", "SubjectTask", "reason_of", "score_subject"]
 
@@ -85,6 +95,8 @@ class SubjectScores:
     n_reused : int
         Pairs taken over from an earlier run.
     seconds : float
+    again : dict of str to str
+        Why a method whose pair was finished is scored again.
     """
 
     pairs: dict[str, PairScores]
@@ -92,6 +104,7 @@ class SubjectScores:
     checksums: dict[str, str]
     n_reused: int
     seconds: float
+    again: dict[str, str] = field(default_factory=dict)
 
 
 def score_subject(task: SubjectTask) -> SubjectScores:
@@ -107,7 +120,9 @@ def score_subject(task: SubjectTask) -> SubjectScores:
     checksums = {str(subject.reference): file_checksum(subject.reference)}
     path = finished_file(task.finished, subject.id) if task.finished else None
     earlier = read_finished(path) if path and not task.overwrite else {}
+    made_earlier = read_made_from(path) if path and not task.overwrite else {}
     keys: dict[str, str] = {}
+    made_from: dict[str, dict[str, Any]] = {}
     failures = []
     for method in task.methods:
         label_map = method.paths[subject.id]
@@ -117,6 +132,7 @@ def score_subject(task: SubjectTask) -> SubjectScores:
             failures.append(Failure(subject.id, method.name, str(error)))
             continue
         sums = (checksums[str(subject.reference)], checksums[str(label_map)], scoring.digest())
+        made_from[method.name] = _made_from(*sums[:2], scoring)
         keys[method.name] = pair_key(*sums, also_merged=method.also_merged, wrong_header=subject.wrong_header)
     pairs = {name: earlier[key] for name, key in keys.items() if key in earlier}
     n_reused = len(pairs)
@@ -131,9 +147,29 @@ def score_subject(task: SubjectTask) -> SubjectScores:
             except Exception as error:  # one pair that meets a bug or fills the memory must not cost the user the others
                 failures.append(Failure(subject.id, method.name, reason_of(error)))
     if path and left and pairs:
-        write_finished(path, subject.id, {keys[name]: one for name, one in pairs.items()})
+        write_finished(path, subject.id, {keys[name]: one for name, one in pairs.items()}, made_from)
     in_order = {method.name: pairs[method.name] for method in task.methods if method.name in pairs}
-    return SubjectScores(in_order, failures, checksums, n_reused, time.monotonic() - started)
+    again = {
+        method.name: why
+        for method in left
+        if method.name in pairs and (why := why_again(made_earlier.get(method.name, {}), made_from[method.name]))
+    }
+    return SubjectScores(in_order, failures, checksums, n_reused, time.monotonic() - started, again)
+
+
+def _made_from(reference: str, label_map: str, scoring: Scoring) -> dict[str, Any]:
+    """What the scores of a pair depend on, by the words in which a change of it is said."""
+    return {
+        "the reference": reference,
+        "the label map": label_map,
+        "the protocol": scoring.protocol.digest,
+        "the regions": list(scoring.places),
+        "--outside-protocol": scoring.outside,
+        "surfaces": list(scoring.definitions),
+        "--tolerance": list(scoring.tolerances),
+        "--misses": scoring.misses,
+        "the version": package_version("darts-ensemble"),
+    }
 
 
 def reason_of(error: Exception) -> str:

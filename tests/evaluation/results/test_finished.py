@@ -137,3 +137,17 @@ def test_numbers_survive_the_record_to_the_last_digit(run: tuple[list[Subject], 
     assert again.n_reused == 4
     assert again.table.equals(first.table)
     assert np.isinf(again.table["assd_voxel_mm"]).any()
+
+
+def test_why_a_pair_is_scored_again_is_said(run: tuple[list[Subject], list[Method]], tmp_path: Path) -> None:
+    cohort, methods = run
+    lines: list[str] = []
+    score(run, tmp_path, report=lines.append)
+    save(methods[0].paths["a"], {17: 4})
+    score(run, tmp_path, report=lines.append)
+    other = replace(OVERLAP, outside="background")
+    score_cohort(cohort, methods, other, finished=tmp_path / "done", report=lines.append)
+    assert lines == [
+        "a: scored x, y", "b: scored x, y", "a: scored x, y; x again (changed: the label map)", "b: taken over x, y",
+        "a: scored x, y; x, y again (changed: --outside-protocol)", "b: scored x, y; x, y again (changed: --outside-protocol)",
+    ]  # fmt: skip

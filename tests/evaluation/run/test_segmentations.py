@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -80,7 +81,42 @@ def test_other_weights_an_interruption_and_overwrite_do_it_again(cohort_with_sca
     assert json.loads((root / "out/one.json").read_text())["seen_in_training"] is False
     (root / "out/one.json").unlink()
     segment_cohort(subjects, coronal, root / "out", device="cpu", report=lines.append)
-    assert lines == ["one: segmented t1weighted.nii.gz"] * 3
+    assert lines == [
+        "one: segmented t1weighted.nii.gz",
+        "one: segmented again (other weights of coronal) t1weighted.nii.gz",
+        "one: segmented again (nothing says how its label maps were made) t1weighted.nii.gz",
+    ]
+
+
+def test_another_scan_of_the_same_date_other_views_and_a_changed_map_are_done_again_and_why_is_said(
+    cohort_with_scans: Path,
+) -> None:
+    root = cohort_with_scans
+    (subject,) = find_cohort(root / "gt").subjects[:1]
+    assert subject.scan is not None
+    lines: list[str] = []
+
+    def segment(weights: Path) -> None:
+        segment_cohort([subject], weights, root / "out", device="cpu", report=lines.append)
+
+    segment(root / "weights")
+    segment(root / "weights")
+    stat = subject.scan.stat()
+    image = nib.load(subject.scan)
+    data = np.asarray(image.dataobj).copy()  # type: ignore[attr-defined]
+    data[data.shape[0] // 2] += 1
+    nib.save(nib.Nifti1Image(data, image.affine), subject.scan)  # type: ignore[attr-defined]
+    os.utime(subject.scan, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    segment(root / "weights")
+    write = root / "out/axial/one.nii.gz"
+    write.write_bytes((root / "out/coronal/one.nii.gz").read_bytes())
+    segment(root / "weights")
+    segment(root / "weights/axial.safetensors")
+    reasons = [line.removeprefix("one: segmented").partition(" t1weighted")[0] for line in lines]
+    assert reasons[:4] == [
+        "", " earlier", " again (the scan is another file than before)", " again (the label map of axial was changed since)",
+    ]  # fmt: skip
+    assert "views axial, was coronal,axial,sagittal" in reasons[4]
 
 
 def test_finetuned_weights_without_a_list_of_subjects_are_warned_of_on_mindboggle(cohort_with_scans: Path) -> None:
@@ -129,5 +165,7 @@ def test_label_maps_that_are_gone_are_made_again_and_names_stay_inside_the_folde
         path = done.methods[0].paths["../a/b"]
         assert path.parent == root / "out" / "axial"
         path.unlink()
-    assert lines == ["../a/b: segmented t1weighted.nii.gz"] * 2
+    assert lines == [
+        "../a/b: segmented t1weighted.nii.gz", "../a/b: segmented again (no label map of axial) t1weighted.nii.gz",
+    ]  # fmt: skip
     assert not (root / "a").exists()
