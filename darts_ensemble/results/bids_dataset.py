@@ -19,7 +19,7 @@ __all__ = ["describe_dataset", "label_table", "sidecar", "source_uri"]
 
 BIDS_VERSION = "1.10.0"
 #: What has no name in the specification: the voxel map of the views' agreement, and the quality page.
-_IGNORED = ("*_agreement.nii.gz", "quality/")
+_IGNORED = ("*_agreement.nii.gz", "quality")
 #: Columns of the look-up tables that the specification does not know; a JSON in the root is inherited by all of them.
 _COLUMNS = {
     "hemisphere": {"Description": "left, right or midline"},

@@ -32,6 +32,8 @@ _LEVEL_OF: tuple[tuple[str, Level], ...] = (
     ("low view agreement", "serious"), ("volume of all regions", "serious"), ("missing region", "look"),
     ("left and right from the estimated", "note"),
 )  # fmt: skip
+# So many missing regions are named.
+_NAMED = 6
 #: FreeSurfer itself does not find these in every brain.
 _OFTEN_MISSING = frozenset(["Left-vessel", "Right-vessel"])
 
@@ -177,6 +179,9 @@ def _of_flag(flag: str, *, usual_here: bool = False) -> Finding:
     if flag.startswith("missing region: "):
         missing = set(flag.removeprefix("missing region: ").split(", "))
         level = "note" if missing <= _OFTEN_MISSING else "serious" if len(missing) >= _SERIOUS_REGIONS else "look"
+        if len(missing) > _NAMED:
+            named = flag.removeprefix("missing region: ").split(", ")[:_NAMED]
+            flag = f"{len(missing)} regions missing: {', '.join(named)} ..."
     return Finding(level, flag)
 
 

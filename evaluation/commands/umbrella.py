@@ -1,0 +1,57 @@
+"""The command darts: `darts segment`, `darts eval` and so on, each the command of that name with a hyphen."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from difflib import get_close_matches
+
+from darts_ensemble.versions import package_version
+
+__all__ = ["COMMANDS", "main"]
+
+#: Module and function of each command, and what it is for. The reader study lies in a package above this one: it is imported
+#: by name, when it is asked for.
+COMMANDS = {
+    "segment": ("darts_ensemble.commands.segment", "segment_main", "label 102 regions on T1 scans"),
+    "eval": ("evaluation.commands.evaluate", "main", "score label maps against references"),
+    "qc": ("evaluation.commands.quality", "main", "a page to look through the label maps of a folder"),
+    "bids": ("evaluation.commands.bids_app", "main", "a BIDS App: segment participants, tabulate the group"),
+    "train": ("darts_ensemble.commands.train", "main", "train or fine-tune a view's network"),
+    "weights": ("darts_ensemble.commands.weights", "main", "list, fetch, check and convert weights"),
+    "reader-study": ("reader_study.commands.main", "main", "plan, run and analyse a study with expert readers"),
+}
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS)) + 2
+    rows = "\n".join(f"  {name:<{width}}{what}" for name, (_, _, what) in COMMANDS.items())
+    return (
+        "Usage: darts COMMAND [OPTIONS]\n\n"
+        f"Commands (each is also a command of its own, as darts-segment):\n\n{rows}\n\n"
+        "  darts COMMAND --help   options and examples of a command\n"
+        "  darts --version        the version of darts-ensemble\n"
+    )
+
+
+def main() -> None:
+    """Run the command that the first word names with the words after it."""
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    if name in ("", "-h", "--help"):
+        sys.stdout.write(_help())
+        raise SystemExit(0 if name else 2)
+    if name in ("-V", "--version"):
+        sys.stdout.write(f"darts {package_version('darts-ensemble')}\n")
+        return
+    if name not in COMMANDS:
+        near = get_close_matches(name, COMMANDS, n=1)
+        meant = f" (did you mean {near[0]}?)" if near else ""
+        sys.stderr.write(f"darts: no command {name}{meant}; expected one of {', '.join(COMMANDS)}\n")
+        raise SystemExit(2)
+    module, function, _ = COMMANDS[name]
+    sys.argv = [f"darts-{name}", *sys.argv[2:]]
+    getattr(importlib.import_module(module), function)()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""The BIDS App: participants and sessions are chosen, segmented, and the group gets tables and a page."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from darts_ensemble.errors import CohortError, UsageError
+from evaluation.cohort.bids_scans import find_raw_scans, read_filter
+from evaluation.commands.bids_app import main
+from tests.integration.test_bids_derivative import issues
+from tests.integration.test_darts_segment import head, save
+
+SCANS = (
+    "sub-01/anat/sub-01_T1w.nii.gz",
+    "sub-01/anat/sub-01_UNIT1.nii.gz",
+    "sub-02/ses-a/anat/sub-02_ses-a_acq-fast_run-01_T1w.nii.gz",
+    "sub-02/ses-b/anat/sub-02_ses-b_T1w.nii.gz",
+)
+NOT_SCANS = (
+    "sub-01/anat/sub-01_T2w.nii.gz",
+    "sub-02/ses-b/anat/sub-02_ses-b_part-phase_T1w.nii.gz",
+    "sub-02/ses-b/anat/sub-02_ses-b_space-MNI_T1w.nii.gz",
+)
+
+
+@pytest.fixture
+def bids(tmp_path: Path) -> Path:
+    root = tmp_path / "bids"
+    for name in (*SCANS, *NOT_SCANS):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    (root / "dataset_description.json").write_text('{"Name": "x", "BIDSVersion": "1.8.0"}')
+    return root
+
+
+def names(root: Path, **options: object) -> list[str]:
+    return [path.relative_to(root).as_posix() for path in find_raw_scans(root, **options)]  # type: ignore[arg-type]
+
+
+def test_every_t1w_and_unit1_is_found_and_labels_choose(bids: Path) -> None:
+    assert names(bids) == list(SCANS)
+    assert names(bids, participants=["sub-01"]) == list(SCANS[:2])
+    assert names(bids, participants=["02"], sessions=["ses-b"]) == [SCANS[3]]
+    with pytest.raises(UsageError, match="no participant 07"):
+        find_raw_scans(bids, participants=["07"])
+    with pytest.raises(CohortError, match=r"no dataset_description\.json"):
+        find_raw_scans(bids / "sub-01")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ({"acquisition": "fast"}, [SCANS[2]]),
+        ({"run": 1}, [SCANS[2]]),
+        ({"acquisition": None, "suffix": "T1w"}, [SCANS[0], SCANS[3]]),
+        ({"session": ["a", "b"], "datatype": "anat"}, list(SCANS[2:])),
+    ],
+)
+def test_a_filter_file_chooses_by_entities(bids: Path, tmp_path: Path, wanted: dict[str, object], found: list[str]) -> None:
+    (tmp_path / "filter.json").write_text(json.dumps({"t1w": wanted, "bold": {"task": "rest"}}))
+    assert names(bids, wanted=read_filter(tmp_path / "filter.json")) == found
+    (tmp_path / "filter.json").write_text('{"t1w": {"aquisition": "x"}}')
+    with pytest.raises(UsageError, match="entity aquisition"):
+        read_filter(tmp_path / "filter.json")
+
+
+def test_participants_then_the_group(tmp_path: Path, tiny_weights: Path) -> None:
+    root, out = tmp_path / "bids", tmp_path / "bids/derivatives/darts"
+    for number, name in enumerate(SCANS[:3]):
+        save(root / name, head(number))
+    (root / "dataset_description.json").write_text('{"Name": "x", "BIDSVersion": "1.8.0"}')
+    common = [str(root), str(out)]
+    with pytest.raises(SystemExit) as ended:
+        main(
+            [
+                *common,
+                "participant",
+                "--participant_label",
+                "01",
+                "02",
+                "--weights",
+                str(tiny_weights),
+                "--skip-bids-validation",
+            ]
+        )
+    assert ended.value.code == 0
+    with pytest.raises(SystemExit) as ended:
+        main([*common, "group"])
+    assert ended.value.code == 0
+    wide = pd.read_csv(out / "quality/volumes_wide.tsv", sep="\t", dtype={"session": str}, keep_default_na=False)
+    assert list(wide["name"]) == ["sub-01", "sub-01_desc-UNIT1", "sub-02_ses-a_acq-fast_run-01"]
+    assert list(wide["session"]) == ["", "", "a"]
+    assert issues(out) == []
+
+
+def test_the_umbrella_command_runs_each_command_by_its_short_name() -> None:
+    def darts(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", "from evaluation.commands.umbrella import main; main()", *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert "Usage: darts-qc" in darts("qc", "--help").stdout
+    assert "Usage: darts-reader-study" in darts("reader-study", "--help").stdout
+    assert darts("--version").stdout.startswith("darts 0.")
+    wrong = darts("segmnt")
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith("darts: no command segmnt (did you mean segment?); expected one of segment, ")
