@@ -104,6 +104,8 @@ _ANALYSE = """Examples:
 
   darts-reader-study analyse ratings.csv -o results/
 
+  darts-reader-study analyse rankings.csv -o rankings/
+
   darts-reader-study analyse ratings.csv --methods FS,NFT,FT --compare published --guesses guesses.csv -o results/
 
 The table needs the columns reader, case, roi, hemisphere, method, rating; it may have view, repeat, seconds, timestamp,
@@ -112,7 +114,7 @@ comment, synthetic. `darts-reader-study import` makes one of other layouts. A bl
 
 
 def analyse(
-    ratings: Annotated[Path, typer.Argument(help="Ratings: CSV, TSV, Parquet or xlsx.")],
+    ratings: Annotated[Path, typer.Argument(help="Ratings, or rankings alone: CSV, TSV, Parquet or xlsx.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for tables, figures and the report.")],
     methods: Annotated[
         list[str] | None,
@@ -121,6 +123,10 @@ def analyse(
     compare: Annotated[
         str, typer.Option(metavar="published|TABLE", help="Put the study beside the 2019 one, or a table of means and SDs.")
     ] = "",
+    rankings: Annotated[
+        Path | None,
+        typer.Option(help="Table of rankings; by default rankings.csv in the folder of the ratings."),
+    ] = None,
     guesses: Annotated[Path | None, typer.Option(help="What readers guessed: columns reader, guess, method.")] = None,
     random: Annotated[str, typer.Option(help="Random effects of the mixed model.")] = "case,reader,case:method,reader:method",
     scale: Scale = "",
@@ -137,10 +143,13 @@ def analyse(
 ) -> None:
     """Analyse the ratings of a study: the table as published, tests on case means, mixed models, agreement, figures, report."""
     from evaluation.statistics.intervals import Bootstrap
+    from reader_study.commands.ranking_run import analyse_only_rankings, rankings_beside
     from reader_study.commands.screen import show_study, steps
     from reader_study.figures.draw import save_study_figures
+    from reader_study.rankings.table import is_ranking_table
+    from reader_study.ratings.spreadsheets import read_text_table
     from reader_study.ratings.study_order import exported_order, methods_in_order
-    from reader_study.ratings.table import known_regions, read_ratings
+    from reader_study.ratings.table import check_ratings, known_regions
     from reader_study.report.assemble import write_study_report
     from reader_study.report.study_files import account_of, write_account, write_study
     from reader_study.statistics.blinding import read_guesses
@@ -150,10 +159,12 @@ def analyse(
     levels = scale_of(scale, half_points)
     names = [*known_regions(), *(region or [])]
     notes: list[str] = []
-    table = read_ratings(
-        ratings, levels, regions=names, least_methods=1, encoding=encoding, separator=_typed(separator), report=notes.append
-    )
+    text = read_text_table(ratings, encoding=encoding, separator=_typed(separator), report=notes.append)
     order = exported_order(ratings)
+    if is_ranking_table(text):
+        analyse_only_rankings(text, ratings, out, methods or [], order, names, title, console, as_json=as_json, notes=notes)
+        return
+    table = check_ratings(text, levels, regions=names, least_methods=1, source=str(ratings), report=notes.append)
     known = methods_in_order(table["method"], order)
     chosen = named(methods, known, "--methods") if methods else list(known)
     guessed = read_guesses(guesses, chosen) if guesses is not None else None
@@ -165,16 +176,18 @@ def analyse(
         )  # fmt: skip
         files = write_study(analysis, out)
         figures = save_study_figures(analysis, out / "figures", title, report=report)
-        write_study_report(analysis, figures, out, title)
-    files += [*(f"figures/{one.name}.png" for one in figures), "report.html", "run.json"]
+        ranked = rankings_beside(ratings, rankings, chosen, order, names, out, report)
+        write_study_report(analysis, figures, out, title, more=ranked.sections)
+    files += [*(f"figures/{one.name}.png" for one in figures), *ranked.files, "report.html", "run.json"]
     options: dict[str, Any] = {"random": random, "resamples": resamples, "seed": seed, "compare": compare}
     account = account_of(analysis, ratings, options, files)
     write_account(account, out)
-    for warning in analysis.warnings:
+    for warning in (*analysis.warnings, *ranked.warnings):
         errors.print(f"warning: {warning}")
     if as_json:
         typer.echo(json.dumps(account, indent=1))
     show_study(console, analysis, out, verbose=verbose)
+    ranked.show(console)
 
 
 def _typed(separator: str) -> str:

@@ -16,13 +16,15 @@ from matplotlib.figure import Figure
 
 from evaluation.figures.style import FONT_SIZE, SUFFIXES, save_figure
 from reader_study.figures.comparison import draw_comparison, draw_power
+from reader_study.figures.rankings import draw_rankings
 from reader_study.figures.ratings import draw_box_plots, draw_differences, draw_likert
 from reader_study.figures.readers import draw_agreement, draw_odds_ratios, draw_severity
 from reader_study.figures.summary_page import draw_summary_page
+from reader_study.rankings.ranking_analysis import RankingAnalysis
 from reader_study.ratings.table import SYNTHETIC
 from reader_study.statistics.study_analysis import StudyAnalysis
 
-__all__ = ["StudyFigure", "mark_synthetic", "save_power_curve", "save_study_figures", "study_figures"]
+__all__ = ["StudyFigure", "mark_synthetic", "save_power_curve", "save_ranking_figure", "save_study_figures", "study_figures"]
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,27 @@ def save_study_figures(
         for suffix in SUFFIXES if name not in written else ():
             (folder / f"{name}{suffix}").unlink(missing_ok=True)
     return figures
+
+
+def save_ranking_figure(rankings: RankingAnalysis, folder: Path) -> StudyFigure:
+    """Draw the rankings and write the figure as `rankings`.
+
+    Raises
+    ------
+    ScanError
+        If the folder can't be written to.
+    """
+    one = StudyFigure(
+        "rankings",
+        "Left: share of rankings in which each method came at each rank, over all regions; ties are spread over the ranks they "
+        "span. Right: log worths of the Plackett-Luce model with 95 % intervals, robust to cases and readers.",
+        "Stacked bars of ranks by method, and log worths with intervals",
+        lambda: draw_rankings(rankings),
+    )
+    drawn = one.draw()
+    save_figure(drawn, folder / one.name)
+    plt.close(drawn)
+    return one
 
 
 def save_power_curve(table: pd.DataFrame, analyses: Sequence[str], folder: Path) -> None:

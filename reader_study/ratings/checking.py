@@ -99,6 +99,7 @@ def check_ratings(
     methods: Collection[str] | None = None,
     least_methods: int = 2,
     source: str = "ratings",
+    report: Callable[[str], None] | None = None,
 ) -> pd.DataFrame:
     """Turn a table of text into a ratings table, or say what is wrong with it.
 
@@ -112,6 +113,8 @@ def check_ratings(
         2 where methods are compared; 1 where only readers are.
     source : str
         File name that an error starts with.
+    report : callable, optional
+        Called with a sentence about rows that are not rated.
 
     Returns
     -------
@@ -144,6 +147,10 @@ def check_ratings(
             f"{source}: column method holds only {', '.join(found)}, expected at least {least_methods} methods to compare; "
             "put the ratings of all methods into one table"
         )
+    unrated = len(table) - len(rated)
+    if unrated and report is not None:
+        rows = "1 row has" if unrated == 1 else f"{unrated} rows have"
+        report(f"{source}: {rows} no rating (blank or N/A) and count as not rated")
     columns = [*COLUMNS, *(column for column in OPTIONAL_COLUMNS if column in rated and column != "repeat")]
     checked = rated[columns].reset_index(drop=True)
     checked["hemisphere"] = checked["hemisphere"].str.lower().map(SIDES)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from reader_study.ratings.checking import Problem, check_ratings, rating_problems, without_unrated
+from reader_study.ratings.checking import Problem, check_ratings, rating_problems
 from reader_study.ratings.layout import COLUMNS, DESIGN, OPTIONAL_COLUMNS, SYNTHETIC, known_regions
 from reader_study.ratings.scale import LIKERT, RatingScale, rating_of
 from reader_study.ratings.spreadsheets import read_text_table
@@ -38,12 +38,9 @@ def read_ratings(
     `report`, where given, is called with a sentence about everything that had to be guessed or was left out.
     """
     table = read_text_table(path, encoding=encoding, separator=separator, report=report)
-    checked = check_ratings(table, scale, regions=regions, methods=methods, least_methods=least_methods, source=str(path))
-    unrated = len(table) - len(without_unrated(table))
-    if unrated and report is not None:
-        rows = "1 row has" if unrated == 1 else f"{unrated} rows have"
-        report(f"{path}: {rows} no rating (blank or N/A) and count as not rated")
-    return checked
+    return check_ratings(
+        table, scale, regions=regions, methods=methods, least_methods=least_methods, source=str(path), report=report
+    )
 
 
 def first_ratings(ratings: pd.DataFrame) -> pd.DataFrame:

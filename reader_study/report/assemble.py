@@ -45,18 +45,24 @@ from reader_study.statistics.study_analysis import StudyAnalysis
 __all__ = ["study_report", "write_study_report"]
 
 
-def write_study_report(analysis: StudyAnalysis, figures: Sequence[StudyFigure], out: Path, title: str) -> Path:
+def write_study_report(
+    analysis: StudyAnalysis, figures: Sequence[StudyFigure], out: Path, title: str, *, more: Sequence[Section] = ()
+) -> Path:
     """Write `report.html` from an analysis and its figures in `out/figures`, and return its path.
+
+    Sections of `more` come before the methods text.
 
     Raises
     ------
     ScanError
         If the folder can't be written to.
     """
-    return write_report(study_report(analysis, figures, out / "figures", title), out / "report.html")
+    return write_report(study_report(analysis, figures, out / "figures", title, more=more), out / "report.html")
 
 
-def study_report(analysis: StudyAnalysis, figures: Sequence[StudyFigure], folder: Path, title: str) -> Report:
+def study_report(
+    analysis: StudyAnalysis, figures: Sequence[StudyFigure], folder: Path, title: str, *, more: Sequence[Section] = ()
+) -> Report:
     """Return the report of a study whose figures lie in a folder."""
     drawn = {one.name: Figure(path=lighter_of(folder / f"{one.name}.png"), caption=one.caption, alt=one.alt) for one in figures}
     sections = [_overview(analysis, drawn), _ratings(analysis, drawn)]
@@ -71,6 +77,7 @@ def study_report(analysis: StudyAnalysis, figures: Sequence[StudyFigure], folder
         sections.append(_blinding(analysis.blinding))
     if analysis.comparison is not None:
         sections.append(_comparison(analysis.comparison, drawn))
+    sections += more
     paragraphs, references = study_methods(analysis)
     text = "What was computed, in words for a paper; strike what you don't report."
     sections.append(Section("Methods text", [Prose(text), Quotation(paragraphs, references)]))

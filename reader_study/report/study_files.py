@@ -13,11 +13,13 @@ import pandas as pd
 
 from darts_ensemble.results.outputs import write_json, write_text
 from darts_ensemble.versions import package_versions
+from reader_study.rankings.ranking_analysis import RankingAnalysis
+from reader_study.ratings.study_order import natural_key
 from reader_study.ratings.table import SYNTHETIC
 from reader_study.report.published_layout import PUBLISHED_FILES, write_published_table
 from reader_study.statistics.study_analysis import StudyAnalysis
 
-__all__ = ["account_of", "study_tables", "write_account", "write_study"]
+__all__ = ["account_of", "account_of_rankings", "study_tables", "write_account", "write_study"]
 
 _PACKAGES = ("darts-ensemble", "numpy", "scipy", "pandas", "matplotlib", "seaborn")
 
@@ -90,6 +92,24 @@ def account_of(analysis: StudyAnalysis, source: Path, options: dict[str, Any], f
         "files": list(files),
     }
     return account
+
+
+def account_of_rankings(
+    analysis: RankingAnalysis, source: Path, files: Sequence[str], notes: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return the same for a study of rankings alone."""
+    rows = analysis.rankings
+    return {
+        "command": shlex.join(["darts-reader-study", *sys.argv[1:]]),
+        "versions": {"python": platform.python_version(), **package_versions(_PACKAGES)},
+        "rankings": str(source),
+        "n_rankings": int(rows["item"].nunique()),
+        "n_cases": int(rows["case"].nunique()),
+        "readers": sorted(rows["reader"].unique(), key=natural_key),
+        "methods": list(analysis.methods),
+        "warnings": [*notes, *analysis.warnings],
+        "files": list(files),
+    }
 
 
 def write_account(account: dict[str, Any], out: Path) -> None:

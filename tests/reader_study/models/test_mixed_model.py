@@ -112,7 +112,7 @@ def test_separated_methods_have_no_odds_ratio_but_a_likelihood_ratio() -> None:
     odds = tables.odds_ratios.set_index(["first", "second"])
     apart = odds.loc[[("FS", "FT"), ("NFT", "FT")]]
     assert apart[["odds_ratio", "low", "high", "p"]].isna().all().all()
-    assert apart["reason"].str.contains("separation: the ratings of FT leave no finite odds ratio").all()
+    assert apart["reason"].str.contains("separation: the ratings of .* and FT leave no finite odds ratio").all()
     assert np.isfinite(odds.loc[("FS", "NFT"), "odds_ratio"])
     assert tables.tests["lr_p"].iloc[0] < 1e-6
     assert "separation" in tables.tests["warnings"].iloc[0]

@@ -1,0 +1,70 @@
+"""Names in figures: wrapped where long, shortened where very long, never two alike, and only letters that a font has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache
+
+from matplotlib import font_manager
+from matplotlib.ft2font import FT2Font
+
+__all__ = ["shown_name", "shown_names", "unshown"]
+
+#: Letters of a line, and lines of a name.
+WIDTH, LINES = 20, 2
+
+
+def shown_names(names: Sequence[str], width: int = WIDTH, lines: int = LINES, kind: str = "name") -> list[str]:
+    """Return names as a figure shows them, each different from the others.
+
+    A name longer than `width` letters is wrapped at spaces, hyphens and underscores, and loses its middle where that gives
+    more than `lines` lines. A name in letters that no font here has is shown as its number, ``name 3``;
+    :func:`unshown` lists those for the caption.
+    """
+    shown = [
+        shown_name(name, width, lines) if has_letters(name) else f"{kind} {place}" for place, name in enumerate(names, start=1)
+    ]
+    for place, name in enumerate(shown):
+        if shown.count(name) > 1:
+            shown[place] = f"{name} ({place + 1})"
+    return shown
+
+
+def unshown(names: Sequence[str], kind: str = "name") -> str:
+    """Return which numbers stand for which names, as ``name 3: 山田``, or "" where every name can be drawn."""
+    return "; ".join(f"{kind} {place}: {name}" for place, name in enumerate(names, start=1) if not has_letters(name))
+
+
+def shown_name(name: str, width: int = WIDTH, lines: int = LINES) -> str:
+    """Return a name wrapped to lines of a width; what needs more lines loses its middle."""
+    wrapped = _wrapped(name, width)
+    if len(wrapped) <= lines:
+        return "\n".join(wrapped)
+    room = width * lines - 2
+    return "\n".join(_wrapped(f"{name[: room * 2 // 3]}…{name[-(room - room * 2 // 3) :]}", width, anywhere=True)[:lines])
+
+
+def has_letters(name: str) -> bool:
+    """Whether the fonts of the figures have every letter of a name."""
+    return all(ord(letter) in _letters() or letter.isspace() for letter in name)
+
+
+@cache
+def _letters() -> frozenset[int]:
+    font = FT2Font(font_manager.findfont("DejaVu Sans"))
+    return frozenset(font.get_charmap())
+
+
+def _wrapped(name: str, width: int, *, anywhere: bool = False) -> list[str]:
+    """Lines that break after a space, a hyphen or an underscore, or anywhere where there is none in reach."""
+    if anywhere:
+        return [name[start : start + width] for start in range(0, len(name), width)]
+    lines, line = [], ""
+    for part in re.findall(r"[^ _-]*[ _-]?", name):
+        if line and len(line) + len(part.rstrip()) > width:
+            lines.append(line.rstrip())
+            line = ""
+        line += part
+    whole = [*lines, line.rstrip()]
+    return [piece for one in whole for piece in (_wrapped(one, width, anywhere=True) if len(one) > width else [one])]
