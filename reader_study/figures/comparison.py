@@ -9,8 +9,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from evaluation.figures.style import INK, PAGE_WIDTH, figure_style, method_colours, method_markers
+from evaluation.figures.style import INK, PAGE_WIDTH, legend_below, method_colours, method_markers
+from reader_study.figures.names import shown_names
 from reader_study.figures.ratings import place_name
+from reader_study.figures.study_style import study_style
 
 __all__ = ["draw_comparison", "draw_power"]
 
@@ -29,7 +31,7 @@ def draw_comparison(comparison: pd.DataFrame, order: Sequence[str]) -> Figure:
     methods = [method for method in order if method in set(rows["method"])]
     places = list(dict.fromkeys(zip(rows["roi"], rows["hemisphere"], strict=True)))
     colours, markers = method_colours(methods), method_markers(methods)
-    with figure_style():
+    with study_style():
         figure, axes = plt.subplots(figsize=(PAGE_WIDTH, 0.8 + 0.3 * len(places)), layout="constrained")
         for row in rows.to_dict("records"):
             method = row["method"]
@@ -43,12 +45,15 @@ def draw_comparison(comparison: pd.DataFrame, order: Sequence[str]) -> Figure:
         axes.set(ylim=(len(places) - 0.5, -0.5), xlabel="Mean rating")
         axes.set_yticks(range(len(places)), [place_name(*place) for place in places])
         axes.grid(visible=True, axis="x")
-        handles = [Line2D([], [], marker=markers[m], color=colours[m], linestyle="", markersize=4, label=m) for m in methods]
+        handles = [
+            Line2D([], [], marker=markers[m], color=colours[m], linestyle="", markersize=4, label=name)
+            for m, name in zip(methods, shown_names(methods, 40, 1, "method"), strict=True)
+        ]
         handles.append(
             Line2D([], [], marker="o", markerfacecolor="white", color="0.3", linestyle="", markersize=4, label="printed")
         )
         handles.append(Line2D([], [], marker="o", color="0.3", linestyle="", markersize=4, label="this study"))
-        figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))
+        legend_below(figure, handles)
     return figure
 
 
@@ -69,7 +74,7 @@ def draw_power(table: pd.DataFrame, analyses: Sequence[str]) -> Figure:
     level = table["level"].iloc[0]
     n_columns = min(len(analyses), 4)
     n_rows = -(-len(analyses) // n_columns)
-    with figure_style():
+    with study_style():
         size = (PAGE_WIDTH, 0.5 + 2.0 * n_rows)
         figure, grid = plt.subplots(
             n_rows, n_columns, figsize=size, layout="constrained", squeeze=False, sharey=True, sharex=True

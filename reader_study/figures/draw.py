@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import matplotlib as mpl
@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from evaluation.figures.style import FONT_SIZE, SUFFIXES, save_figure
 from reader_study.figures.comparison import draw_comparison, draw_power
+from reader_study.figures.names import unshown
 from reader_study.figures.rankings import draw_rankings
 from reader_study.figures.ratings import draw_box_plots, draw_differences, draw_likert
 from reader_study.figures.readers import draw_agreement, draw_odds_ratios, draw_severity
@@ -39,13 +40,16 @@ class StudyFigure:
 
 def study_figures(analysis: StudyAnalysis, title: str) -> list[StudyFigure]:
     """Return the figures that a study has something for; none is drawn yet."""
-    return [
+    missing = [unshown(analysis.methods, "method"), unshown(analysis.readers, "reader")]
+    said = "".join(f" No font has the letters of {text}." for text in missing if text)
+    figures = [
         *_summary_page(analysis, title),
         *_figures_of_ratings(analysis),
         *_figures_of_tests(analysis),
         *_figures_of_readers(analysis),
         *_figure_of_comparison(analysis),
     ]
+    return [replace(one, caption=f"{one.caption}{said}") for one in figures]
 
 
 def _summary_page(analysis: StudyAnalysis, title: str) -> Iterator[StudyFigure]:
@@ -160,10 +164,12 @@ def save_ranking_figure(rankings: RankingAnalysis, folder: Path) -> StudyFigure:
     ScanError
         If the folder can't be written to.
     """
+    missing = unshown(rankings.methods, "method")
     one = StudyFigure(
         "rankings",
         "Left: share of rankings in which each method came at each rank, over all regions; ties are spread over the ranks they "
-        "span. Right: log worths of the Plackett-Luce model with 95 % intervals, robust to cases and readers.",
+        "span. Right: log worths of the Plackett-Luce model with 95 % intervals, robust to cases and readers."
+        + (f" No font has the letters of {missing}." if missing else ""),
         "Stacked bars of ranks by method, and log worths with intervals",
         lambda: draw_rankings(rankings),
     )

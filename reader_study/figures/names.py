@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from functools import cache
@@ -25,9 +26,12 @@ def shown_names(names: Sequence[str], width: int = WIDTH, lines: int = LINES, ki
     shown = [
         shown_name(name, width, lines) if has_letters(name) else f"{kind} {place}" for place, name in enumerate(names, start=1)
     ]
-    for place, name in enumerate(shown):
-        if shown.count(name) > 1:
-            shown[place] = f"{name} ({place + 1})"
+    alike = {name for name in shown if shown.count(name) > 1}
+    for name in alike:
+        places = [place for place, one in enumerate(shown) if one == name]
+        cut = _where_they_differ([names[place] for place in places], width)
+        for number, place in enumerate(places):
+            shown[place] = cut[number] if len(set(cut)) == len(cut) else f"{name} ({place + 1})"
     return shown
 
 
@@ -48,6 +52,16 @@ def shown_name(name: str, width: int = WIDTH, lines: int = LINES) -> str:
 def has_letters(name: str) -> bool:
     """Whether the fonts of the figures have every letter of a name."""
     return all(ord(letter) in _letters() or letter.isspace() for letter in name)
+
+
+def _where_they_differ(names: Sequence[str], width: int) -> list[str]:
+    """Return the part of each name around the first letter in which they differ."""
+    alike = itertools.takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False))
+    start = max(sum(1 for _ in alike) - width // 2, 0)
+    return [
+        ("…" if start else "") + name[start : start + width - 2] + ("…" if len(name) > start + width - 2 else "")
+        for name in names
+    ]
 
 
 @cache

@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from evaluation.figures.style import INK, PAGE_WIDTH, figure_style
+from evaluation.figures.style import INK, PAGE_WIDTH
 from reader_study.figures.names import shown_names
+from reader_study.figures.study_style import study_style
 from reader_study.rankings.ranking_analysis import RankingAnalysis
 from reader_study.ratings.summary import ALL_REGIONS
 
@@ -23,8 +24,8 @@ def draw_rankings(analysis: RankingAnalysis) -> Figure:
 
     Ties share the ranks that they span: two methods tied for the best count half as first and half as second.
     """
-    names = shown_names(analysis.methods)
-    with figure_style(), mpl.rc_context({"text.parse_math": False}):
+    names = shown_names(analysis.methods, kind="method")
+    with study_style():
         height = 1.0 + 0.34 * len(names) + 0.1 * max(name.count("\n") for name in names) * len(names)
         figure, (left, right) = plt.subplots(1, 2, figsize=(PAGE_WIDTH, max(height, 1.8)), layout="constrained", sharey=True)
         handles = _ranks_on(left, analysis)

@@ -17,7 +17,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from evaluation.figures.style import FONT_SIZE, INK, PAGE_WIDTH, figure_style, method_colours
+from evaluation.figures.style import FONT_SIZE, INK, PAGE_WIDTH, legend_below, method_colours
+from reader_study.figures.names import shown_name, shown_names
+from reader_study.figures.study_style import study_style
 from reader_study.ratings.study_order import places_of
 from reader_study.ratings.summary import ALL_REGIONS
 from reader_study.ratings.table import RatingScale, first_ratings
@@ -29,6 +31,8 @@ __all__ = [
 
 #: Regions side by side in a row of box plots, and regions and sides below each other in a column of bars.
 _ROW, _COLUMN = 8, 16
+#: Letters of a method's name beside a bar.
+LIKERT_WIDTH = 20
 _SIDE_NAMES = {"L": "Left", "R": "Right", "": "Midline"}
 
 
@@ -53,7 +57,7 @@ def draw_box_plots(ratings: pd.DataFrame, methods: Sequence[str], scale: RatingS
         for start in range(0, len(names), _ROW):
             for side in [one for one in sides if one in set(rows["hemisphere"])]:
                 panels.append((side, rows[rows["hemisphere"] == side], names[start : start + _ROW]))
-    with figure_style():
+    with study_style():
         height = 0.6 + 1.9 * len(panels)
         figure, grid = plt.subplots(len(panels), figsize=(PAGE_WIDTH, height), layout="constrained", squeeze=False)
         for axes, (side, part, names) in zip(grid[:, 0], panels, strict=True):
@@ -65,12 +69,16 @@ def draw_box_plots(ratings: pd.DataFrame, methods: Sequence[str], scale: RatingS
                            "markeredgewidth": 0.6},
             )  # fmt: skip
             axes.set(xlabel="", ylabel="Rating", xlim=(-0.5, max(len(names), 3) - 0.5))
+            axes.set_xticks(range(len(names)), [shown_name(name, 15, 3) for name in names])
             axes.set_title(_SIDE_NAMES[side], loc="left", fontweight="bold")
             _name_levels(axes, scale)
-        handles = [Patch(facecolor=colours[name], alpha=0.55, edgecolor=INK, linewidth=0.6, label=name) for name in methods]
+        handles = [
+            Patch(facecolor=colours[name], alpha=0.55, edgecolor=INK, linewidth=0.6, label=label)
+            for name, label in zip(methods, shown_names(methods, 40, 1, "method"), strict=True)
+        ]
         mean: Any = Line2D([], [], marker="D", markerfacecolor="white", markeredgecolor="black", linestyle="", markersize=3)
         mean.set_label("mean")
-        figure.legend(handles=[*handles, mean], loc="outside upper right", ncols=len(handles) + 1)
+        legend_below(figure, [*handles, mean])
     return figure
 
 
@@ -81,12 +89,12 @@ def draw_likert(ratings: pd.DataFrame, methods: Sequence[str], scale: RatingScal
     n_columns = -(-len(places) // _COLUMN)
     length = -(-len(places) // n_columns)
     parts = [places[start : start + length] for start in range(0, len(places), length)]
-    with figure_style():
+    with study_style():
         height = 0.9 + length * (0.1 + 0.13 * len(methods))
         figure, grid = plt.subplots(1, len(parts), figsize=(PAGE_WIDTH, height), layout="constrained", squeeze=False)
         for axes, part in zip(grid[0], parts, strict=True):
             likert_on(axes, rows, part, methods, scale)
-        figure.legend(handles=_level_handles(scale), loc="outside upper center", ncols=len(scale.allowed))
+        legend_below(figure, _level_handles(scale))
     return figure
 
 
@@ -97,14 +105,15 @@ def likert_on(
     levels, colours = scale.allowed, level_colours(scale)
     step = len(methods) + 0.8
     # Points that the longest name of a method takes beside the axes, at 0.6 of the size of its letters each.
-    beside = 10 + 0.6 * 0.83 * FONT_SIZE * max(len(method) for method in methods)
+    shown = shown_names(methods, LIKERT_WIDTH, 1, "method")
+    beside = 10 + 0.6 * 0.83 * FONT_SIZE * max(len(name) for name in shown)
     labels, ends = [], []
     for number, (roi, side) in enumerate(places):
         here = ratings if roi == ALL_REGIONS else ratings[(ratings["roi"] == roi) & (ratings["hemisphere"] == side)]
         for place, method in enumerate(methods):
             given = here.loc[here["method"] == method, "rating"].to_numpy()
             y = number * step + place
-            labels.append((y, method))
+            labels.append((y, shown[place]))
             if not len(given):
                 axes.text(0, y, "not rated", ha="center", va="center", color="0.5", fontsize="small")
                 continue
@@ -115,7 +124,8 @@ def likert_on(
             )
             ends += [left, left + share.sum()]
         axes.annotate(
-            place_name(roi, side), (0, number * step + (len(methods) - 1) / 2), (-beside, 0), ha="right", va="center",
+            shown_name(place_name(roi, side), 16, 3), (0, number * step + (len(methods) - 1) / 2), (-beside, 0),
+            ha="right", va="center",
             xycoords=axes.get_yaxis_transform(), textcoords="offset points", fontweight="bold", fontsize="small",
         )  # fmt: skip
     axes.axvline(0, color=INK, linewidth=0.6)
@@ -140,8 +150,8 @@ def draw_differences(ratings: pd.DataFrame, methods: Sequence[str], case_means: 
     n_rows = -(-len(pairs) // n_columns)
     rows = {(r["roi"], r["hemisphere"], r["first"], r["second"]): r for r in case_means.to_dict("records")}
     random = np.random.default_rng(0)
-    with figure_style():
-        size = (PAGE_WIDTH, n_rows * (0.6 + 0.2 * len(places)) + 0.4)
+    with study_style():
+        size = (PAGE_WIDTH, n_rows * (0.8 + 0.2 * len(places)) + 0.4)
         figure, grid = plt.subplots(
             n_rows, n_columns, figsize=size, layout="constrained", squeeze=False, sharey=True, sharex=True
         )
@@ -157,7 +167,7 @@ def draw_differences(ratings: pd.DataFrame, methods: Sequence[str], case_means: 
                     _marker(axes, y, rows[(roi, side, first, second)])
             axes.axvline(0, color=INK, linewidth=0.6)
             axes.axhline(len(places) - 1.5, color="0.7", linewidth=0.5)
-            axes.set_title(f"{second} − {first}", loc="left")
+            axes.set_title("{1}\n− {0}".format(*shown_names([first, second], 24, 1, "method")), loc="left")
             axes.set(ylim=(len(places) - 0.5, -0.5), xlabel="Difference in rating")
             axes.grid(visible=True, axis="x")
             axes.set_yticks(range(len(places)), [place_name(*place) for place in places])
@@ -186,7 +196,8 @@ def _start_of(share: npt.NDArray[np.float64]) -> float:
 
 
 def _name_levels(axes: Axes, scale: RatingScale) -> None:
-    axes.set_yticks(scale.levels, [f"{level} {word}" for level, word in zip(scale.levels, scale.words, strict=True)])
+    words = [shown_name(f"{level} {word}", 18, 2) for level, word in zip(scale.levels, scale.words, strict=True)]
+    axes.set_yticks(scale.levels, words)
     axes.set_ylim(scale.levels[0] - 0.25, scale.levels[-1] + 0.25)
     axes.grid(visible=True, axis="y")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,8 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from evaluation.figures.style import INK, PAGE_WIDTH, figure_style, method_colours, method_markers
+from evaluation.figures.style import INK, PAGE_WIDTH, legend_below, method_colours, method_markers
+from reader_study.figures.names import shown_names
 from reader_study.figures.ratings import place_name
+from reader_study.figures.study_style import label_ratios, study_style
+from reader_study.ratings.study_order import natural_key
 from reader_study.ratings.summary import ALL_REGIONS
 from reader_study.ratings.table import first_ratings
 
@@ -22,6 +26,8 @@ __all__ = [
     "severity_on", "statistics_on",
 ]  # fmt: skip
 
+#: Letters of a reader's name beside an axis.
+READER_WIDTH = 24
 _STATISTICS = {
     "kappa_light": "Light's kappa", "gwet_ac2": "Gwet's AC2", "icc_2_1": "ICC(2,1)", "icc_2_k": "ICC(2,k)",
     "alpha_ordinal": "Krippendorff's α",
@@ -42,8 +48,8 @@ def severity_of(effects: pd.DataFrame) -> pd.DataFrame:
 def draw_severity(ratings: pd.DataFrame, methods: Sequence[str], effects: pd.DataFrame) -> Figure:
     """Draw each reader's mean rating by method, and beside it the severity that the mixed model finds."""
     severity = severity_of(effects)
-    readers = sorted(ratings["reader"].unique())
-    with figure_style():
+    readers = sorted(ratings["reader"].unique(), key=natural_key)
+    with study_style():
         n_panels = 2 if len(severity) else 1
         figure, grid = plt.subplots(
             1, n_panels, figsize=(PAGE_WIDTH, 0.9 + 0.24 * len(readers)), layout="constrained", sharey=True, squeeze=False
@@ -51,11 +57,11 @@ def draw_severity(ratings: pd.DataFrame, methods: Sequence[str], effects: pd.Dat
         _means_on(grid[0, 0], ratings, methods, readers)
         if n_panels == 2:
             severity_on(grid[0, 1], severity, readers)
-        figure.legend(handles=_method_handles(methods), loc="outside upper right", ncols=len(methods))
+        legend_below(figure, _method_handles(methods))
     return figure
 
 
-def severity_on(axes: Axes, severity: pd.DataFrame, readers: Sequence[str]) -> None:
+def severity_on(axes: Axes, severity: pd.DataFrame, readers: Sequence[str], *, width: int = READER_WIDTH) -> None:
     """Draw conditional modes of the readers with 95 % intervals, in log odds."""
     rows = {row["level"]: row for row in severity.to_dict("records")}
     for y, reader in enumerate(readers):
@@ -65,29 +71,38 @@ def severity_on(axes: Axes, severity: pd.DataFrame, readers: Sequence[str]) -> N
             axes.plot(effect, y, marker="s", markersize=3.4, color="black")
     axes.axvline(0, color=INK, linewidth=0.6)
     axes.set(ylim=(len(readers) - 0.5, -0.5), xlabel="Severe ←  log odds of a higher rating  → lenient")
-    axes.set_yticks(range(len(readers)), readers)
+    axes.set_yticks(range(len(readers)), shown_names(readers, width, 1, "reader"))
     axes.grid(visible=True, axis="x")
 
 
 def draw_agreement(agreement: pd.DataFrame) -> Figure:
     """Draw the matrix of quadratic-weighted kappas, and the measures over all readers with their intervals."""
     names, _ = kappa_matrix(agreement)
-    with figure_style():
-        side = min(3.8, max(1.6, 0.42 * len(names)))
-        figure, (left, right) = plt.subplots(
-            1, 2, figsize=(PAGE_WIDTH, side + 0.7), layout="constrained", width_ratios=(1.2, 1)
-        )
+    with study_style():
+        side = max(1.6, 0.36 * len(names))
+        wide = len(names) > 9  # a matrix that needs the whole width, with the measures below it
+        size = (PAGE_WIDTH, side + 3.0 if wide else side + 1.1)
+        shape: dict[str, Any] = {"height_ratios": (side + 1.1, 1.9)} if wide else {"width_ratios": (1.2, 1)}
+        figure, (left, right) = plt.subplots(2 if wide else 1, 1 if wide else 2, figsize=size, layout="constrained", **shape)
         agreement_on(left, agreement)
         statistics_on(right, agreement)
     return figure
 
 
-def agreement_on(axes: Axes, agreement: pd.DataFrame, *, most_numbers: int = 12) -> None:
-    """Draw the matrix of kappas on axes, with numbers in the cells of up to `most_numbers` readers."""
+def agreement_on(axes: Axes, agreement: pd.DataFrame, *, most_numbers: int = 16, labelled: bool = True) -> None:
+    """Draw the matrix of kappas on axes, with numbers in the cells of up to `most_numbers` readers.
+
+    Without labels readers are shown by their numbers in the order of the study.
+    """
     names, matrix = kappa_matrix(agreement)
     image = axes.imshow(matrix, cmap="viridis", vmin=min(0.0, float(np.nanmin(matrix, initial=0.0))), vmax=1)
-    axes.set_xticks(range(len(names)), names, rotation=90)
-    axes.set_yticks(range(len(names)), names)
+    if labelled:
+        shown = shown_names(names, READER_WIDTH, 1, "reader")
+        axes.set_xticks(range(len(names)), shown, rotation=90)
+        axes.set_yticks(range(len(names)), shown)
+    else:
+        axes.set_xticks(range(len(names)), [str(number) for number in range(1, len(names) + 1)], fontsize="x-small")
+        axes.set_yticks(range(len(names)), [str(number) for number in range(1, len(names) + 1)], fontsize="x-small")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.set_title("Weighted kappa of two readers", loc="left")
@@ -141,8 +156,8 @@ def draw_odds_ratios(odds: pd.DataFrame, methods: Sequence[str]) -> Figure:
     pairs = list(combinations(methods, 2))
     n_columns = min(len(pairs), 3)
     n_rows = -(-len(pairs) // n_columns)
-    with figure_style():
-        size = (PAGE_WIDTH, n_rows * (0.6 + 0.2 * len(places)) + 0.4)
+    with study_style():
+        size = (PAGE_WIDTH, n_rows * (0.8 + 0.2 * len(places)) + 0.4)
         figure, grid = plt.subplots(
             n_rows, n_columns, figsize=size, layout="constrained", squeeze=False, sharey=True, sharex=True
         )
@@ -180,11 +195,9 @@ def odds_ratios_on(axes: Axes, odds: pd.DataFrame, places: Sequence[tuple[str, s
     if (ALL_REGIONS, "") in places and len(places) > 1:
         axes.axhline(len(places) - 1.5, color="0.7", linewidth=0.5)
     axes.axvline(1, color=INK, linewidth=0.6)
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.xaxis.set_minor_formatter(lambda value, _: "")
+    label_ratios(axes, odds[["odds_ratio", "low", "high"]].to_numpy(dtype=float).ravel().tolist())
     axes.set(ylim=(len(places) - 0.5, -0.5), xlabel="Odds ratio of a higher rating")
-    axes.set_title(f"{second} against {first}", loc="left")
+    axes.set_title("{1}\nagainst {0}".format(*shown_names([first, second], 24, 1, "method")), loc="left")
     axes.set_yticks(range(len(places)), [place_name(*place) for place in places])
     axes.grid(visible=True, axis="x")
 
@@ -200,10 +213,13 @@ def _means_on(axes: Axes, ratings: pd.DataFrame, methods: Sequence[str], readers
         for method, value in given:
             axes.plot(value, y, marker=markers[method], markersize=4, color=colours[method], zorder=2)
     axes.set(ylim=(len(readers) - 0.5, -0.5), xlabel="Mean rating")
-    axes.set_yticks(range(len(readers)), readers)
+    axes.set_yticks(range(len(readers)), shown_names(readers, READER_WIDTH, 1, "reader"))
     axes.grid(visible=True, axis="x")
 
 
 def _method_handles(methods: Sequence[str]) -> list[Line2D]:
     colours, markers = method_colours(methods), method_markers(methods)
-    return [Line2D([], [], marker=markers[m], color=colours[m], linestyle="", markersize=4, label=m) for m in methods]
+    return [
+        Line2D([], [], marker=markers[m], color=colours[m], linestyle="", markersize=4, label=name)
+        for m, name in zip(methods, shown_names(methods, 40, 1, "method"), strict=True)
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from itertools import combinations
 from typing import Any
 
@@ -10,10 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from evaluation.figures.style import FONT_SIZE, PAGE_HEIGHT, PAGE_WIDTH, figure_style
+from evaluation.figures.style import FONT_SIZE, PAGE_HEIGHT, PAGE_WIDTH
 from evaluation.results.number_format import p_phrase
+from reader_study.figures.names import shown_names
 from reader_study.figures.ratings import level_colours, likert_on
 from reader_study.figures.readers import agreement_on, odds_ratios_on, severity_of, severity_on, statistics_on
+from reader_study.figures.study_style import study_style
 from reader_study.ratings.study_order import places_of
 from reader_study.ratings.summary import ALL_REGIONS
 from reader_study.ratings.table import first_ratings
@@ -39,11 +42,13 @@ def draw_summary_page(analysis: StudyAnalysis, title: str) -> Figure:
         Of the size of a printed page. Parts that the study has nothing for say so.
     """
     ratings = first_ratings(analysis.ratings)
-    with figure_style():
+    with study_style():
         figure = plt.figure(figsize=(PAGE_WIDTH, PAGE_HEIGHT), layout="constrained")
-        parts: Any = figure.subfigures(3, 1, height_ratios=(4.6, 2.9, 1.9))
+        bottom_height = min(3.4, max(1.9, 0.7 + 0.15 * len(analysis.readers)))
+        parts: Any = figure.subfigures(3, 1, height_ratios=(6.6 - bottom_height / 2, 2.8, bottom_height))
         top, middle, bottom = parts
-        figure.suptitle(f"{title}: {_facts(analysis)}", x=0.01, ha="left", fontsize=FONT_SIZE + 1)
+        heading = textwrap.fill(f"{title}: {_facts(analysis)}", 100)
+        figure.suptitle(heading, x=0.01, ha="left", fontsize=FONT_SIZE + 1)
         bars, table = top.subplots(1, 2, width_ratios=(1.5, 1))
         both_sides = ratings.assign(hemisphere="")
         places = places_of(both_sides)
@@ -72,11 +77,18 @@ def _tests_on(axes: Axes, analysis: StudyAnalysis) -> None:
     lines: list[tuple[str, str]] = [("All regions", "bold")]
     if analysis.published is not None:
         row = analysis.published.rows.iloc[-1]
-        lines += [(f"{m}: {row[f'{m}_mean']:.2f} ± {row[f'{m}_sd']:.2f}", "normal") for m in analysis.methods]
+        for method, name in zip(analysis.methods, shown_names(analysis.methods, 26, 1, "method"), strict=True):
+            lines.append((f"{name}: {row[f'{method}_mean']:.2f} ± {row[f'{method}_sd']:.2f}", "normal"))
     if analysis.case_means is not None:
         overall = analysis.case_means[analysis.case_means["roi"] == ALL_REGIONS]
+        if len(overall) > _MOST_PAIRS:
+            lines += [("", "normal"), (f"{_MOST_PAIRS} of {len(overall)} pairs; all are in the tables", "normal")]
         for one in overall.to_dict("records")[:_MOST_PAIRS]:
-            lines += [("", "normal"), (f"{one['second']} − {one['first']}, case means of {one['n']} cases", "bold")]
+            first, second = shown_names([one["first"], one["second"]], 30, 1, "method")
+            pair = f"{second} − {first}"
+            lines += [("", "normal")]
+            lines += [(text, "bold") for text in ([pair] if len(pair) < 36 else [second, f"− {first}"])]
+            lines.append((f"case means of {one['n']} cases", "normal"))
             lines.append((f"Hodges-Lehmann {_interval(one, 'hl_estimate', 'hl_low', 'hl_high')}", "normal"))
             lines.append((f"Wilcoxon {p_phrase(one['wilcoxon_p_holm'])}, t {p_phrase(one['t_p_holm'])} (Holm)", "normal"))
             lines.append((f"for other readers too: {p_phrase(one['crossed_p_holm'])} (Holm)", "normal"))
@@ -85,7 +97,8 @@ def _tests_on(axes: Axes, analysis: StudyAnalysis) -> None:
         lines += [("", "normal"), ("Cumulative-logit mixed model", "bold")]
         lines.append((f"methods differ: {p_phrase(last['lr_p'])} (likelihood ratio)", "normal"))
     for number, (text, weight) in enumerate(lines):
-        axes.text(0.02, 0.99 - 0.046 * number, text, va="top", fontweight=weight, transform=axes.transAxes)
+        step = min(0.046, 0.97 / len(lines))
+        axes.text(0.02, 0.99 - step * number, text, va="top", fontweight=weight, transform=axes.transAxes)
 
 
 def _models_on(part: Any, analysis: StudyAnalysis) -> None:
@@ -95,7 +108,10 @@ def _models_on(part: Any, analysis: StudyAnalysis) -> None:
         return
     places = list(dict.fromkeys(zip(odds["roi"], odds["hemisphere"], strict=True)))
     kept = places if len(places) <= _MOST_ODDS + 1 else [*places[:_MOST_ODDS], places[-1]]
-    pairs = list(combinations(analysis.methods, 2))[:_MOST_PAIRS]
+    every = list(combinations(analysis.methods, 2))
+    pairs = every[:_MOST_PAIRS]
+    if len(every) > len(pairs):
+        part.suptitle(f"{len(pairs)} of {len(every)} pairs", x=0.01, ha="left", fontsize=FONT_SIZE)
     grid = part.subplots(1, len(pairs), sharey=True, sharex=True, squeeze=False)
     for axes, (first, second) in zip(grid[0], pairs, strict=True):
         odds_ratios_on(axes, odds, kept, first, second)
@@ -105,12 +121,14 @@ def _readers_on(part: Any, analysis: StudyAnalysis) -> None:
     left, middle, right = part.subplots(1, 3, width_ratios=(1, 1, 1))
     severity = severity_of(analysis.models.random_effects) if analysis.models is not None else None
     if severity is not None and len(severity):
-        severity_on(left, severity, analysis.readers)
+        severity_on(left, severity, analysis.readers, width=16)
         left.set_xlabel("Severe ← log odds → lenient")
     else:
         _nothing(left, "no severity: one reader, or no model")
     if len(analysis.agreement):
-        agreement_on(middle, analysis.agreement, most_numbers=6)
+        fits = len(analysis.readers) <= 6 and max(map(len, analysis.readers)) <= 10
+        agreement_on(middle, analysis.agreement, most_numbers=6, labelled=fits)
+        middle.set_title("Weighted kappa" if fits else "Weighted kappa, readers numbered", loc="left")
         statistics_on(right, analysis.agreement)
         right.set_xlabel("Agreement, 95 %")
     else:
@@ -127,4 +145,4 @@ def _interval(row: dict[Any, Any], value: str, low: str, high: str) -> str:
     if row[value] != row[value]:
         return "n/a"
     ends = f" [{row[low]:.2f}, {row[high]:.2f}]" if row[low] == row[low] else ", no interval"
-    return f"{row[value]:.2f}{ends}"
+    return f"{row[value]:.2f}{ends}".replace("-", "−")

@@ -1,0 +1,51 @@
+"""The style of the study's figures: that of the project, with names taken as they are and readable ticks for ratios."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+
+from evaluation.figures.style import figure_style
+
+__all__ = ["label_ratios", "ratio_ticks", "study_style"]
+
+#: Steps within a decade, from coarse to fine: the first that gives three ticks is taken.
+_STEPS = ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7), tuple(np.round(np.arange(1, 10, 0.2), 1)))
+#: Odds ratios are drawn between these; what lies beyond is cut off there, and its number is in the table.
+_LEAST, _MOST = 1e-4, 1e4
+
+
+@contextmanager
+def study_style() -> Iterator[None]:
+    """Draw in the style of the project; a dollar sign in a name is a dollar sign, not the beginning of a formula."""
+    with figure_style(), mpl.rc_context({"text.parse_math": False}):
+        yield
+
+
+def label_ratios(axes: Axes, values: Sequence[float]) -> None:
+    """Give an axis of ratios a logarithmic scale over the values and 1, with at least three labelled ticks."""
+    finite = [value for value in values if np.isfinite(value) and value > 0]
+    low, high = max(min([*finite, 0.8]), _LEAST), min(max([*finite, 1.25]), _MOST)
+    low, high = low / (high / low) ** 0.04, high * (high / low) ** 0.04
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    axes.set_xticks(ratio_ticks(low, high), minor=False)
+    axes.xaxis.set_minor_locator(mpl.ticker.NullLocator())
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+
+
+def ratio_ticks(low: float, high: float) -> list[float]:
+    """Return ticks of a logarithmic axis, 1 among them where it lies inside: three at least, and five at most."""
+    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    for steps in _STEPS:
+        ticks = sorted({float(f"{step * 10.0**decade:.3g}") for decade in decades for step in steps})
+        ticks = [tick for tick in ticks if low <= tick <= high]
+        if len(ticks) >= 3:
+            every = -(-len(ticks) // 5)
+            origin = ticks.index(1.0) % every if 1.0 in ticks else 0
+            return ticks[origin::every]
+    return ticks
