@@ -28,8 +28,8 @@ ROOMS = {
         "commands",
     ),
     "reader_study": (
-        "ratings", "models", "statistics", "rankings", "published", "simulation", "planning", "study", "app", "figures",
-        "report", "commands",
+        "ratings", "models", "statistics", "rankings", "published", "simulation", "planning", "study", "conduct", "exchange",
+        "app", "figures", "report", "commands",
     ),
 }  # fmt: skip
 #: Files in a package's own folder that stand on its rooms: faces for users. No room imports them.

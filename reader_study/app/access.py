@@ -12,7 +12,7 @@ from typing import Annotated
 from fastapi import Depends, HTTPException, Request, Response
 
 from reader_study.app.viewer_library import ViewerLibrary
-from reader_study.study.storage import now, open_study, transaction
+from reader_study.study.storage import note_audit, now, open_study, transaction
 from reader_study.study.tokens import GuessLimit, hash_token, new_token
 
 __all__ = ["COORDINATOR", "Connection", "Coordinator", "Reader", "Served", "Session", "begin", "end", "served"]
@@ -94,6 +94,13 @@ Reader = Annotated[int, Depends(_reader)]
 Coordinator = Annotated[int, Depends(_coordinator)]
 
 
+def name_of(connection: sqlite3.Connection, who: int) -> str:
+    """Return who it is, as the audit trail names them."""
+    if who == COORDINATOR:
+        return "coordinator's page"
+    return f"reader {connection.execute('SELECT name FROM reader WHERE id = ?', (who,)).fetchone()['name']}"
+
+
 def begin(connection: sqlite3.Connection, what: Served, who: int, response: Response) -> None:
     """Begin a session and set its cookie; only its hash is stored."""
     secret = new_token()
@@ -104,6 +111,7 @@ def begin(connection: sqlite3.Connection, what: Served, who: int, response: Resp
             "INSERT INTO session (hash, reader_id, expires) VALUES (?, ?, ?)",
             (hash_token(secret), None if who == COORDINATOR else who, expires),
         )
+        note_audit(connection, name_of(connection, who), "signed in")
     response.set_cookie(
         what.cookie, secret, max_age=_SESSION_HOURS * 3600, path="/", secure=what.tls, httponly=True, samesite="strict"
     )
@@ -113,5 +121,11 @@ def end(connection: sqlite3.Connection, what: Served, request: Request, response
     """End the session of a request, on the server as well."""
     token = request.cookies.get(what.cookie)
     if token:
-        connection.execute("DELETE FROM session WHERE hash = ?", (hash_token(token),))
+        with transaction(connection):
+            ended = connection.execute(
+                "DELETE FROM session WHERE hash = ? RETURNING reader_id", (hash_token(token),)
+            ).fetchone()
+            if ended is not None:
+                who = COORDINATOR if ended["reader_id"] is None else ended["reader_id"]
+                note_audit(connection, name_of(connection, who), "signed out")
     response.delete_cookie(what.cookie, path="/", secure=what.tls, httponly=True, samesite="strict")

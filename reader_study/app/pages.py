@@ -12,6 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import BaseModel, ConfigDict, Field
 
 from reader_study.app.access import COORDINATOR, Connection, Session, begin, end, served
+from reader_study.study.documents import anchors_html, instructions_html
+from reader_study.study.export import rating_scale
 from reader_study.study.storage import setting
 from reader_study.study.tokens import find_token
 
@@ -24,8 +26,8 @@ _STATIC = {
     "app.css": "text/css",
     **dict.fromkeys(
         (
-            "answers.js", "contour.js", "coordinator.js", "display.js", "enter.js", "gestures.js", "panels.js", "reader.js",
-            "screens.js", "viewer.js",
+            "answers.js", "contour.js", "coordinator.js", "display.js", "enter.js", "gestures.js", "panels.js", "questions.js",
+            "reader.js", "screens.js", "viewer.js",
         ),
         "text/javascript",
     ),
@@ -57,7 +59,13 @@ def read(request: Request, who: Session, connection: Connection) -> Response:
     """Show the reader's page."""
     if who is None or who == COORDINATOR:
         return _to("/enter", request)
-    return _page("reader.html", request, connection)
+    scale, anchors = rating_scale(connection), anchors_html(connection)
+    known = {
+        "instructions": instructions_html(connection),
+        "scale": [(level, word, anchors.get(level, "")) for level, word in zip(scale.levels, scale.words, strict=True)],
+        "preview": bool(setting(connection, "preview")),
+    }
+    return _page("reader.html", request, connection, **known)
 
 
 @router.get("/coordinator", include_in_schema=False)
@@ -117,8 +125,8 @@ def _templates() -> Environment:
     return Environment(loader=PackageLoader("reader_study.app"), autoescape=True, undefined=StrictUndefined)
 
 
-def _page(name: str, request: Request, connection: Connection) -> HTMLResponse:
+def _page(name: str, request: Request, connection: Connection, **more: object) -> HTMLResponse:
     viewer = served(request).viewer
     about = f"Images by NiiVue {viewer.version} ({viewer.licence}), from {viewer.source}"
     known = {"title": setting(connection, "title"), "about": about, "base": served(request).base}
-    return HTMLResponse(_templates().get_template(name).render(known))
+    return HTMLResponse(_templates().get_template(name).render(known | more))

@@ -9,17 +9,12 @@ from fastapi import APIRouter, HTTPException, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from reader_study.app.access import Connection, Reader, served
-from reader_study.study.answers import (
-    Answer,
-    mask_file,
-    note_comment,
-    note_view,
-    record_answer,
-    scan_file,
-    state_of,
-    study_of,
-)
+from reader_study.study.answers import Answer, note_comment, note_mark, note_view, record_answer
+from reader_study.study.documents import picture_of
+from reader_study.study.items import mask_file, scan_file
+from reader_study.study.state import state_of, study_of
 from reader_study.study.storage import IMAGES, MOST_COMMENT
+from reader_study.study.training import feedback_of
 
 __all__ = ["router"]
 
@@ -48,6 +43,13 @@ class CommentBody(_Body):
     key: Key
 
 
+class MarkBody(_Body):
+    """Whether the reader wants to look at an item again."""
+
+    marked: bool
+    key: Key
+
+
 class AnswerBody(_Body):
     """A rating, the ranks of the columns, or a guess: exactly one of them."""
 
@@ -56,6 +58,7 @@ class AnswerBody(_Body):
     ranks: Annotated[list[Annotated[int, Field(ge=1, le=9)]], Field(min_length=2, max_length=9)] | None = None
     guess: Annotated[str, Field(max_length=100)] | None = None
     previous: Annotated[int, Field(ge=1, le=2**62)] | None = None
+    more: Annotated[dict[str, int | str | list[str]], Field(max_length=9)] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
@@ -112,9 +115,25 @@ def comment(item: ItemId, body: CommentBody, who: Reader, connection: Connection
 @router.post("/items/{item}/answer", responses={400: {}, **_REFUSED})
 def answer(item: ItemId, body: AnswerBody, who: Reader, connection: Connection) -> dict[str, Any]:
     """Store an answer; the reply comes after it is on the disk."""
-    given = Answer(body.rating, tuple(body.ranks) if body.ranks else None, body.guess, body.previous)
+    given = Answer(body.rating, tuple(body.ranks) if body.ranks else None, body.guess, body.previous, body.more)
     try:
         record_answer(connection, who, item, given, body.key)
     except ValueError as error:
         raise HTTPException(400, str(error)) from None
+    return {**state_of(connection, who), "feedback": feedback_of(connection, item)}
+
+
+@router.post("/items/{item}/mark", responses=_REFUSED)
+def mark_item(item: ItemId, body: MarkBody, who: Reader, connection: Connection) -> dict[str, Any]:
+    """Note that the reader wants to look at an item again, or no longer."""
+    note_mark(connection, who, item, body.marked, body.key)
     return state_of(connection, who)
+
+
+@router.get("/pictures/{name}", responses={404: {}}, response_class=Response)
+def picture(name: Annotated[str, Path(pattern="^[0-9a-f]{32}$")], who: Reader, connection: Connection) -> Response:
+    """Picture of the instructions or of an anchor."""
+    found = picture_of(connection, name)
+    if found is None:
+        raise HTTPException(404, "no such picture")
+    return Response(found[0], media_type=found[1])

@@ -18,7 +18,8 @@ from reader_study.app.error_pages import error_body, wants_page
 from reader_study.app.proxies import Proxies
 from reader_study.app.security import Guard
 from reader_study.app.viewer_library import read_viewer_library
-from reader_study.study.answers import ConflictError, NotOpenError
+from reader_study.study.answers import ConflictError
+from reader_study.study.items import NotOpenError
 from reader_study.study.storage import open_study, setting
 from reader_study.study.tokens import GuessLimit
 

@@ -35,13 +35,16 @@ def export(
         Path | None, typer.Option(help="key.json, where it is kept elsewhere than in the study.", show_default=False)
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier export.")] = False,
+    with_withdrawn: Annotated[
+        bool, typer.Option("--with-withdrawn", help="Keep all ratings of withdrawn readers, marked in a column.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON and nothing else.")] = False,
 ) -> None:
     """Export the ratings as darts-reader-study analyse reads them: blinded, or with the methods named."""
     console = Console(quiet=as_json, markup=False, highlight=False, soft_wrap=True)
     from reader_study.study.export import export_study
 
-    done = export_study(study, out, unblind=unblind, key=key, reason=reason, overwrite=overwrite)
+    done = export_study(study, out, unblind=unblind, key=key, reason=reason, overwrite=overwrite, with_withdrawn=with_withdrawn)
     if as_json:
         files = [str(path) for path in done.files]
         typer.echo(json.dumps({"files": files, "answers": done.n_ratings, "planned": done.n_planned, "unblinded": unblind}))

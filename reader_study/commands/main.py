@@ -7,7 +7,7 @@ import os
 import typer
 
 from darts_ensemble.commands.command_line import one_line_errors
-from reader_study.commands import analysis, exporting, planning, serving, size
+from reader_study.commands import analysis, conduct, exporting, planning, serving, size
 
 __all__ = ["app", "main"]
 
@@ -19,7 +19,7 @@ def reader_study() -> None:
     """Plan, run and analyse a study in which experts rate segmentations."""
 
 
-for one in (planning, serving, exporting, analysis, size):
+for one in (planning, serving, conduct, exporting, analysis, size):
     one.register(app)
 
 

@@ -1,4 +1,4 @@
-"""The command serve: a study in the browsers of its readers."""
+"""The commands serve and preview: a study in the browsers of its readers, or of the coordinator alone."""
 
 from __future__ import annotations
 
@@ -30,9 +30,18 @@ _SERVE = """Examples:
 """
 
 
+_PREVIEW = """Examples:
+
+  darts-reader-study preview study/
+
+  darts-reader-study preview study/ --reader anna --port 8001
+"""
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to the application of darts-reader-study."""
     app.command("serve", epilog=_SERVE)(serve)
+    app.command("preview", epilog=_PREVIEW)(preview)
 
 
 def serve(
@@ -85,6 +94,26 @@ def serve(
             print_links(tokens, address.base_url)
         console.print(f"Serving “{title}” at {address.base_url}; Ctrl-C stops")
         run_server(study, address, listening)
+
+
+def preview(
+    study: Annotated[Path, typer.Argument(help="Folder made by plan.", show_default=False)],
+    reader: Annotated[str, typer.Option(help="Whose order to see; the first reader's without.")] = "",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 0,
+) -> None:
+    """Show a study as a reader sees it, from the beginning, on a copy: nothing is written into the study."""
+    console = Console(markup=False, highlight=False, soft_wrap=True)
+    with _needs_app():
+        from reader_study.app.run_server import listen, run_server, safe_address
+        from reader_study.conduct.preview import preview_copy
+        from reader_study.study.links import link
+
+        with preview_copy(study, reader) as (copy, token):
+            address = safe_address("127.0.0.1", port, i_have_tls=False, behind_proxy=False, public_hosts=())
+            listening = listen(address)
+            base_url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+            console.print(f"Preview: {link(base_url, token)}\nNothing is written into {study}; Ctrl-C ends the preview")
+            run_server(copy, address, listening)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,10 @@ from reader_study.planning.fields import (
     text_field,
 )
 from reader_study.planning.order import Place
+from reader_study.planning.questions import Question, questions_of_field
 from reader_study.planning.regions import PUBLISHED_REGIONS, StudyRegion, regions_of_field
+from reader_study.planning.screen_texts import DEFAULT_COLOUR, anchors_of_field, colour_field, markdown_field
+from reader_study.planning.training import Training, training_of_field
 from reader_study.planning.yaml_text import read_yaml
 from reader_study.ratings.table import LIKERT, RatingScale
 
@@ -29,6 +32,7 @@ __all__ = ["Design", "design_of", "places_of", "read_design"]
 _KEYS = (
     "title", "seed", "readers", "scans", "methods", "cases", "practice", "regions", "sides", "scale", "repeats", "washout",
     "practice_items", "modes", "ranked_share", "guesses", "undo_items", "convention", "seconds_per_item", "if_missing",
+    "questions", "instructions", "anchors", "training", "start", "colour",
 )  # fmt: skip
 _REQUIRED = ("readers", "scans", "methods", "seed")
 MODES = ("rating", "ranking")
@@ -79,6 +83,20 @@ class Design:
         For the estimate of the length.
     if_missing : {"stop", "drop"}
         What to do where a method lacks a region: refuse the plan, or leave the place out for all methods.
+    questions : tuple of Question
+        Asked with every rating.
+    instructions : str
+        Markdown, shown before the study begins and under Help.
+    anchors : mapping of int to str
+        Markdown by level: what a score looks like.
+    training : Training
+        Practice items with a consensus score.
+    start_view : {"head", "region"}
+        Whether an item begins with the whole head, or with the region filling the view.
+    colour : str
+        Of the region, `#rrggbb`.
+    folder : Path
+        In which pictures of instructions and anchors are found.
     """
 
     title: str
@@ -101,6 +119,13 @@ class Design:
     convention: str = "radiological"
     seconds_per_item: float = 15.0
     if_missing: str = "stop"
+    questions: tuple[Question, ...] = ()
+    instructions: str = ""
+    anchors: Mapping[int, str] = field(default_factory=dict)
+    training: Training = field(default_factory=Training)
+    start_view: str = "head"
+    colour: str = DEFAULT_COLOUR
+    folder: Path = Path()
 
     def washout_for(self, greatest: int) -> int:
         """Washout to keep, given the greatest there can be."""
@@ -122,8 +147,17 @@ def read_design(path: Path) -> Design:
         raise StudyError(f"{path}: {error}") from None
 
 
-def design_of(content: Any, folder: Path) -> Design:
+def design_of(content: Any, folder: Path, *, files: bool = True) -> Design:
     """Turn the content of a `study.yaml` into a design.
+
+    Parameters
+    ----------
+    content : Any
+        Of the YAML.
+    folder : Path
+        Paths in it are relative to this folder.
+    files : bool
+        Whether files that instructions and anchors name are read: of a planned study they may be gone.
 
     Raises
     ------
@@ -139,17 +173,21 @@ def design_of(content: Any, folder: Path) -> Design:
     missing = [key for key in _REQUIRED if is_absent(content.get(key)) or content[key] in ([], {})]
     if missing:
         raise StudyError(f"no {', '.join(missing)}; expected {', '.join(_REQUIRED)} at least")
+    readers, methods, regions = (
+        name_fields(content, "readers"), method_folders(content["methods"], folder), regions_of_field(content.get("regions"))
+    )  # fmt: skip
+    practice, scale = name_fields(content, "practice"), scale_of_field(content.get("scale"), LIKERT)
     design = Design(
         title=text_field(content, "title", "Reader study"),
         seed=int(number_field(content, "seed", 0, -(2**63), 2**63, whole=True)),
-        readers=name_fields(content, "readers"),
+        readers=readers,
         scans=scan_files(content["scans"], folder),
-        methods=method_folders(content["methods"], folder),
+        methods=methods,
         cases=name_fields(content, "cases"),
-        practice=name_fields(content, "practice"),
-        regions=regions_of_field(content.get("regions")),
+        practice=practice,
+        regions=regions,
         sides=choice_field(content, "sides", ("L", "R"), ("L", "R")),
-        scale=scale_of_field(content.get("scale"), LIKERT),
+        scale=scale,
         repeats=number_field(content, "repeats", 0.1, 0, 0.5),
         washout=None if is_absent(content.get("washout")) else int(number_field(content, "washout", 0, 0, 10_000, whole=True)),
         practice_items=int(number_field(content, "practice_items", 4, 0, 100, whole=True)),
@@ -160,6 +198,15 @@ def design_of(content: Any, folder: Path) -> Design:
         convention=choice_field(content, "convention", ("radiological",), ("radiological", "neurological"))[0],
         seconds_per_item=number_field(content, "seconds_per_item", 15, 0.1, 3600),
         if_missing=choice_field(content, "if_missing", ("stop",), ("stop", "drop"))[0],
+        questions=questions_of_field(content.get("questions")),
+        instructions=markdown_field(content.get("instructions"), folder, "instructions") if files else "",
+        anchors=anchors_of_field(content.get("anchors"), folder, scale) if files else {},
+        training=training_of_field(
+            content.get("training"), practice=practice, regions=regions, methods=list(methods), scale=scale
+        ),
+        start_view=choice_field(content, "start", ("head",), ("head", "region"))[0],
+        colour=colour_field(content.get("colour")),
+        folder=folder,
     )
     both = sorted(set(design.cases) & set(design.practice))
     if both:

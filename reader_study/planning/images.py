@@ -26,6 +26,8 @@ __all__ = ["CaseImages", "RegionMasks", "image_bytes", "read_case", "region_mask
 _BRAIN_MARGIN, _REGION_MARGIN = 12, 10
 #: Two maps of one head share far more of their foreground; less than this and one lies elsewhere.
 _LEAST_SHARED = 0.5
+#: Voxels of 1 mm that labels of a brain hold at least; and intensity (of 255) up to which a voxel is air.
+_LEAST_BRAIN, _AIR = 300_000, 15
 _AXIS_OF_VIEW = {"sagittal": 0, "coronal": 1, "axial": 2}
 
 
@@ -43,6 +45,8 @@ class CaseImages:
         Intensities to show as black and as white.
     resampled : tuple of str
         Which of `scan` and the methods lay on another grid than the study's and were resampled.
+    whole_head : bool
+        Whether the scan is shown whole, the face too, since too little of it is labelled to say where the brain is.
     """
 
     scan: npt.NDArray[np.uint8]
@@ -50,6 +54,7 @@ class CaseImages:
     affine: npt.NDArray[np.float64]
     window: tuple[int, int]
     resampled: tuple[str, ...]
+    whole_head: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,8 +76,18 @@ class RegionMasks:
     centre: tuple[int, int, int]
 
 
-def read_case(case: str, scan_path: Path, label_map_paths: Mapping[str, Path]) -> CaseImages:
+def read_case(case: str, scan_path: Path, label_map_paths: Mapping[str, Path], *, own_labels: bool = False) -> CaseImages:
     """Read a case and bring it to one grid: 1 mm, the scan's own voxels where it is conformed already.
+
+    Parameters
+    ----------
+    case : str
+    scan_path : Path
+    label_map_paths : mapping of str to Path
+        By method.
+    own_labels : bool
+        Whether the maps may hold labels of the study's own, such as lesions: one may be empty, two may differ, and a scan
+        of which little is labelled is shown whole.
 
     Raises
     ------
@@ -84,8 +99,11 @@ def read_case(case: str, scan_path: Path, label_map_paths: Mapping[str, Path]) -
     conformed = conform(read_scan(scan_path))
     maps = {method: _ids(read_label_map(path)) for method, path in label_map_paths.items()}
     moved = {method: conform_labels(labels, conformed) for method, labels in maps.items()}
-    _refuse_lost(case, maps, moved, label_map_paths)
-    _refuse_apart(case, moved, label_map_paths)
+    _refuse_lost(case, maps, moved, label_map_paths, may_be_empty=own_labels)
+    labelled = np.logical_or.reduce([data != 0 for data in moved.values()])
+    of_a_brain = np.count_nonzero(labelled) >= _LEAST_BRAIN
+    if of_a_brain or not own_labels:
+        _refuse_apart(case, moved, label_map_paths)
     sources = {"scan": conformed.scan.affine, **{method: labels.affine for method, labels in maps.items()}}
     resampled = [name for name, affine in sources.items() if not whole_voxel_map(np.linalg.inv(affine) @ conformed.affine)]
     to_ras = ornt_transform(io_orientation(conformed.affine), axcodes2ornt(("R", "A", "S")))
@@ -93,6 +111,11 @@ def read_case(case: str, scan_path: Path, label_map_paths: Mapping[str, Path]) -
     volume = np.rint(nib.apply_orientation(conformed.data, to_ras)).astype(np.uint8)
     ids = {method: nib.apply_orientation(data, to_ras) for method, data in moved.items()}
     brain = np.logical_or.reduce([data != 0 for data in ids.values()])
+    if own_labels and not of_a_brain:
+        # Lesions say nothing of where the brain is: everything that is not air is shown.
+        brain = volume > _AIR
+        if not brain.any():
+            raise StudyError(f"case {case}: {scan_path} is dark; expected a scan with a head in it")
     box = _box(brain, _BRAIN_MARGIN)
     affine[:3, 3] += affine[:3, :3] @ [edge.start for edge in box]
     white = min(255, round(1.1 * float(np.percentile(volume[brain], 99.5))))
@@ -102,6 +125,7 @@ def read_case(case: str, scan_path: Path, label_map_paths: Mapping[str, Path]) -
         affine=affine,
         window=(0, max(white, 1)),
         resampled=tuple(resampled),
+        whole_head=own_labels and not of_a_brain,
     )
 
 
@@ -166,13 +190,20 @@ def _box(inside: npt.NDArray[np.bool_], margin: int) -> tuple[slice, slice, slic
 
 
 def _refuse_lost(
-    case: str, maps: Mapping[str, Scan], moved: Mapping[str, npt.NDArray[np.int32]], paths: Mapping[str, Path]
+    case: str,
+    maps: Mapping[str, Scan],
+    moved: Mapping[str, npt.NDArray[np.int32]],
+    paths: Mapping[str, Path],
+    *,
+    may_be_empty: bool,
 ) -> None:
     """Refuse a map of which much falls outside the study's grid: it belongs to another scan, or lost its affine."""
     for method, labels in maps.items():
         before = float(np.count_nonzero(labels.data)) * abs(float(np.linalg.det(labels.affine[:3, :3])))
         after = float(np.count_nonzero(moved[method]))
         if before == 0:
+            if may_be_empty:
+                continue
             raise StudyError(f"case {case}: {paths[method]} ({method}) is empty; expected a label map in FreeSurfer ids")
         if after < 0.9 * before:
             raise StudyError(

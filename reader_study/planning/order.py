@@ -67,6 +67,7 @@ def reading_order(
     washout: int = 0,
     practice: Sequence[Place] = (),
     n_practice: int = 0,
+    taught: Sequence[Item] = (),
     ratings: bool = True,
     ranked: float = 0.0,
     n_guesses: int = 0,
@@ -93,6 +94,8 @@ def reading_order(
         Of practice cases.
     n_practice : int
         Practice items; methods in turn.
+    taught : sequence of Item
+        Practice items with a consensus score: they come first, in this order, and count among `n_practice`.
     ratings : bool
         Whether items are rated one by one.
     ranked : float
@@ -105,7 +108,8 @@ def reading_order(
     StudyError
         If the washout can't be kept.
     """
-    items = _practice(practice, methods, n_practice, _stream(seed, reader, "practice"))
+    items = list(taught)
+    items += _practice(practice, methods, max(0, n_practice - len(taught)), _stream(seed, reader, "practice"))
     if ratings:
         items += _ratings(places, methods, seed, reader, row, repeats, washout)
     if ranked:

@@ -14,7 +14,7 @@ from reader_study.planning.design import Design, places_of
 from reader_study.planning.order import PARTS, Item, Place, greatest_washout, reading_order
 from reader_study.planning.sources import Sources
 
-__all__ = ["Orders", "balance_table", "draw_orders", "length_table"]
+__all__ = ["Orders", "balance_table", "draw_orders", "length_table", "order_of"]
 
 
 @dataclass(frozen=True)
@@ -57,24 +57,45 @@ def draw_orders(design: Design, sources: Sources, *, without: Sequence[Place] = 
     if not places:
         raise StudyError("no case, region and side is left to rate; expected one at least: mend regions, sides or label maps")
     washout = design.washout_for(greatest_washout(places))
-    items = {
-        reader: reading_order(
-            places,
-            tuple(design.methods),
-            seed=design.seed,
-            reader=reader,
-            row=row,
-            repeats=design.repeats,
-            washout=washout,
-            practice=practice,
-            n_practice=design.practice_items,
-            ratings="rating" in design.modes,
-            ranked=design.ranked_share if "ranking" in design.modes else 0.0,
-            n_guesses=design.guesses,
-        )
-        for row, reader in enumerate(design.readers)
-    }
+    items = {reader: order_of(design, reader, row, places, practice, washout) for row, reader in enumerate(design.readers)}
     return Orders(items, places, washout)
+
+
+def order_of(
+    design: Design, reader: str, row: int, places: tuple[Place, ...], practice: tuple[Place, ...], washout: int
+) -> tuple[Item, ...]:
+    """Draw the order of one reader.
+
+    Parameters
+    ----------
+    design : Design
+    reader : str
+    row : int
+        Their number among the readers, from 0.
+    places, practice : tuple of Place
+        Rated, and for practice.
+    washout : int
+
+    Raises
+    ------
+    StudyError
+        If the washout can't be kept.
+    """
+    return reading_order(
+        places,
+        tuple(design.methods),
+        seed=design.seed,
+        reader=reader,
+        row=row,
+        repeats=design.repeats,
+        washout=washout,
+        practice=practice,
+        n_practice=design.practice_items,
+        taught=[Item("practice", lesson.place, (lesson.method,)) for lesson in design.training.lessons],
+        ratings="rating" in design.modes,
+        ranked=design.ranked_share if "ranking" in design.modes else 0.0,
+        n_guesses=design.guesses,
+    )
 
 
 def length_table(design: Design, orders: Orders) -> pd.DataFrame:

@@ -9,7 +9,8 @@ from typing import Any
 
 from darts_ensemble.labels import REGIONS
 from reader_study.errors import StudyError
-from reader_study.planning.fields import is_absent
+from reader_study.planning.fields import is_absent, whole_number
+from reader_study.planning.names import checked_names
 from reader_study.ratings.table import known_regions
 
 __all__ = ["PUBLISHED_REGIONS", "VIEWS", "StudyRegion", "regions_of_field", "study_region"]
@@ -26,16 +27,19 @@ class StudyRegion:
     Attributes
     ----------
     name : str
-        As the ratings table names it; one of :func:`reader_study.ratings.table.known_regions`.
+        As the ratings table names it; one of :func:`reader_study.ratings.table.known_regions`, or of its own labels.
     view : {"axial", "coronal", "sagittal"}
         Plane in which it is shown first.
     ids : mapping of str to tuple of int
-        FreeSurfer ids whose union is the region, by side: `L`, `R`, or ``""`` for a midline region.
+        Labels whose union is the region, by side: `L`, `R`, or ``""`` for a region without sides.
+    own : bool
+        Whether the labels are the study's own (a lesion, another atlas), not FreeSurfer's.
     """
 
     name: str
     view: str
     ids: Mapping[str, tuple[int, ...]]
+    own: bool = False
 
 
 def _pair(name: str, *left: int, right: tuple[int, ...], view: str = "axial") -> StudyRegion:
@@ -96,16 +100,44 @@ def regions_of_field(value: Any) -> tuple[StudyRegion, ...]:
     if is_absent(value) or value == "published":
         return PUBLISHED_REGIONS
     if not isinstance(value, list) or not value:
-        raise StudyError(f"regions: {value!r}; expected published, or a list of names or of name: view")
+        raise StudyError(f"regions: {value!r}; expected published, or a list of names, of name: view, or of name and labels")
     regions = []
     for one in value:
-        if isinstance(one, dict) and len(one) == 1:
+        if isinstance(one, dict) and "labels" in one:
+            regions.append(_own_region(one))
+        elif isinstance(one, dict) and len(one) == 1:
             ((name, view),) = one.items()
             regions.append(study_region(str(name), str(view)))
         elif isinstance(one, str):
             regions.append(study_region(one))
         else:
-            raise StudyError(f"regions: {one!r}; expected a name, or name: view")
+            raise StudyError(f"regions: {one!r}; expected a name, name: view, or name and labels")
     if len({region.name for region in regions}) < len(regions):
         raise StudyError("regions: one given twice; expected each once")
     return tuple(regions)
+
+
+def _own_region(value: Mapping[str, Any]) -> StudyRegion:
+    """A region of any label map: `name`, `labels` (a list, or lists for L and R), and perhaps `view`."""
+    if set(value) - {"name", "labels", "view"}:
+        raise StudyError(f"regions: {value!r}; expected name, labels and view")
+    (name,) = checked_names([value.get("name", "")], "regions")
+    view = str(value.get("view") or "axial")
+    if view not in VIEWS:
+        raise StudyError(f"region {name}: view {view!r}; expected one of {', '.join(VIEWS)}")
+    labels = value["labels"]
+    by_side = labels if isinstance(labels, dict) else {"": labels}
+    if not by_side or set(by_side) - {"L", "R", ""} or ("" in by_side and len(by_side) > 1):
+        raise StudyError(f"region {name}: labels {labels!r}; expected a list of numbers, or a list for L and one for R")
+    listed = {side: found if isinstance(found, list) else [found] for side, found in by_side.items()}
+    ids = {side: tuple(_label(one, name) for one in found) for side, found in listed.items()}
+    if not all(ids.values()):
+        raise StudyError(f"region {name}: no labels; expected one number at least for each side")
+    return StudyRegion(name, view, ids, own=True)
+
+
+def _label(value: Any, name: str) -> int:
+    number = whole_number(value)
+    if number is None or not 1 <= number < 2**31:
+        raise StudyError(f"region {name}: label {value!r}; expected whole numbers above zero")
+    return number

@@ -6,7 +6,7 @@ import getpass
 import json
 import platform
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +15,19 @@ import pandas as pd
 from darts_ensemble.results.outputs import write_json, write_text
 from reader_study.errors import StudyError
 from reader_study.ratings.spreadsheets import read_text_table
-from reader_study.ratings.table import COLUMNS, RatingScale, check_ratings
-from reader_study.study.recorded import audit_table, event_table, guess_table, ranking_table, rating_table
+from reader_study.ratings.table import COLUMNS, RatingScale, check_ratings, known_regions
+from reader_study.study.recorded import (
+    audit_table,
+    event_table,
+    guess_table,
+    question_names,
+    ranking_table,
+    rating_table,
+    withdrawn_table,
+)
 from reader_study.study.storage import KEY, note_audit, now, open_study, setting, transaction
 
-__all__ = ["Exported", "export_study", "rating_scale", "ratings_csv", "read_key"]
+__all__ = ["Exported", "export_study", "rating_scale", "ratings_csv", "read_key", "this_user"]
 
 _RATINGS = (*COLUMNS, "view", "repeat", "seconds", "timestamp", "comment")
 _PLACE = ("reader", "case", "roi", "hemisphere")
@@ -46,7 +54,14 @@ class Exported:
 
 
 def export_study(
-    folder: Path, out: Path, *, unblind: bool = False, key: Path | None = None, reason: str = "", overwrite: bool = False
+    folder: Path,
+    out: Path,
+    *,
+    unblind: bool = False,
+    key: Path | None = None,
+    reason: str = "",
+    overwrite: bool = False,
+    with_withdrawn: bool = False,
 ) -> Exported:
     """Write `ratings.csv` as `analyse` reads it, beside it rankings, guesses, events and the audit trail.
 
@@ -63,6 +78,9 @@ def export_study(
         For the audit trail.
     overwrite : bool
         Whether an earlier export in `out` may be replaced.
+    with_withdrawn : bool
+        Whether ratings of withdrawn readers are kept, marked in a column; without, those are left out that the withdrawal
+        says to leave out. `withdrawn.csv` lists the readers and the rule in any case.
 
     Raises
     ------
@@ -73,8 +91,11 @@ def export_study(
         raise StudyError(f"{out / 'ratings.csv'}: an export is there; expected another folder, or --overwrite")
     connection = open_study(folder)
     try:
-        ratings = rating_table(connection)
-        rankings = ranking_table(connection)
+        withdrawn = withdrawn_table(connection)
+        ratings, rankings, guesses = (
+            _without_withdrawn(table(connection), withdrawn, keep=with_withdrawn)
+            for table in (rating_table, ranking_table, guess_table)
+        )
         if ratings.empty and rankings.empty:
             raise StudyError(f"{folder}: no rating yet; expected some: export when readers have begun")
         planned = connection.execute("SELECT count(*) FROM item WHERE part IN ('rating', 'ranking')").fetchone()[0]
@@ -83,20 +104,22 @@ def export_study(
         with transaction(connection):
             what = "unblinded" if unblind else "exported, blinded"
             detail = f"{given} of {planned} answers" + (f"; {reason}" if reason else "")
-            note_audit(connection, _who(), what, detail)
-        tables = {"ratings.csv": _ratings_csv(ratings, methods)} if len(ratings) else {}
+            note_audit(connection, this_user(), what, detail)
+        tables = {"ratings.csv": _ratings_csv(ratings, methods, question_names(connection))} if len(ratings) else {}
         if len(rankings):
             tables["rankings.csv"] = _csv(_named(rankings, methods))
         if unblind:
-            tables["guesses.csv"] = _csv(_named(guess_table(connection), methods)[[*_PLACE, "guess", "method"]])
-        tables["events.csv"] = _csv(_safe(event_table(connection)))
+            tables["guesses.csv"] = _csv(_named(guesses, methods)[[*_PLACE, "guess", "method"]])
+        if len(withdrawn):
+            tables["withdrawn.csv"] = _csv(_safe(withdrawn, "reason"))
+        tables["events.csv"] = _csv(_safe(event_table(connection), "comment"))
         tables["audit.csv"] = _csv(audit_table(connection))
         if len(ratings):
-            _read_back(tables["ratings.csv"], rating_scale(connection), out)
+            _read_back(tables["ratings.csv"], connection, out)
         for name, text in tables.items():
             write_text(out / name, text)
         order = _planned_order(key or folder / KEY, connection, methods)
-        write_json(out / "export.json", _account(connection, unblind, given, planned) | {"order": order})
+        write_json(out / "export.json", _account(connection, unblind, given, planned, withdrawn) | {"order": order})
         files = tuple(out / name for name in (*tables, "export.json"))
         return Exported(files, given, planned, unblind)
     finally:
@@ -105,7 +128,8 @@ def export_study(
 
 def ratings_csv(connection: sqlite3.Connection) -> str:
     """Return the blinded ratings as CSV: the same table as `ratings.csv`, arms where methods would stand."""
-    return _ratings_csv(rating_table(connection), None)
+    ratings = _without_withdrawn(rating_table(connection), withdrawn_table(connection), keep=False)
+    return _ratings_csv(ratings, None, question_names(connection))
 
 
 def rating_scale(connection: sqlite3.Connection) -> RatingScale:
@@ -152,16 +176,27 @@ def _named(table: pd.DataFrame, methods: Mapping[str, str] | None) -> pd.DataFra
     return named
 
 
-def _ratings_csv(ratings: pd.DataFrame, methods: Mapping[str, str] | None) -> str:
-    return _csv(_safe(_named(ratings, methods)[list(_RATINGS)]))
+def _without_withdrawn(table: pd.DataFrame, withdrawn: pd.DataFrame, *, keep: bool) -> pd.DataFrame:
+    """Leave out what withdrawals say to leave out, or keep all and mark it."""
+    if keep:
+        return table.assign(withdrawn=["yes" if name in set(withdrawn["reader"]) else "" for name in table["reader"]])
+    left_out = withdrawn.loc[withdrawn["rule"] == "leave out", "reader"]
+    return table[~table["reader"].isin(left_out)].reset_index(drop=True)
 
 
-def _safe(table: pd.DataFrame) -> pd.DataFrame:
-    """Comments that no spreadsheet takes for a formula: those that look like one get an apostrophe before them."""
+def _ratings_csv(ratings: pd.DataFrame, methods: Mapping[str, str] | None, questions: Sequence[str]) -> str:
+    marks = ["withdrawn"] if "withdrawn" in ratings else []
+    named = _named(ratings, methods)[[*_RATINGS, *questions, *marks]].fillna(dict.fromkeys(questions, ""))
+    return _csv(_safe(named, "comment", *questions))
+
+
+def _safe(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """Free text that no spreadsheet takes for a formula: what looks like one gets an apostrophe before it."""
     guarded = table.copy()
-    guarded["comment"] = [
-        f"'{text}" if isinstance(text, str) and text.startswith(_FORMULA) else text for text in table["comment"]
-    ]
+    for column in columns:
+        guarded[column] = [
+            f"'{text}" if isinstance(text, str) and text.startswith(_FORMULA) else text for text in table[column]
+        ]
     return guarded
 
 
@@ -169,17 +204,20 @@ def _csv(table: pd.DataFrame) -> str:
     return table.to_csv(index=False, lineterminator="\n")
 
 
-def _read_back(text: str, scale: RatingScale, out: Path) -> None:
+def _read_back(text: str, connection: sqlite3.Connection, out: Path) -> None:
     """Read the table as `analyse` will, before anything stands under a final name."""
     probe = out / ".ratings.check.csv"
     write_text(probe, text)
     try:
-        check_ratings(read_text_table(probe), scale, least_methods=1, source=str(out / "ratings.csv"))
+        regions = [*known_regions(), *(row["roi"] for row in connection.execute("SELECT DISTINCT roi FROM picture"))]
+        scale = rating_scale(connection)
+        check_ratings(read_text_table(probe), scale, regions=regions, least_methods=1, source=str(out / "ratings.csv"))
     finally:
         probe.unlink()
 
 
-def _who() -> str:
+def this_user() -> str:
+    """Return who runs this process, for the audit trail."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a process whose user has no name
@@ -187,7 +225,9 @@ def _who() -> str:
     return f"{user}@{platform.node() or 'unknown host'}"
 
 
-def _account(connection: sqlite3.Connection, unblinded: bool, given: int, planned: int) -> dict[str, object]:
+def _account(
+    connection: sqlite3.Connection, unblinded: bool, given: int, planned: int, withdrawn: pd.DataFrame
+) -> dict[str, object]:
     return {
         "title": setting(connection, "title"),
         "exported": now(),
@@ -195,6 +235,7 @@ def _account(connection: sqlite3.Connection, unblinded: bool, given: int, planne
         "answers": given,
         "planned": planned,
         "scale": dict(zip(json.loads(setting(connection, "levels")), json.loads(setting(connection, "words")), strict=True)),
+        "withdrawn": withdrawn.to_dict("records"),
         "seconds": "on the screen before the first answer; pauses left out",
         "timestamp": "of the last answer, UTC, the server's clock",
     }

@@ -27,13 +27,14 @@ from darts_ensemble.versions import package_versions
 from reader_study.errors import StudyError
 from reader_study.planning.design import Design, places_of
 from reader_study.planning.images import image_bytes, read_case, region_masks
-from reader_study.planning.order import Place
+from reader_study.planning.order import Item, Place
 from reader_study.planning.plan import Orders, draw_orders
 from reader_study.planning.sources import Sources
+from reader_study.study.documents import write_documents
 from reader_study.study.storage import DATABASE, FORMAT, IMAGES, KEY, create_database, note_audit, now, transaction
 from reader_study.study.tokens import hash_token, new_token
 
-__all__ = ["Links", "write_study"]
+__all__ = ["Links", "write_order", "write_study"]
 
 _ARMS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -105,10 +106,9 @@ def _write(design: Design, sources: Sources, folder: Path, source_text: str, rep
         missing: list[tuple[Place, list[str]]] = []
         with transaction(connection):
             for number, case in enumerate([*sources.cases, *sources.practice], start=1):
-                lacking, resampled = _write_case(design, sources, case, arms, folder / IMAGES, connection)
+                lacking, found = _write_case(design, sources, case, arms, folder / IMAGES, connection)
                 missing += lacking
-                if resampled:
-                    notes.append(f"{case}: resampled to the study's grid of 1 mm: {', '.join(resampled)}")
+                notes += found
                 report(f"[{number}/{len(sources.scans)}] {case}")
             if missing and design.if_missing == "stop":
                 shown = "; ".join(f"{_name(place)} in {', '.join(methods)}" for place, methods in missing[:5])
@@ -120,6 +120,10 @@ def _write(design: Design, sources: Sources, folder: Path, source_text: str, rep
             notes += [f"{_name(place)}: left out for all methods, absent in {', '.join(methods)}" for place, methods in missing]
             orders = draw_orders(design, sources, without=[place for place, _ in missing])
             tokens, coordinator = _write_orders(design, orders, arms, connection)
+            _write_lessons(design, arms, connection)
+            named = write_documents(connection, design)
+            if named:
+                notes.append(f"the instructions name {', '.join(named)}: readers would know what is compared")
             note_audit(connection, "plan", "planned", f"{len(orders.places)} places, {len(design.readers)} readers")
         # The log goes into the file, so that the folder can be copied as it is.
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -137,9 +141,11 @@ def _shuffled_secretly(methods: Mapping[str, Path]) -> list[str]:
 
 def _write_case(
     design: Design, sources: Sources, case: str, arms: Mapping[str, str], images: Path, connection: sqlite3.Connection
-) -> tuple[list[tuple[Place, list[str]]], tuple[str, ...]]:
-    """Write a case's images and rows; return the places that some method lacks, and what was resampled."""
-    read = read_case(case, sources.scans[case], {method: paths[case] for method, paths in sources.label_maps.items()})
+) -> tuple[list[tuple[Place, list[str]]], list[str]]:
+    """Write a case's images and rows; return the places that some method lacks, and what the coordinator should know."""
+    own = any(region.own for region in design.regions)
+    maps = {method: paths[case] for method, paths in sources.label_maps.items()}
+    read = read_case(case, sources.scans[case], maps, own_labels=own)
     scan_file = _write_image(images, read.scan, read.affine)
     case_id = connection.execute(
         "INSERT INTO study_case (name, scan_file, black, white) VALUES (?, ?, ?, ?)", (case, scan_file, *read.window)
@@ -161,7 +167,12 @@ def _write_case(
                 "centre_x, centre_y, centre_z) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (case_id, place.roi, place.hemisphere, region.view, arms[method], mask_file, *cut.offset, *cut.centre),
             )
-    return missing, read.resampled
+    notes = []
+    if read.resampled:
+        notes.append(f"{case}: resampled to the study's grid of 1 mm: {', '.join(read.resampled)}")
+    if read.whole_head:
+        notes.append(f"{case}: the whole scan is shown, the face too: too little is labelled to say where the brain is")
+    return missing, notes
 
 
 def _write_image(
@@ -190,34 +201,64 @@ def _write_orders(
         "undo_items": str(design.undo_items),
         "washout": str(orders.washout),
         "seconds_per_item": f"{design.seconds_per_item:g}",
+        "questions": json.dumps([question.to_json() for question in design.questions], ensure_ascii=False),
+        "start_view": design.start_view,
+        "colour": design.colour,
+        "training": json.dumps(design.training.rule()),
         # By name, not in the order of the arms; shown only when a reader guesses, after the last rating.
         "methods_to_guess": json.dumps(sorted(design.methods)),
         "coordinator_hash": hash_token(coordinator).hex(),
     }
     connection.executemany("INSERT INTO setting (name, value) VALUES (?, ?)", settings.items())
+    for reader, items in orders.items.items():
+        reader_id = connection.execute(
+            "INSERT INTO reader (name, token_hash) VALUES (?, ?)", (reader, hash_token(tokens[reader]))
+        ).lastrowid
+        write_order(connection, int(reader_id or 0), items, arms)
+    return tokens, coordinator
+
+
+def write_order(connection: sqlite3.Connection, reader_id: int, items: Sequence[Item], arms: Mapping[str, str]) -> None:
+    """Write a reader's items; each gets a random name.
+
+    Parameters
+    ----------
+    connection : sqlite3.Connection
+    reader_id : int
+    items : sequence of Item
+    arms : mapping of str to str
+        Arm by method.
+    """
     pictures = {
         (row["name"], row["roi"], row["hemisphere"], row["arm"]): row["id"]
         for row in connection.execute(
             "SELECT picture.*, study_case.name FROM picture JOIN study_case ON study_case.id = case_id"
         )
     }
-    for reader, items in orders.items.items():
-        reader_id = connection.execute(
-            "INSERT INTO reader (name, token_hash) VALUES (?, ?)", (reader, hash_token(tokens[reader]))
-        ).lastrowid
-        for position, item in enumerate(items):
-            item_id = secrets.token_hex(16)
-            connection.execute(
-                "INSERT INTO item (id, reader_id, position, part, repeat) VALUES (?, ?, ?, ?, ?)",
-                (item_id, reader_id, position, item.part, item.repeat),
-            )
-            place = item.place
-            panels = [
-                (item_id, column, pictures[place.case, place.roi, place.hemisphere, arms[method]])
-                for column, method in enumerate(item.methods)
-            ]
-            connection.executemany("INSERT INTO panel (item_id, column_number, picture_id) VALUES (?, ?, ?)", panels)
-    return tokens, coordinator
+    for position, item in enumerate(items):
+        item_id = secrets.token_hex(16)
+        connection.execute(
+            "INSERT INTO item (id, reader_id, position, part, repeat) VALUES (?, ?, ?, ?, ?)",
+            (item_id, reader_id, position, item.part, item.repeat),
+        )
+        place = item.place
+        panels = [
+            (item_id, column, pictures[place.case, place.roi, place.hemisphere, arms[method]])
+            for column, method in enumerate(item.methods)
+        ]
+        connection.executemany("INSERT INTO panel (item_id, column_number, picture_id) VALUES (?, ?, ?)", panels)
+
+
+def _write_lessons(design: Design, arms: Mapping[str, str], connection: sqlite3.Connection) -> None:
+    for lesson in design.training.lessons:
+        place = lesson.place
+        done = connection.execute(
+            "INSERT INTO lesson (picture_id, score, why) SELECT picture.id, ?, ? FROM picture JOIN study_case "
+            "ON study_case.id = case_id WHERE study_case.name = ? AND roi = ? AND hemisphere = ? AND arm = ?",
+            (lesson.score, lesson.why, place.case, place.roi, place.hemisphere, arms[lesson.method]),
+        )
+        if done.rowcount != 1:
+            raise StudyError(f"training: no picture of {_name(place)}; expected a region that every method has")
 
 
 def _write_key(design: Design, sources: Sources, arms: Mapping[str, str], source_text: str, path: Path) -> None:

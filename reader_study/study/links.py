@@ -15,7 +15,7 @@ from reader_study.study.tokens import hash_token, new_token
 
 __all__ = ["COORDINATOR", "link", "renew_links", "write_links"]
 
-#: Stands for the coordinator where readers are named.
+#: Means the coordinator where readers are named.
 COORDINATOR = "coordinator"
 
 
@@ -24,7 +24,7 @@ def link(base_url: str, token: str) -> str:
     return f"{base_url.rstrip('/')}/enter#{token}"
 
 
-def renew_links(connection: sqlite3.Connection, names: Sequence[str]) -> dict[str, str]:
+def renew_links(connection: sqlite3.Connection, names: Sequence[str], *, who: str = "serve") -> dict[str, str]:
     """Make new tokens; the old ones and the sessions begun with them end.
 
     Parameters
@@ -32,6 +32,8 @@ def renew_links(connection: sqlite3.Connection, names: Sequence[str]) -> dict[st
     connection : sqlite3.Connection
     names : sequence of str
         Readers, ``"coordinator"``, or ``"all"``.
+    who : str
+        For the audit trail.
 
     Returns
     -------
@@ -57,7 +59,7 @@ def renew_links(connection: sqlite3.Connection, names: Sequence[str]) -> dict[st
             else:
                 connection.execute("UPDATE setting SET value = ? WHERE name = 'coordinator_hash'", (hash_token(token).hex(),))
                 connection.execute("DELETE FROM session WHERE reader_id IS NULL")
-        note_audit(connection, "serve", "new links", ", ".join(tokens))
+        note_audit(connection, who, "new links", ", ".join(tokens))
     return tokens
 
 

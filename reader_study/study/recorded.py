@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable
 from datetime import datetime
 
 import pandas as pd
 
-__all__ = ["audit_table", "event_table", "guess_table", "ranking_table", "rating_table", "seconds_until_answer"]
+from reader_study.study.storage import setting
+
+__all__ = [
+    "audit_table", "event_table", "guess_table", "question_names", "ranking_table", "rating_table", "seconds_until_answer",
+    "withdrawn_table",
+]  # fmt: skip
 
 _WHERE = """
 SELECT item.id AS item, reader.name AS reader, study_case.name AS "case", picture.roi, picture.hemisphere, picture.arm,
@@ -32,12 +38,14 @@ def rating_table(connection: sqlite3.Connection, *, part: str = "rating") -> pd.
     pandas.DataFrame
         One row an item answered, in reading order: `reader`, `case`, `roi`, `hemisphere`, `arm`, `rating` (the last one
         given), `view`, `repeat`, `seconds` (on the screen before the first answer), `timestamp` (of the last answer, UTC),
-        `comment`, `changes` (how often it was changed) and `position`.
+        `comment`, `changes` (how often it was changed), `position`, and a column for each further question of the study
+        (several choices are joined by "; ").
     """
     columns = [
         "reader", "case", "roi", "hemisphere", "arm", "rating", "view", "repeat", "seconds", "timestamp", "comment", "changes",
-        "position",
+        "position", *question_names(connection),
     ]  # fmt: skip
+    details = _details(connection)
     events = _events_by_item(connection)
     rows = []
     for item in connection.execute(_WHERE):
@@ -54,9 +62,34 @@ def rating_table(connection: sqlite3.Connection, *, part: str = "rating") -> pd.
                 "timestamp": ratings[-1]["at"],
                 "comment": comments[-1] if comments else "",
                 "changes": len(ratings) - 1,
+                **details.get(ratings[-1]["id"], {}),
             }
         )
     return pd.DataFrame(rows, columns=columns)
+
+
+def question_names(connection: sqlite3.Connection) -> list[str]:
+    """Return the names of the study's further questions, in its order."""
+    return [question["name"] for question in json.loads(setting(connection, "questions") or "[]")]
+
+
+def _details(connection: sqlite3.Connection) -> dict[int, dict[str, str]]:
+    details: dict[int, dict[str, str]] = {}
+    for row in connection.execute("SELECT event_id, question, value FROM detail"):
+        value = json.loads(row["value"])
+        text = "; ".join(value) if isinstance(value, list) else str(value)
+        details.setdefault(row["event_id"], {})[row["question"]] = text
+    return details
+
+
+def withdrawn_table(connection: sqlite3.Connection) -> pd.DataFrame:
+    """Return the readers who are withdrawn now: `reader`, `at`, `rule` ("leave out" or "keep" their ratings), `reason`."""
+    return pd.read_sql_query(
+        "SELECT reader.name AS reader, at, rule, reason FROM reader_status JOIN reader ON reader.id = reader_id "
+        "WHERE reader_status.id IN (SELECT max(id) FROM reader_status GROUP BY reader_id) AND status = 'withdrawn' "
+        "ORDER BY reader.id",
+        connection,
+    )
 
 
 def ranking_table(connection: sqlite3.Connection) -> pd.DataFrame:

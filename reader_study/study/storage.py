@@ -13,70 +13,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from reader_study.errors import StudyError
+from reader_study.study.schema import ADDED, SCHEMA, append_only
 
 __all__ = [
     "DATABASE", "FORMAT", "IMAGES", "KEY", "MOST_COMMENT", "create_database", "note_audit", "now", "open_study", "setting",
-    "transaction",
+    "study_status", "transaction",
 ]  # fmt: skip
 
 DATABASE, KEY, IMAGES = "study.sqlite", "key.json", "images"
-FORMAT = "1"
+FORMAT = "2"
+#: Earlier formats, which are brought to the present one when they are opened: tables are added, none is changed.
+_EARLIER = ("1",)
 #: Longest comment; the server refuses longer ones before they come here.
 MOST_COMMENT = 2000
-
-_SCHEMA = """
-CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE reader (
-  id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, token_hash BLOB NOT NULL UNIQUE CHECK (length(token_hash) = 32)
-) STRICT;
-CREATE TABLE study_case (
-  id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, scan_file TEXT NOT NULL UNIQUE,
-  black INTEGER NOT NULL, white INTEGER NOT NULL
-) STRICT;
-CREATE TABLE picture (
-  id INTEGER PRIMARY KEY, case_id INTEGER NOT NULL REFERENCES study_case, roi TEXT NOT NULL,
-  hemisphere TEXT NOT NULL CHECK (hemisphere IN ('L', 'R', '')), view TEXT NOT NULL, arm TEXT NOT NULL,
-  mask_file TEXT NOT NULL UNIQUE, offset_x INTEGER NOT NULL, offset_y INTEGER NOT NULL, offset_z INTEGER NOT NULL,
-  centre_x INTEGER NOT NULL, centre_y INTEGER NOT NULL, centre_z INTEGER NOT NULL,
-  UNIQUE (case_id, roi, hemisphere, arm)
-) STRICT;
-CREATE TABLE item (
-  id TEXT PRIMARY KEY, reader_id INTEGER NOT NULL REFERENCES reader, position INTEGER NOT NULL,
-  part TEXT NOT NULL CHECK (part IN ('practice', 'rating', 'ranking', 'guess')),
-  repeat INTEGER NOT NULL CHECK (repeat IN (1, 2)), UNIQUE (reader_id, position)
-) STRICT;
-CREATE TABLE panel (
-  item_id TEXT NOT NULL REFERENCES item, column_number INTEGER NOT NULL, picture_id INTEGER NOT NULL REFERENCES picture,
-  PRIMARY KEY (item_id, column_number)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE event (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, item_id TEXT NOT NULL REFERENCES item, at TEXT NOT NULL,
-  kind TEXT NOT NULL CHECK (kind IN ('shown', 'paused', 'rated', 'changed', 'ranked', 'reranked', 'guessed', 'comment')),
-  rating INTEGER CHECK (rating IS NULL OR rating IN ({levels})),
-  ranks TEXT, guess TEXT, comment TEXT CHECK (comment IS NULL OR length(comment) <= {most_comment}),
-  previous INTEGER REFERENCES event, idempotency_key TEXT NOT NULL CHECK (length(idempotency_key) BETWEEN 8 AND 64),
-  reader_id INTEGER NOT NULL REFERENCES reader,
-  CHECK ((kind IN ('rated', 'changed')) = (rating IS NOT NULL)),
-  CHECK ((kind IN ('ranked', 'reranked')) = (ranks IS NOT NULL)),
-  CHECK ((kind = 'guessed') = (guess IS NOT NULL)),
-  CHECK ((kind = 'comment') = (comment IS NOT NULL)),
-  CHECK ((kind IN ('changed', 'reranked')) = (previous IS NOT NULL)),
-  UNIQUE (reader_id, idempotency_key)
-) STRICT;
-CREATE INDEX event_of_item ON event (item_id, id);
--- An item is answered once, and every answer is changed once: a change of a change names the change.
-CREATE UNIQUE INDEX one_answer ON event (item_id) WHERE kind IN ('rated', 'ranked', 'guessed');
-CREATE UNIQUE INDEX one_successor ON event (previous) WHERE previous IS NOT NULL;
-CREATE TABLE session (
-  hash BLOB PRIMARY KEY CHECK (length(hash) = 32), reader_id INTEGER REFERENCES reader, expires TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE TABLE audit (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL, detail TEXT NOT NULL
-) STRICT;
-"""
-_APPEND_ONLY = """
-CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table} BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END;
-"""
 
 
 def create_database(path: Path, levels: Sequence[int]) -> sqlite3.Connection:
@@ -91,10 +40,8 @@ def create_database(path: Path, levels: Sequence[int]) -> sqlite3.Connection:
     path.touch(mode=0o600, exist_ok=False)
     connection = _connect(path)
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.executescript(_SCHEMA.format(levels=", ".join(str(int(level)) for level in levels), most_comment=MOST_COMMENT))
-    for table in ("event", "audit", "item", "panel", "picture"):
-        for verb in ("UPDATE", "DELETE"):
-            connection.executescript(_APPEND_ONLY.format(table=table, verb=verb))
+    connection.executescript(SCHEMA.format(levels=", ".join(str(int(level)) for level in levels), most_comment=MOST_COMMENT))
+    connection.executescript(ADDED + append_only())
     return connection
 
 
@@ -117,10 +64,30 @@ def open_study(folder: Path) -> sqlite3.Connection:
         found = setting(connection, "format")
     except sqlite3.Error as error:
         raise StudyError(f"{path}: not a study ({error}); expected a file made by darts-reader-study plan") from None
+    if found in _EARLIER:
+        _bring_up_to_date(connection)
+        found = FORMAT
     if found != FORMAT:
         connection.close()
         raise StudyError(f"{path}: format {found}; expected {FORMAT}: use the version of darts-ensemble that planned it")
     return connection
+
+
+def _bring_up_to_date(connection: sqlite3.Connection) -> None:
+    with transaction(connection):
+        # One statement after another: executescript would commit each by itself.
+        for statement in _statements(ADDED + append_only()):
+            connection.execute(statement)
+        connection.execute("UPDATE setting SET value = ? WHERE name = 'format'", (FORMAT,))
+
+
+def _statements(script: str) -> Iterator[str]:
+    begun = ""
+    for line in script.splitlines(keepends=True):
+        begun += line
+        if sqlite3.complete_statement(begun):
+            yield begun
+            begun = ""
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -148,6 +115,17 @@ def setting(connection: sqlite3.Connection, name: str) -> str:
     """Return a setting of the study; "" where there is none."""
     row = connection.execute("SELECT value FROM setting WHERE name = ?", (name,)).fetchone()
     return row["value"] if row else ""
+
+
+def study_status(connection: sqlite3.Connection, reader_id: int | None = None) -> tuple[str, str]:
+    """Return `running`, `paused`, `closed`, or `withdrawn` for a reader who has left, with the note for readers."""
+    if reader_id is not None:
+        row = connection.execute(
+            "SELECT status FROM reader_status WHERE reader_id = ? ORDER BY id DESC LIMIT 1", (reader_id,)
+        ).fetchone()
+        if row is not None and row["status"] == "withdrawn":
+            return "withdrawn", ""
+    return setting(connection, "status") or "running", setting(connection, "status_note")
 
 
 def note_audit(connection: sqlite3.Connection, who: str, what: str, detail: str = "") -> None:

@@ -7,6 +7,7 @@ import { regionName, sideName } from "./screens.js";
 
 const PLANES = ["axial", "coronal", "sagittal", "planes"];
 const ACROSS = { axial: 2, coronal: 1, sagittal: 0 };
+const COLOURS = ["#ffc83d", "#00e5ff", "#ff7ad1", "#8dff7a"];
 const SCANS_KEPT = 4;
 const byId = (id) => document.getElementById(id);
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
@@ -16,7 +17,11 @@ export async function createDisplay(study) {
   const scans = new Map(); // by the opaque name of a scan, latest last
   const masks = new Map(); // by item and column, of the current and the next item
   // What a reader chose stays from item to item; where to look does not.
-  const look = { plane: "axial", at: [0, 0, 0], zoom: 1, centre: [0, 0, 0], window: [0, 255], contour: true, fill: 0, visible: true };
+  const look = { plane: "axial", at: [0, 0, 0], zoom: 1, centre: [0, 0, 0], window: [0, 255], contour: true, fill: 0, visible: true, colour: study.colour };
+  const colours = [...new Set([study.colour, ...COLOURS])];
+  const chosen = { window: null, zoom: null }; // what the reader set, and keeps from item to item while `keep`
+  let keep = true;
+  let start = study.start_view;
   let item = null;
   let opacity = 0.35;
 
@@ -70,12 +75,43 @@ export async function createDisplay(study) {
     }
     for (const viewer of viewers.slice(wanted.columns)) viewer.figure.hidden = true;
     item = wanted;
-    reset();
+    arrive();
+  }
+
+  /** Begin at the item's own place, with what the reader keeps. */
+  function arrive() {
+    const zoom = (keep && chosen.zoom) || (start === "region" ? regionZoom() : 1);
+    const window = (keep && chosen.window) || item.window;
+    Object.assign(look, { plane: item.view, at: [...item.centre], centre: [...item.centre], zoom, window: [...window], visible: true });
+    refresh();
+  }
+
+  /** Zoom at which the box of the region, the same for all methods, fills the view. */
+  function regionZoom() {
+    const box = viewers[0].maskSize();
+    const shown = [0, 1, 2].filter((axis) => axis !== ACROSS[item.view]);
+    return clamp(Math.min(...shown.map((axis) => size()[axis] / box[axis])), ZOOM.least, ZOOM.most);
   }
 
   function reset() {
     if (!item) return;
-    Object.assign(look, { plane: item.view, at: [...item.centre], centre: [...item.centre], zoom: 1, window: [...item.window], visible: true });
+    Object.assign(chosen, { window: null, zoom: null });
+    arrive();
+  }
+
+  function setStart(where) {
+    start = where;
+    chosen.zoom = null;
+    if (item) arrive();
+  }
+
+  function setKeep(on) {
+    keep = on;
+    refresh();
+  }
+
+  function nextColour() {
+    look.colour = colours[(colours.indexOf(look.colour) + 1) % colours.length];
     refresh();
   }
 
@@ -95,8 +131,13 @@ export async function createDisplay(study) {
     byId("slice-text").textContent = `Slice ${look.at[across()] + 1} / ${size()[across()]}`;
     byId("zoom").value = look.zoom;
     byId("zoom-text").textContent = `Zoom ${look.zoom.toFixed(1)}×`;
-    byId("width").value = look.window[1] - look.window[0];
-    byId("level").value = (look.window[0] + look.window[1]) / 2;
+    byId("width").value = width();
+    byId("level").value = level();
+    byId("width-text").textContent = `Window ${Math.round(width())}`;
+    byId("level-text").textContent = `Level ${Math.round(level())}`;
+    byId("start").setAttribute("aria-pressed", String(start === "region"));
+    byId("keep").setAttribute("aria-pressed", String(keep));
+    byId("swatch").style.color = look.colour;
     byId("toggle").setAttribute("aria-pressed", String(look.visible));
     byId("toggle").firstChild.textContent = look.visible ? "Shown " : "Hidden ";
     byId("contour").setAttribute("aria-pressed", String(look.contour));
@@ -116,6 +157,7 @@ export async function createDisplay(study) {
     if (under) for (const axis of under.tile.axes) look.centre[axis] += (under.at[axis] - 0.5 - look.centre[axis]) * (1 - look.zoom / zoom);
     else if (look.zoom === 1) look.centre = [...item.centre];
     look.zoom = zoom;
+    chosen.zoom = zoom;
     refresh();
   }
 
@@ -136,6 +178,7 @@ export async function createDisplay(study) {
     const l = clamp(level, 10, 250);
     const w = clamp(width, 10, Math.min(255, 2 * l)); // black is never below 0
     look.window = [Math.round(l - w / 2), Math.round(l + w / 2)];
+    chosen.window = look.window;
     refresh();
   }
 
@@ -191,6 +234,9 @@ export async function createDisplay(study) {
     f: () => setFill(!look.fill),
     o: () => setOpacity(opacity + 0.1),
     O: () => setOpacity(opacity - 0.1),
+    k: nextColour,
+    w: () => setKeep(!keep),
+    z: () => setStart(start === "region" ? "head" : "region"),
     r: reset,
   };
 
@@ -204,6 +250,9 @@ export async function createDisplay(study) {
   byId("width").addEventListener("input", (event) => setWindow(Number(event.target.value), level()));
   byId("level").addEventListener("input", (event) => setWindow(width(), Number(event.target.value)));
   byId("reset").addEventListener("click", reset);
+  byId("colour").addEventListener("click", nextColour);
+  byId("keep").addEventListener("click", () => setKeep(!keep));
+  byId("start").addEventListener("click", () => setStart(start === "region" ? "head" : "region"));
 
   /** Handle a key; whether it was one of the display's. */
   function key(name) {

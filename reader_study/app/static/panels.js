@@ -1,8 +1,10 @@
 // The three ways to answer: a rating, an order of the pictures, a guess. Each takes keys and says how it was answered.
+import { questionsPanel } from "./questions.js";
 import { levelButton, make } from "./screens.js";
 
 /** A button a level. */
 export function ratingPanel(place, { item, study, answer }) {
+  if (study.questions.length) return questionsPanel(place, { item, study, answer });
   const give = (rating) => answer({ rating }, `Rated ${rating}, ${study.words[study.levels.indexOf(rating)]}`);
   const buttons = study.levels.map((level, index) => levelButton(level, index, study, item.rating === level));
   buttons.forEach((button, index) => button.addEventListener("click", () => give(study.levels[index])));

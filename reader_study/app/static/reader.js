@@ -2,7 +2,7 @@
 import { SignedOut, at, get, newKey, onTrouble, post, send, unsent } from "./answers.js";
 import { createDisplay } from "./display.js";
 import { guessPanel, rankingPanel, ratingPanel } from "./panels.js";
-import { farewell, instructions, partText, regionName, sideName } from "./screens.js";
+import { againText, farewell, feedbackPanel, instructions, make, partText, regionName, sideName, statusText } from "./screens.js";
 
 const byId = (id) => document.getElementById(id);
 const PART_NAMES = { practice: "Practice", rating: "Rating", ranking: "Side by side", guess: "Guess the method" };
@@ -14,6 +14,8 @@ let panel = null; // how it is answered
 let entered = null; // the part whose first screen was passed
 let busy = true;
 let paused = false;
+let rounds = 1; // of practice, whose first screen was shown
+const done = new Set(); // parts whose list to look again was put away
 
 // ---- screens
 
@@ -41,7 +43,8 @@ function showProgress() {
   byId("progress").hidden = !counts;
   if (!counts) return;
   const number = Math.min(counts.total, counts.done + (state.current?.part === part ? 1 : 0));
-  byId("progress-text").textContent = `${PART_NAMES[part]}: item ${number} of ${counts.total}`;
+  const left = state.minutes_left > 1 ? ` · about ${state.minutes_left} min left` : "";
+  byId("progress-text").textContent = `${PART_NAMES[part]}: item ${number} of ${counts.total}${left}`;
   byId("progress-bar").max = counts.total;
   byId("progress-bar").value = counts.done;
 }
@@ -50,7 +53,15 @@ function showProgress() {
 async function proceed() {
   shown = null;
   const { current } = state;
+  if (state.status !== "running") return textScreen(statusText(state), () => location.reload());
+  if (state.again.length && current?.part !== state.begun && !done.has(state.begun)) {
+    return lookAgain("I am done with these", () => done.add(state.begun));
+  }
   if (!current) return textScreen(farewell(state), () => change(0));
+  if (current.part === "practice" && (state.training?.rounds ?? 1) > rounds) {
+    rounds = state.training.rounds;
+    entered = null;
+  }
   if (entered !== current.part) {
     return textScreen(partText(study, state), () => {
       entered = current.part;
@@ -60,8 +71,17 @@ async function proceed() {
   await present(current);
 }
 
+/** Show the list to look again; `after` is done before the study goes on. */
+function lookAgain(action, after = () => {}) {
+  textScreen(againText(state, (item) => guarded(() => present(item)), action), () => {
+    after();
+    guarded(proceed);
+  });
+}
+
 async function present(item) {
   busy = true;
+  paused = false;
   byId("screen-text").hidden = true;
   byId("screen-item").hidden = false;
   byId("main").scrollTop = 0; // the picture comes first, however far down the last screen was read
@@ -86,6 +106,8 @@ async function present(item) {
   shown = item;
   // Only now: with the first item of a part, the answers of the one before are closed.
   byId("undo").disabled = !nextChangeable(item);
+  byId("again").setAttribute("aria-pressed", String(item.marked));
+  byId("again").disabled = item.part === "guess";
   const build = { ranking: rankingPanel, guess: guessPanel }[item.part] ?? ratingPanel;
   panel = build(byId("answers"), { item, study, choices: state.choices, answer });
   byId("viewers").classList.remove("loading");
@@ -106,10 +128,41 @@ async function answer(given, words) {
   await guarded(async () => {
     await keepComment(item);
     const body = item.answer === null ? given : { ...given, previous: item.answer };
-    const { state: told, conflict } = await send(`/api/items/${item.id}/answer`, body);
+    const { state: told, conflict, detail } = await send(`/api/items/${item.id}/answer`, body);
     state = told;
-    toast(conflict ? "This item was answered in another window. You are back where the study stands." : `${words}${item.part === "guess" ? "" : "  ·  U to change"}`);
+    toast(conflict ? refusal(detail) : `${words}${state.changeable.some((one) => one.id === item.id) ? "  ·  U to change" : ""}`);
+    if (!conflict && state.feedback) return showFeedback(state.feedback);
     await proceed();
+  });
+}
+
+const refusal = (detail) => (state.status === "running" ? `Not stored: ${detail}. You are back where the study is now.` : `Not stored: ${detail}.`);
+
+/** What experts agreed on, with the picture still in sight. */
+function showFeedback(feedback) {
+  const next = make("button", { type: "button", class: "primary" }, "Next ", make("kbd", {}, "Enter"));
+  const goOn = () => guarded(proceed);
+  next.addEventListener("click", goOn, { once: true });
+  shown = null;
+  panel = { key: (name) => name === "Enter" && (goOn(), true) };
+  byId("answers").replaceChildren(feedbackPanel(feedback, study), next);
+  byId("undo").disabled = true;
+  byId("answers").scrollIntoView({ block: "nearest" });
+  display.focus();
+  busy = false;
+}
+
+/** Put the item on the list to look at again, or take it off. */
+function markAgain() {
+  if (busy || paused || !shown || shown.part === "guess") return;
+  const item = shown;
+  guarded(async () => {
+    const { state: told, conflict, detail } = await send(`/api/items/${item.id}/mark`, { marked: !item.marked });
+    state = told;
+    if (conflict) return toast(refusal(detail));
+    item.marked = !item.marked;
+    byId("again").setAttribute("aria-pressed", String(item.marked));
+    toast(item.marked ? "On your list: you see it at the end of this part" : "Off your list");
   });
 }
 
@@ -155,8 +208,11 @@ function pause() {
   guarded(async () => {
     await leaveItem();
     shown = item;
+    const stored = "Everything is stored. You can close the browser and open your personal link again whenever you like.";
+    const list = make("button", { type: "button", id: "list-again" }, `Look again at your list (${state.again.length})`);
+    list.addEventListener("click", () => lookAgain("Back to the study", () => (paused = false)));
     textScreen(
-      { title: "Paused", body: [document.createTextNode("Everything is stored. You can close the browser and open your personal link again whenever you like.")], action: "Go on" },
+      { title: "Paused", body: [make("p", {}, stored), ...(state.again.length ? [list] : [])], action: "Go on" },
       () => {
         paused = false;
         guarded(proceed);
@@ -184,15 +240,17 @@ const ownKeys = {
   u: undo,
   p: pause,
   n: openComment,
+  l: markAgain,
+  g: openGuide,
   h: () => byId("help").showModal(),
   "?": () => byId("help").showModal(),
   Escape: backToCurrent,
 };
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || byId("help").open) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || byId("help").open || byId("guide").open) return;
   const { target } = event;
-  if (target.id === "comment") {
+  if (target.matches("textarea")) {
     if (event.key === "Escape") display.focus();
     return;
   }
@@ -202,7 +260,7 @@ document.addEventListener("keydown", (event) => {
   if (target.matches("input") && /^(Arrow|Page|Home|End)/.test(event.key)) return;
   const key = event.key.length === 1 && event.key !== "O" ? event.key.toLowerCase() : event.key;
   let used = true;
-  if (!event.repeat && shown && panel?.key(key)) used = true;
+  if (!event.repeat && panel?.key(key)) used = true;
   else if (ownKeys[key]) event.repeat || ownKeys[key]();
   else used = display.key(key);
   if (used) event.preventDefault();
@@ -212,6 +270,11 @@ document.addEventListener("keydown", (event) => {
 byId("screen-item").addEventListener("click", (event) => {
   if (event.detail > 0 && event.target.closest("button")) display.focus();
 });
+
+function openGuide() {
+  byId("help").close();
+  byId("guide").showModal();
+}
 
 function openComment() {
   byId("comment-box").hidden = false;
@@ -224,6 +287,9 @@ byId("open-comment").addEventListener("click", (event) => {
   openComment();
 });
 byId("undo").addEventListener("click", undo);
+byId("again").addEventListener("click", markAgain);
+byId("open-guide").addEventListener("click", openGuide);
+byId("close-guide").addEventListener("click", () => byId("guide").close());
 byId("back-to-current").addEventListener("click", backToCurrent);
 byId("pause").addEventListener("click", pause);
 byId("open-help").addEventListener("click", () => byId("help").showModal());
@@ -272,7 +338,7 @@ guarded(async () => {
   [study, state] = await Promise.all([get("/api/study"), get("/api/state")]);
   byId("help-levels").textContent = `${study.levels[0]} – ${study.levels.at(-1)}`;
   display = await createDisplay(study);
-  if (!state.current) return proceed();
+  if (!state.current || state.status !== "running") return proceed();
   textScreen(
     instructions(study, state),
     () => {

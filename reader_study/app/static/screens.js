@@ -16,7 +16,7 @@ export function make(name, attributes = {}, ...children) {
 export const regionName = (item) => item.region.replaceAll("-", " ");
 export const sideName = (item) => ({ L: "left side", R: "right side", "": "midline" })[item.side];
 
-const paragraphs = (...texts) => texts.map((text) => (typeof text === "string" ? make("p", {}, text) : text));
+const paragraphs = (...texts) => texts.filter((text) => text !== undefined).map((text) => (typeof text === "string" ? make("p", {}, text) : text));
 
 export function scaleList(study) {
   return make(
@@ -38,6 +38,7 @@ export function instructions(study, state) {
   return {
     title: done ? "Welcome back" : "Before you begin",
     body: paragraphs(
+      done ? null : document.getElementById("instructions-template").content.firstElementChild?.cloneNode(true),
       done
         ? `${done} of ${plural(total, "item")} are done. You continue where you left off; nothing is lost.`
         : `You will see ${plural(total, "item")}. Each shows a brain scan and the outline of one region, as one of several methods drew it. Which method is not told.`,
@@ -58,8 +59,12 @@ export function partText(study, state) {
   const left = total - done;
   return {
     practice: {
-      title: "Practice",
-      body: paragraphs(`${plural(left, "item")} to get used to the screen. These ratings don't count.`),
+      title: state.training?.rounds > 1 ? "Practice once more" : "Practice",
+      body: paragraphs(
+        `${plural(left, "item")} to get used to the screen. These ratings don't count.`,
+        state.training ? "After each you see what experts agreed on, and why." : undefined,
+        state.training?.pass_mark ? `The study begins when ${Math.ceil(state.training.pass_mark * state.training.of)} of ${state.training.of} agree with the experts; otherwise practice comes again.` : undefined,
+      ),
       action: "Start practice",
     },
     rating: {
@@ -99,5 +104,42 @@ export function levelButton(level, index, study, pressed) {
   return make(
     "button", { type: "button", class: "level", "data-rating": level, "aria-pressed": String(pressed) },
     make("kbd", {}, String(level)), make("span", { class: "word" }, study.words[index]), pips(index, study.levels.length),
+  );
+}
+
+/** What a reader sees of a study that takes nothing now. */
+export function statusText(state) {
+  const texts = {
+    paused: ["The study is paused", "Every answer is stored. Come back later: you continue where you left off."],
+    closed: ["The study is closed", "No more answers are taken. Every answer you gave is stored. Thank you."],
+    withdrawn: ["You have left this study", "Nothing more is asked of you. If this is a mistake, ask the coordinator."],
+  };
+  const [title, text] = texts[state.status];
+  return { title, body: paragraphs(...(state.note ? [state.note] : []), text), action: state.status === "paused" ? "Look whether it goes on" : null };
+}
+
+/** The items that a reader put on the list to look at again; `open` takes one of them. */
+export function againText(state, open, action) {
+  const entries = state.again.map((item, index) => {
+    const button = make("button", { type: "button", class: "entry" }, `${index + 1}. ${regionName(item)}, ${sideName(item)}${item.rating === null ? "" : `: rated ${item.rating}`}`);
+    button.addEventListener("click", () => open(item));
+    return make("li", {}, button);
+  });
+  return {
+    title: "Look again",
+    body: paragraphs(`You wanted to look at ${plural(state.again.length, "item")} again. Open what you like, change it or leave it, and say when you are done.`, make("ol", { class: "again-list" }, ...entries)),
+    action,
+  };
+}
+
+/** What experts agreed on, beside the picture that was rated. */
+export function feedbackPanel(feedback, study) {
+  const word = (level) => `${level}, ${study.words[study.levels.indexOf(level)]}`;
+  const equal = feedback.given === feedback.score;
+  return make(
+    "div", { class: "feedback", role: "status" },
+    make("p", { class: "question" }, equal ? "As the experts did" : "The experts rated otherwise"),
+    make("p", {}, `You rated ${word(feedback.given)}.`), make("p", {}, `The experts agreed on ${word(feedback.score)}.`),
+    feedback.why ? make("p", {}, feedback.why) : null,
   );
 }

@@ -5,7 +5,6 @@ const { NVImage, Niivue } = globalThis.niivue;
 const SLICE_TYPES = { axial: 0, coronal: 1, sagittal: 2, planes: 3 };
 const ACROSS = [2, 1, 0]; // the voxel axis across a slice, by NiiVue's number of its plane
 const SIDES = [["L", "R"], ["P", "A"], ["I", "S"]]; // at the low and the high end of each voxel axis
-const LINE = "#ffc83d";
 const HALO = "rgba(0, 0, 0, 0.65)";
 export const ZOOM = { least: 1, most: 8 };
 
@@ -47,7 +46,7 @@ export async function createViewer(element, convention) {
     picture.offset = offset;
   }
 
-  /** Draw: `look` is { plane, at: voxel, zoom, centre: voxel, window, contour, fill, visible }. */
+  /** Draw: `look` is { plane, at: voxel, zoom, centre: voxel, window, contour, fill, visible, colour }. */
   function draw(wanted) {
     look = wanted;
     if (!picture.size) return;
@@ -122,7 +121,7 @@ export async function createViewer(element, convention) {
         // To whole pixels: neighbouring runs leave no seam and don't overlap.
         context.rect(Math.round(x0), Math.round(y0), Math.round(x1) - Math.round(x0), Math.round(y1) - Math.round(y0));
       }
-      context.fillStyle = LINE;
+      context.fillStyle = look.colour;
       context.globalAlpha = look.fill;
       context.fill();
       context.globalAlpha = 1;
@@ -134,7 +133,7 @@ export async function createViewer(element, convention) {
         context.lineTo(...tile.toPixel(ou + u1, ov + v1));
       }
       context.lineCap = "round";
-      for (const [colour, thickness] of [[HALO, 3.2], [LINE, 1.6]]) {
+      for (const [colour, thickness] of [[HALO, 3.2], [look.colour, 1.6]]) {
         context.strokeStyle = colour;
         context.lineWidth = thickness * ratio;
         context.stroke();
@@ -196,5 +195,5 @@ export async function createViewer(element, convention) {
   }
 
   new ResizeObserver(() => requestAnimationFrame(() => look && draw(look))).observe(element);
-  return { element, region: regionCanvas, load, draw, under, size: () => picture.size };
+  return { element, region: regionCanvas, load, draw, under, size: () => picture.size, maskSize: () => picture.mask?.size };
 }

@@ -307,5 +307,5 @@ def test_a_folder_that_is_no_study_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "study.sqlite") as other:
         other.execute("CREATE TABLE setting (name TEXT, value TEXT)")
         other.execute("INSERT INTO setting VALUES ('format', '99')")
-    with pytest.raises(StudyError, match="format 99; expected 1"):
+    with pytest.raises(StudyError, match="format 99; expected 2"):
         create_app(tmp_path)

@@ -1,0 +1,105 @@
+"""Instructions and anchors of a study: Markdown made into safe HTML, its pictures kept in the study's file without metadata."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from PIL import Image, UnidentifiedImageError
+
+from reader_study.errors import StudyError
+from reader_study.planning.design import Design
+from reader_study.study.storage import setting
+
+__all__ = ["anchors_html", "instructions_html", "picture_of", "write_documents"]
+
+_LARGEST_PIXELS = 1600
+#: Below it a name is an ordinary word too often.
+_SHORTEST_NAME = 3
+
+
+def write_documents(connection: sqlite3.Connection, design: Design) -> list[str]:
+    """Render a design's instructions and anchors and keep them in the study's file.
+
+    Returns
+    -------
+    list of str
+        Names of methods that the texts mention: readers would know what is compared.
+
+    Raises
+    ------
+    StudyError
+        If a picture can't be read, lies outside the design's folder, or has no description.
+    """
+    anchors = {str(level): _html(text, design.folder, connection) for level, text in design.anchors.items()}
+    for name, value in (
+        ("instructions", _html(design.instructions, design.folder, connection)),
+        ("anchors", json.dumps(anchors, ensure_ascii=False)),
+    ):
+        connection.execute("INSERT INTO setting (name, value) VALUES (?, ?)", (name, value))
+    words = " ".join([design.instructions, *design.anchors.values()]).casefold()
+    return [
+        method
+        for method in design.methods
+        if len(method) >= _SHORTEST_NAME and re.search(rf"(?<!\w){re.escape(method.casefold())}(?!\w)", words)
+    ]
+
+
+def instructions_html(connection: sqlite3.Connection) -> str:
+    """Return the instructions as HTML; "" where the study has none."""
+    return setting(connection, "instructions")
+
+
+def anchors_html(connection: sqlite3.Connection) -> dict[int, str]:
+    """Return the anchor of each level that has one, as HTML."""
+    return {int(level): text for level, text in json.loads(setting(connection, "anchors") or "{}").items()}
+
+
+def picture_of(connection: sqlite3.Connection, name: str) -> tuple[bytes, str] | None:
+    """Return a picture and its media type; None where there is none of this name."""
+    row = connection.execute("SELECT content, media_type FROM document WHERE name = ?", (name,)).fetchone()
+    return (row["content"], row["media_type"]) if row else None
+
+
+def _html(text: str, folder: Path, connection: sqlite3.Connection) -> str:
+    # No HTML of its own passes: what looks like a tag is shown as text.
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens = markdown.parse(text)
+    for token in _pictures(tokens):
+        source = str(token.attrs.get("src", ""))
+        if not token.content.strip():
+            raise StudyError(f"picture {source}: no description; expected ![what it shows]({source})")
+        token.attrs["src"] = f"api/pictures/{_keep(source, folder, connection)}"
+    return str(markdown.renderer.render(tokens, markdown.options, {}))
+
+
+def _pictures(tokens: list[Token]) -> Iterator[Token]:
+    for token in tokens:
+        if token.type == "image":
+            yield token
+        yield from _pictures(token.children or [])
+
+
+def _keep(source: str, folder: Path, connection: sqlite3.Connection) -> str:
+    path = (folder / source).resolve()
+    if "://" in source or not path.is_relative_to(folder.resolve()):
+        raise StudyError(f"picture {source}: expected a file in {folder}")
+    try:
+        with Image.open(path) as opened:
+            opened.thumbnail((_LARGEST_PIXELS, _LARGEST_PIXELS))
+            # Drawn anew: what a camera or a program wrote into the file stays behind.
+            picture = opened.convert("RGB")
+    except (OSError, UnidentifiedImageError):
+        raise StudyError(f"picture {path}: not readable; expected a PNG or JPEG file") from None
+    packed = io.BytesIO()
+    picture.save(packed, "PNG", optimize=True)
+    name = secrets.token_hex(16)
+    connection.execute("INSERT INTO document (name, media_type, content) VALUES (?, 'image/png', ?)", (name, packed.getvalue()))
+    return name

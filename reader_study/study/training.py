@@ -1,0 +1,84 @@
+"""Training with feedback: what readers are told after a practice item, and whether they may go on.
+
+Practice items may carry a consensus score and a word why. Where a pass mark is set, practice comes again until the share of
+such items rated within the tolerance, in the latest round and by the first answer, reaches it.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+from typing import Any
+
+from reader_study.study.storage import setting
+
+__all__ = ["begin_round_if_needed", "feedback_of", "training_of"]
+
+_LESSONS = """
+SELECT item.id, item.position, lesson.score, lesson.why,
+  (SELECT rating FROM event WHERE event.item_id = item.id AND kind = 'rated') AS given
+FROM item JOIN panel ON panel.item_id = item.id JOIN lesson ON lesson.picture_id = panel.picture_id
+WHERE item.reader_id = ? AND item.part = 'practice' ORDER BY item.position
+"""
+
+
+def feedback_of(connection: sqlite3.Connection, item_id: str) -> dict[str, Any] | None:
+    """Return what the reader learns of a practice item after rating it: `given`, `score`, `why`; None without a lesson."""
+    row = connection.execute(
+        "SELECT lesson.score, lesson.why, event.rating AS given FROM item JOIN panel ON panel.item_id = item.id "
+        "JOIN lesson ON lesson.picture_id = panel.picture_id JOIN event ON event.item_id = item.id AND event.kind = 'rated' "
+        "WHERE item.id = ? AND item.part = 'practice'",
+        (item_id,),
+    ).fetchone()
+    return {name: row[name] for name in ("given", "score", "why")} if row else None
+
+
+def training_of(connection: sqlite3.Connection, reader_id: int) -> dict[str, Any] | None:
+    """Return how the training goes: `rounds`, `right` and `of` in the latest round, `pass_mark`; None without lessons."""
+    lessons = connection.execute(_LESSONS, (reader_id,)).fetchall()
+    if not lessons:
+        return None
+    rule = json.loads(setting(connection, "training") or "{}")
+    size = int(rule.get("lessons", len(lessons))) or len(lessons)
+    # A further round is put before the others: its positions are the smallest.
+    latest = lessons[:size]
+    levels = json.loads(setting(connection, "levels"))
+    tolerance = int(rule.get("tolerance", 0))
+    answered = [row for row in latest if row["given"] is not None]
+    right = sum(abs(levels.index(row["given"]) - levels.index(row["score"])) <= tolerance for row in answered)
+    return {
+        "rounds": len(lessons) // size,
+        "right": right,
+        "answered": len(answered),
+        "of": len(latest),
+        "pass_mark": rule.get("pass_mark"),
+    }
+
+
+def begin_round_if_needed(connection: sqlite3.Connection, reader_id: int) -> bool:
+    """Give the reader the practice items again where the pass mark was missed; within the transaction of the last answer."""
+    training = training_of(connection, reader_id)
+    if training is None or training["pass_mark"] is None or training["answered"] < training["of"]:
+        return False
+    unanswered = connection.execute(
+        "SELECT count(*) FROM item WHERE reader_id = ? AND part = 'practice' AND NOT EXISTS "
+        "(SELECT 1 FROM event WHERE item_id = item.id AND kind = 'rated')",
+        (reader_id,),
+    ).fetchone()[0]
+    if unanswered or training["right"] >= training["pass_mark"] * training["of"]:
+        return False
+    taught = [row["id"] for row in connection.execute(_LESSONS, (reader_id,)).fetchall()[: training["of"]]]
+    first = connection.execute("SELECT min(position) FROM item WHERE reader_id = ?", (reader_id,)).fetchone()[0]
+    for number, old in enumerate(taught):
+        new = secrets.token_hex(16)
+        connection.execute(
+            "INSERT INTO item (id, reader_id, position, part, repeat) VALUES (?, ?, ?, 'practice', 1)",
+            (new, reader_id, first - len(taught) + number),
+        )
+        connection.execute(
+            "INSERT INTO panel (item_id, column_number, picture_id) "
+            "SELECT ?, column_number, picture_id FROM panel WHERE item_id = ?",
+            (new, old),
+        )
+    return True
