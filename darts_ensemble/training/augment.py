@@ -1,8 +1,8 @@
-"""Augmentation of slices: image and labels moved together, then the image alone made to look like another scan.
+"""Augmentation of slices: image and labels are moved together, then the image alone is made to look like another scan.
 
-"wide" covers what users bring: heads that lie otherwise, mirrored heads, other contrast, bias fields, noise, blur, thick
-slices. "contrast" is "wide" with stronger bias fields, brains cut along their labels, and the contrast of each structure drawn
-at random (:mod:`darts_ensemble.training.contrast`). "published" is that of arXiv 1911.05567: rotation, shift, blur and gamma,
+"wide" covers the variety of users' scans: heads in other positions, mirrored heads, other contrast, bias fields, noise, blur,
+thick slices. "contrast" is "wide" with stronger bias fields, brains cut along their labels, and a random contrast of each
+structure (:mod:`darts_ensemble.training.contrast`). "published" is that of arXiv 1911.05567: rotation, shift, blur and gamma,
 no flips.
 """
 
@@ -25,7 +25,7 @@ Floats = npt.NDArray[np.float32]
 
 _MIRRORED_CLASS = np.full(256, IGNORE_CLASS, dtype=np.uint8)
 _MIRRORED_CLASS[: len(HOMOLOGUE_CLASS)] = HOMOLOGUE_CLASS
-#: Pixels between two points at which an elastic deformation is drawn.
+#: Distance in pixels between the points at which an elastic deformation is drawn.
 _ELASTIC_SPACING = 32
 
 
@@ -42,7 +42,7 @@ class Movement:
     pixels : tuple of float
         Smallest and largest shift, in a random direction along each axis.
     elastic : float
-        Largest standard deviation of an elastic deformation, in pixels; of half of the slices.
+        Largest standard deviation of an elastic deformation, in pixels; half of the slices are deformed.
     mirrored : float
         Share of slices mirrored left to right.
     """
@@ -55,7 +55,7 @@ class Movement:
     mirrored: float = 0.0
 
 
-#: The movement that belongs to each augmentation.
+#: The movement of each augmentation.
 AUGMENTATIONS = {
     "wide": Movement(degrees=15.0, scale=0.15, shear=0.08, elastic=4.0, mirrored=0.5),
     "contrast": Movement(degrees=15.0, scale=0.15, shear=0.08, elastic=4.0, mirrored=0.5),
@@ -65,12 +65,12 @@ AUGMENTATIONS = {
 
 
 def mirror(image: Floats, labels: npt.NDArray[np.uint8], view: str, n_slices: int) -> tuple[Floats, npt.NDArray[np.uint8]]:
-    """Mirror a slice left to right, each region named as its homologue.
+    """Mirror a slice left to right; each region gets the label of its homologue.
 
     Parameters
     ----------
     image : (channels, R, C) float32
-        `n_slices` neighbouring slices, then, where there are, positions (slice, row, column).
+        `n_slices` neighbouring slices, then positions (slice, row, column) if there are any.
     labels : (R, C) uint8
     view : {"coronal", "axial", "sagittal"}
         Left and right are rows of the first two, and neighbours of the third.
@@ -79,7 +79,7 @@ def mirror(image: Floats, labels: npt.NDArray[np.uint8], view: str, n_slices: in
     Returns
     -------
     image, labels
-        Of the same shapes.
+        With the same shapes.
     """
     slices, positions = image[:n_slices], image[n_slices:].copy()
     if view == "sagittal":
@@ -104,8 +104,8 @@ def augment_slice(
 ) -> tuple[Floats, npt.NDArray[np.uint8]]:
     """Return an augmented crop of a slice.
 
-    The crop is resampled straight from the whole slice, so that what turns in at its border is real anatomy. The image is
-    interpolated linearly, labels by nearest neighbour, both at the same positions. Beyond the slice there is air.
+    The crop is resampled directly from the whole slice, so that real anatomy enters at its border when it is rotated. The image
+    is interpolated linearly, labels by nearest neighbour, both at the same positions. Outside the slice there is air.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def augment_slice(
         First row and column of the crop before the deformation.
     crop : (rows, columns)
     n_slices : int
-        Channels that are images; the others tell positions and keep their values.
+        Number of channels that are images; the others are positions and keep their values.
     augmentation : {"wide", "contrast", "published", "none"}
     rng : numpy.random.Generator
 
@@ -143,7 +143,7 @@ def augment_slice(
 
 
 def _positions(row: int, column: int, crop: tuple[int, int], how: Movement, rng: np.random.Generator) -> Floats:
-    """Where in the slice each pixel of the crop comes from, (rows, columns, 2) in pixels."""
+    """Return the place in the slice of each pixel of the crop, (rows, columns, 2) in pixels."""
     angle = np.deg2rad(rng.uniform(-how.degrees, how.degrees))
     shear = rng.uniform(-how.shear, how.shear)
     scale = np.exp(rng.uniform(-how.scale, how.scale, size=2) * 0.5 + rng.uniform(-how.scale, how.scale) * 0.5)
@@ -162,12 +162,12 @@ def _positions(row: int, column: int, crop: tuple[int, int], how: Movement, rng:
 
 
 def vary_widely(image: Floats, rng: np.random.Generator, *, bias: float = 0.2) -> Floats:
-    """Change contrast, bias field, resolution, noise and gain of slices whose tissue lies near 1.
+    """Change contrast, bias field, resolution, noise and gain of slices with tissue intensities near 1.
 
     Parameters
     ----------
     image : (channels, R, C) float32
-        Neighbouring slices, changed alike.
+        Neighbouring slices, all changed in the same way.
 
     Returns
     -------
@@ -191,10 +191,10 @@ def vary_widely(image: Floats, rng: np.random.Generator, *, bias: float = 0.2) -
 
 
 def _lower_resolution(x: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Blur along one axis of the scan as a thick slice does: rows, columns, or across the neighbouring slices."""
+    """Blur along one axis of the scan, like a thick slice: rows, columns, or across the neighbouring slices."""
     axis = int(rng.integers(3 if x.shape[0] > 1 else 2))
     if axis == 2:
-        # Each slice becomes a mean of its neighbours, weighted by a bell; at the ends of the stack by what there is of it.
+        # Each slice becomes a mean of its neighbours with Gaussian weights; at the ends of the stack, of those that exist.
         distance = torch.arange(x.shape[0], dtype=torch.float32)
         weights = torch.exp(-(((distance[:, None] - distance) / float(rng.uniform(0.4, 1.3))) ** 2) / 2)
         return torch.einsum("ij,jrc->irc", weights / weights.sum(dim=1, keepdim=True), x)
@@ -206,7 +206,7 @@ def _lower_resolution(x: torch.Tensor, rng: np.random.Generator) -> torch.Tensor
 
 
 def vary_like_published(image: Floats, rng: np.random.Generator) -> Floats:
-    """Blur (sigma 0.65 to 1) or raise to a gamma of 1.6 to 2.4, each of half of the slices; (channels, R, C), 0 to 1."""
+    """Blur half of the slices (sigma 0.65 to 1), and apply a gamma of 1.6 to 2.4 to half; (channels, R, C), 0 to 1."""
     x = torch.from_numpy(np.ascontiguousarray(image))
     if rng.random() < 0.5:
         x = GaussianSmooth(sigma=float(rng.uniform(0.65, 1.0)))(x)
@@ -216,5 +216,5 @@ def vary_like_published(image: Floats, rng: np.random.Generator) -> Floats:
 
 
 def _seeded(transform: RandHistogramShift | RandBiasField | RandRicianNoise, rng: np.random.Generator) -> Any:
-    """A transform of MONAI that draws from our generator, so that a resumed run draws what an uninterrupted one would."""
+    """Let a MONAI transform draw from our generator, so that a resumed run draws the same as an uninterrupted one."""
     return transform.set_random_state(seed=int(rng.integers(2**31)))

@@ -1,4 +1,4 @@
-"""Statistics of batch normalisation for averaged weights, measured on slices as they are."""
+"""Statistics of batch normalisation for averaged weights, measured on slices without augmentation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from darts_ensemble.training.slice_pool import SlicePool
 
 __all__ = ["measure_batch_statistics"]
 
-#: Slices that are looked at, where there are as many, and how many at once.
+#: Largest number of slices that are used, and number of slices at once.
 SLICES = 480
 BATCH = 12
 
@@ -21,13 +21,13 @@ BATCH = 12
 def measure_batch_statistics(network: nn.Module, pool: SlicePool, device: torch.device) -> None:
     """Replace the running means and variances of a network's batch normalisation, in place.
 
-    Those that training leaves are of augmented slices, and mixed from networks that the average has left behind. The slices
-    here are crops around the brain of the training subjects as they are, the same each time.
+    The statistics from training are those of augmented slices and of earlier networks, not of their average. The slices here
+    are crops around the brain of the training subjects, without augmentation and the same each time.
 
     Parameters
     ----------
     network : torch.nn.Module
-        Its weights stay.
+        Its weights are not changed.
     pool : SlicePool
     device : torch.device
 

@@ -1,7 +1,7 @@
-"""Random contrast of a labelled slice: mean and spread of each structure change, so that labels depend less on intensity.
+"""Random contrast of a labelled slice: mean and spread of each structure are changed, so that labels depend less on intensity.
 
-Inside the brain an intensity v of a structure becomes gain * v + offset, with gain and offset blurred over the borders, so
-that voxels of two tissues stay between them. Outside, where there are no labels, a random curve maps old to new intensities.
+Inside the brain, an intensity v of a structure becomes gain * v + offset; gain and offset are blurred across borders, so that
+voxels with two tissues stay between both. Outside, where there are no labels, a random curve maps old to new intensities.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["ContrastChange", "StructureMeans", "apply_contrast", "draw_contrast"
 
 Floats = npt.NDArray[np.float32]
 
-#: Regions of one tissue, which change alike before each region changes by itself.
+#: Regions of one tissue: first they change together, then each region by itself.
 _TISSUES: dict[str, frozenset[str]] = {
     "white matter": frozenset({"white matter", "corpus callosum"}),
     "cortex": frozenset({"cortex"}),
@@ -32,10 +32,10 @@ _TISSUE_NAMES = tuple(_TISSUES)
 _TISSUE_OF_CLASS = np.array(
     [next(place for place, groups in enumerate(_TISSUES.values()) if region.group in groups) for region in REGIONS]
 )
-#: Regions between grey and white matter, whose place between the two depends most on sequence and iron: in ids of the left.
+#: Regions with intensities between grey and white matter that depend strongly on sequence and iron; ids of the left side.
 _BETWEEN = (10, 13, 28, 16)
 _BETWEEN_CLASSES = np.array([region.class_index for region in REGIONS if region.id in _BETWEEN or region.homologue in _BETWEEN])
-#: Share of slices whose contrast is drawn anew altogether, and of those that only shift, of all slices of the augmentation.
+#: Of all slices of the augmentation, the share with an entirely random contrast, and the share with a shifted contrast.
 SYNTHETIC, SHIFTED = 0.12, 0.5
 #: Structures with fewer voxels than this take the mean of their tissue.
 FEWEST_VOXELS = 20
@@ -48,9 +48,9 @@ class StructureMeans:
     Attributes
     ----------
     means : (102,) float32
-        Of each region, in the units of the conformed scan.
+        Mean of each region, in the units of the conformed scan.
     white, grey : float
-        Of cerebral white matter and of the cortex.
+        Mean of cerebral white matter and of the cortex.
     """
 
     means: Floats
@@ -67,9 +67,9 @@ class ContrastChange:
     gain, offset : (256,) float32
         By class index; 0 for the background.
     inside : (256,) float32
-        1 for what gain and offset apply to.
+        1 for classes to which gain and offset apply, else 0.
     curve : (256,) float32
-        New intensity of the background by the old one, a whole number; 0 for 0.
+        New intensity of the background for each old one, which is a whole number; 0 for 0.
     """
 
     gain: Floats
@@ -86,7 +86,7 @@ def measure_structures(image: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint
     for tissue in range(len(_TISSUES)):
         members = tissue == _TISSUE_OF_CLASS
         few = members & (counts < FEWEST_VOXELS)
-        # The tissue is missing altogether where only other structures were labelled.
+        # The whole tissue is missing if only other structures were labelled.
         everything = sums.sum() / max(int(counts.sum()), 1)
         means[few] = sums[members].sum() / counts[members].sum() if counts[members].sum() else everything
     white, grey = (float(means[_TISSUE_NAMES.index(name) == _TISSUE_OF_CLASS].mean()) for name in ("white matter", "cortex"))
@@ -102,7 +102,7 @@ def draw_contrast(structures: StructureMeans, rng: np.random.Generator) -> Contr
     means = structures.means
     tissues = len(_TISSUES)
     if synthetic:
-        # On the scale of the scan's white matter.
+        # Relative to the scan's white matter.
         target = structures.white * (rng.uniform(0.1, 1.4, tissues)[_TISSUE_OF_CLASS] + rng.normal(0, 0.07, len(REGIONS)))
         gain = rng.uniform(-0.7, 1.0, tissues)[_TISSUE_OF_CLASS]
     else:
@@ -111,18 +111,18 @@ def draw_contrast(structures: StructureMeans, rng: np.random.Generator) -> Contr
         moved[_BETWEEN_CLASSES] += rng.normal(0, 0.3, len(_BETWEEN_CLASSES))
         target = means + contrast * moved
         gain = np.exp(rng.uniform(-0.35, 0.35, tissues))[_TISSUE_OF_CLASS]
-    # Both sides of a brain change alike.
+    # Both sides of a brain change in the same way.
     target = np.maximum(target[LEFT_CLASS[:-1]], 0)
     gains, offsets, inside = (np.zeros(256, dtype=np.float32) for _ in range(3))
     gains[: len(REGIONS)], offsets[: len(REGIONS)] = gain, target - gain * means
-    # What has no known label keeps its intensity; in synthetic slices it goes with the background's curve.
+    # Voxels without a known label keep their intensity; in synthetic slices they follow the curve of the background.
     gains[N_CLASSES:] = inside[N_CLASSES:] = 0.0 if synthetic else 1.0
     inside[: len(REGIONS)] = 1
     return ContrastChange(gains, offsets, inside, _curve(synthetic, structures.white, rng))
 
 
 def _curve(synthetic: bool, white: float, rng: np.random.Generator) -> Floats:
-    """A random curve through 0 that is near the old intensities, or anywhere in synthetic slices."""
+    """Return a random curve through 0, close to the old intensities, or without this limit in synthetic slices."""
     knots = np.linspace(0, 255, 8)
     values = rng.uniform(0, 1.6 * white, 8) if synthetic else knots * np.exp(rng.normal(0, 0.25, 8))
     values[0] = 0
@@ -140,7 +140,7 @@ def apply_contrast(
         Conformed intensities and class indices.
     change : ContrastChange
     box : ((first row, end), (first column, end)), ints
-        What the labels fill.
+        Box around the labels.
 
     Returns
     -------

@@ -36,9 +36,9 @@ class CachedSubject:
     labels : memmap of uint8, (n, n, n)
         Class indices; 255 is ignored in the loss.
     mask : memmap of bool, (n, n, n), or None
-        Brain mask where the subject has one and its scan is of the whole head.
+        Brain mask, if the subject has one and its scan shows the whole head.
     checksum : str
-        Of the voxels of the scan as stored.
+        Checksum of the voxels of the scan as stored.
     """
 
     id: str
@@ -51,12 +51,12 @@ class CachedSubject:
 def cache_subjects(
     subjects: Sequence[LabelledSubject], cache: Path, report: Callable[[str], None] = lambda subject: None
 ) -> list[CachedSubject]:
-    """Conform each subject once into `cache` (35 to 52 MB a subject) and open it memory-mapped.
+    """Conform each subject once into `cache` (35 to 52 MB per subject) and open it memory-mapped.
 
     Raises
     ------
     ScanError
-        As :func:`cache_subject`.
+        As for :func:`cache_subject`.
     """
     cached = []
     for subject in subjects:
@@ -66,12 +66,12 @@ def cache_subjects(
 
 
 def cache_subject(subject: LabelledSubject, cache: Path) -> CachedSubject:
-    """Conform one subject, if that was not done before from the same bytes by this way of conforming.
+    """Conform one subject, unless it was done before from the same bytes in the same way.
 
     Raises
     ------
     ScanError
-        If a file can't be read, the labels hold fewer than two of the 102 regions, or lie elsewhere than the scan.
+        If a file can't be read, the labels hold fewer than two of the 102 regions, or do not lie on the scan's brain.
     """
     files = [path for path in (subject.scan, subject.labels, subject.mask) if path is not None]
     made_of = [CONFORMING, subject.mask is not None, *(file_checksum(path) for path in files)]
@@ -99,9 +99,9 @@ def _write(subject: LabelledSubject, target: Path) -> None:
         raise ScanError(f"{subject.labels}: fewer than two of the 102 regions found; expected FreeSurfer ids")
     if np.count_nonzero(conformed.data[labelled]) < LEAST_COVERED * np.count_nonzero(labelled):
         raise ScanError(
-            f"{subject.labels}: its brain lies where {subject.scan} is empty; expected labels of this scan, in its space"
+            f"{subject.labels}: its brain is where {subject.scan} is empty; expected labels of this scan, in its space"
         )
-    # Written beside and renamed: several processes may make one cache at the same time.
+    # Written under another name and renamed: several processes may fill one cache at the same time.
     work = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     work.mkdir(parents=True, exist_ok=True)
     try:

@@ -41,7 +41,7 @@ Report = Callable[[int, int, float], None]
 
 
 def rate_at(recipe: Recipe, progress: float, warm_up: float = 0.03) -> float:
-    """Return the learning rate at a share of the run, 0 to 1."""
+    """Return the learning rate at `progress`, the share of the run that is done, 0 to 1."""
     if recipe.schedule == "constant":
         return recipe.rate
     if recipe.schedule == "tenth":
@@ -59,14 +59,14 @@ def new_network(recipe: Recipe) -> nn.Module:
 
 
 def resolve_precision(recipe: Recipe, device: torch.device) -> Recipe:
-    """Return the recipe with "auto" replaced by what a device trains in: bf16 where it multiplies in it, else fp32."""
+    """Return the recipe with precision "auto" resolved for a device: bf16 if it multiplies in it, else fp32."""
     if recipe.precision != "auto":
         return recipe
     return replace(recipe, precision="bf16" if choose_precision("auto", device) == "bf16" else "fp32")
 
 
 def checkpoint_path(out: Path, view: str) -> Path:
-    """Where a view's training state lies: `<view>.checkpoint.pt`."""
+    """Return the path of a view's training state: `<view>.checkpoint.pt`."""
     return out / f"{view}.checkpoint.pt"
 
 
@@ -81,12 +81,12 @@ def fit_view(
     device: torch.device | str = "cpu",
     report: Report = lambda step, steps, loss: None,
 ) -> Path:
-    """Train, or go on training, the network of one view.
+    """Train the network of one view, or continue its training.
 
-    `out` receives `<view>.checkpoint.pt` (resumed from if it is there and was made with the same settings), what
-    :class:`darts_ensemble.training.journal.Journal` writes, and at the end `<view>.safetensors`: the weights of the best
-    validation, or the last ones where there are no validation subjects. On a CPU the same seed, number of threads and data
-    give the same weights to the last bit, however often the run was interrupted.
+    `out` receives `<view>.checkpoint.pt` (from which training continues, if it exists and was made with the same settings), the
+    files of :class:`darts_ensemble.training.journal.Journal`, and at the end `<view>.safetensors`: the weights of the best
+    validation, or the last ones if there are no validation subjects. On a CPU, the same seed, number of threads and data give
+    the same weights to the last bit, however often the run was interrupted.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def fit_view(
     Raises
     ------
     CheckpointError
-        If the checkpoint found was made with other settings or subjects, or `init` doesn't fit.
+        If the checkpoint was made with other settings or subjects, or `init` doesn't fit.
     """
     fit = _begin(recipe, view, training, validation, out, init, device)
     state = _resume(fit)
@@ -143,7 +143,7 @@ def fit_view(
 
 @dataclass(frozen=True)
 class _Fit:
-    """The fit of one view: what all its steps need. Networks and optimiser change in place.
+    """The fit of one view: the data that all its steps need. Networks and optimiser change in place.
 
     Attributes
     ----------
@@ -188,7 +188,7 @@ def _begin(
     recipe: Recipe, view: str, training: Sequence[CachedSubject], validation: Sequence[CachedSubject], out: Path,
     init: ViewNetwork | None, device: torch.device | str,
 ) -> _Fit:  # fmt: skip
-    """Build the network and what trains it, as they are before the first step."""
+    """Build network, average, optimiser and pool of slices, as they are before the first step."""
     processes = Processes.here()
     device = processes.device(torch.device(device))
     recipe = resolve_precision(recipe, device)
@@ -197,7 +197,7 @@ def _begin(
     network = new_network(recipe)
     if init is not None:
         start_from(network, recipe, init)
-    # Convolutions in bf16 are a tenth faster with channels last; those in fp32 don't mind.
+    # Convolutions in bf16 are a tenth faster with channels last; those in fp32 are not affected.
     network.to(device=device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     subjects = [{"id": subject.id, "sha256": subject.checksum} for subject in training]
     return _Fit(
@@ -209,7 +209,7 @@ def _begin(
 
 
 def _take_step(fit: _Fit, model: nn.Module, step: int, weights: Tensor) -> float:
-    """Draw a batch and change the network by it; return the loss. `model` is the network, or its parallel form."""
+    """Draw a batch and update the network with it; return the loss. `model` is the network, or its parallel form."""
     recipe = fit.recipe
     for group in fit.optimiser.param_groups:
         group["lr"] = rate_at(recipe, step / fit.steps)
@@ -228,7 +228,7 @@ def _take_step(fit: _Fit, model: nn.Module, step: int, weights: Tensor) -> float
 
 
 def _name(init: ViewNetwork | None) -> str:
-    """What a run started from, for the metadata of its weights: the file and its sha256."""
+    """Describe the initial weights of a run, for the metadata of its result: the file and its sha256."""
     if init is None or init.path is None:
         return "random" if init is None else "a network in memory"
     return f"{init.path.name} sha256 {sha256_of(init.path)}"
@@ -241,7 +241,7 @@ def _optimiser(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
 
 
 def _batch(pool: SlicePool, recipe: Recipe, step: int, rank: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    # Each step has a generator of its own: a resumed run draws what an uninterrupted one would have drawn.
+    # Each step has its own generator: a resumed run draws the same as an uninterrupted one.
     rng = np.random.default_rng([recipe.seed, step, rank])
     size = pool.draw_size(rng)
     drawn = [pool.draw(rng, size) for _ in range(recipe.batch)]
@@ -288,7 +288,7 @@ def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
 
 
 def _resume(fit: _Fit) -> dict[str, Any]:
-    """Load the state of an earlier run, if there is one; return what the loop counts."""
+    """Load the state of an earlier run, if there is one; return the counters of the loop."""
     path, run = checkpoint_path(fit.out, fit.view), fit.made_with
     if not path.is_file():
         return {"step": 0, "best": -1.0, "since_best": 0, "kept": None}
@@ -316,7 +316,7 @@ def _save_checkpoint(fit: _Fit, state: dict[str, Any]) -> None:
 
 
 def _save_weights(fit: _Fit, state: dict[str, Any]) -> None:
-    """Write the averaged weights of the best validation, or the last ones where there was none."""
+    """Write the averaged weights of the best validation, or the last ones if there was none."""
     recipe, average = fit.recipe, fit.average
     average.load_state_dict(state["kept"] or average.state_dict())
     extra = {"steps": str(state["step"]), "initial": fit.made_with["initial"]}

@@ -1,4 +1,4 @@
-"""What a run tells while it goes on: a CSV log, TensorBoard events, learning curve and validation figures, Dice a region."""
+"""Files that show the progress of a run: a CSV log, TensorBoard events, learning curve, validation figure, Dice per region."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _COLUMNS = ("step", "rate", "loss", "validation_dice")
 
 
 class Journal:
-    """The files that tell how a view's training goes.
+    """The files that show the progress of a view's training.
 
     `<view>.csv` (step, rate, loss, validation_dice), `<view>_curve.png`, `<view>_validation.png` (labels over slices),
-    `<view>_regions.csv` (Dice of the last validation), and TensorBoard events in `events/<view>` where the package tensorboard
-    is installed.
+    `<view>_regions.csv` (Dice of the last validation), and TensorBoard events in `events/<view>` if the package tensorboard is
+    installed.
 
     Parameters
     ----------
     out : Path
     view : str
     step : int
-        What an interrupted run wrote after this step is written again.
+        Entries of an interrupted run after this step are removed and written again.
     """
 
     def __init__(self, out: Path, view: str, step: int) -> None:
@@ -46,14 +46,14 @@ class Journal:
         self._events = SummaryWriter(str(out / "events" / view), purge_step=step + 1 if step else None)
 
     def loss(self, step: int, rate: float, loss: float) -> None:
-        """Note the mean loss since the last note."""
+        """Record the mean loss since the last record."""
         self._note(step, f"{rate:.4e}", f"{loss:.5f}", "")
         if self._events is not None:
             self._events.add_scalar("loss", loss, step)
             self._events.add_scalar("rate", rate, step)
 
     def validation(self, step: int, result: Validation) -> None:
-        """Note a validation and draw its figures."""
+        """Record a validation and draw its figures."""
         from darts_ensemble.training.pictures import save_curve, save_validation
 
         self._note(step, "", "", f"{result.mean:.5f}")
@@ -68,7 +68,7 @@ class Journal:
         save_curve(pd.read_csv(self.log), self.view, self.out / f"{self.view}_curve.png")
 
     def close(self) -> None:
-        """Draw the learning curve and end the events."""
+        """Draw the learning curve and close the events."""
         from darts_ensemble.training.pictures import save_curve
 
         save_curve(pd.read_csv(self.log), self.view, self.out / f"{self.view}_curve.png")

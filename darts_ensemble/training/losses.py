@@ -1,8 +1,8 @@
-"""Losses over 103 classes with ignored voxels and, for sagittal slices, pooled homologues; no one-hot volume is made.
+"""Losses over 103 classes with ignored voxels and, for sagittal slices, pooled homologues; without a one-hot volume.
 
-Both parts of a loss need two things of a batch: the log-probability of each voxel's own class, and the sum of each class's
-probabilities. :class:`_Summary` makes both from one softmax and knows their derivative, in a third of the passes over memory
-that autograd takes step by step.
+Both parts of a loss need two results of a batch: the log-probability of each voxel's own class, and the sum of the
+probabilities of each class. :class:`_Summary` computes both from one softmax, and their derivative, with a third of the passes
+over memory that autograd needs step by step.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ __all__ = ["class_weights", "segmentation_loss"]
 
 _HOMOLOGUE = torch.from_numpy(HOMOLOGUE_CLASS)
 _LEFT = torch.from_numpy(LEFT_CLASS)
-#: No class counts more than this many times the median one: a vessel of ten voxels would outweigh the brain.
+#: Largest weight relative to the class of median size; otherwise a vessel of ten voxels would outweigh the brain.
 LARGEST_WEIGHT = 10.0
 
 
 def class_weights(counts: npt.NDArray[np.int64]) -> Tensor:
-    """Return a weight a class from its voxels in the training data: median frequency over its own, at most 10.
+    """Return the weight of each class: median frequency in the training data divided by its own frequency, at most 10.
 
-    The published loss is class-weighted without a formula for the weights; this one is ours for it.
+    The published loss is class-weighted, but no formula for the weights is given; this formula is ours.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def class_weights(counts: npt.NDArray[np.int64]) -> Tensor:
     Returns
     -------
     Tensor of float32, (103,)
-        1 for the class of median size; 0 for one without any voxel.
+        1 for the class of median size; 0 for a class without voxels.
     """
     present = counts > 0
     weights = np.zeros(len(counts), dtype=np.float32)
@@ -62,21 +62,21 @@ def segmentation_loss(
     ----------
     logits : Tensor, (B, 103, R, C)
     labels : Tensor of int64, (B, R, C)
-        Class indices; voxels of :data:`IGNORE_CLASS` count nowhere.
+        Class indices; voxels of :data:`IGNORE_CLASS` are left out.
     kind : str
         "cross-entropy+dice": mean cross-entropy + 1 - mean Dice of the classes present in the batch.
-        "balanced-cross-entropy+dice": the same, with voxels weighted by the square root of their class's weight; small regions
-        are learnt sooner. "weighted-dice": 1 - mean Dice weighted by class. "10dice+0.05cross-entropy": ten times the latter
-        and 0.05 of the cross-entropy weighted by class; these two are the published ones (arXiv 1911.05567).
+        "balanced-cross-entropy+dice": the same, with voxels weighted by the square root of the weight of their class, so that
+        small regions are learnt sooner. "weighted-dice": 1 - mean Dice weighted by class. "10dice+0.05cross-entropy": ten times
+        the latter plus 0.05 times the cross-entropy weighted by class; these two are the published ones (arXiv 1911.05567).
     weights : Tensor of float32, (103,), optional
-        See :func:`class_weights`; needed by all but the first.
+        See :func:`class_weights`; needed by all kinds except the first.
     pool_sides : bool
-        Take homologous pairs as one class, as a sagittal slice doesn't tell left from right.
+        Treat homologous pairs as one class, because left and right look alike in a sagittal slice.
 
     Returns
     -------
     Tensor, scalar
-        0 where every voxel is ignored.
+        0 if every voxel is ignored.
     """
     keep = labels != IGNORE_CLASS
     if not keep.any():
@@ -87,7 +87,7 @@ def segmentation_loss(
     of_voxels, predicted = _Summary.apply(logits if logits.dtype == torch.float64 else logits.float(), target, other, keep)
     picked, target = of_voxels[keep], target[keep]
     if pool_sides:
-        # Sums over voxels can be pooled after summing.
+        # For sums over voxels, sides can be pooled after summing.
         paired = homologue != torch.arange(N_CLASSES, device=target.device)
         predicted = torch.where(paired, predicted + predicted[homologue], predicted)
         target = _LEFT.to(target.device)[target]
@@ -114,9 +114,10 @@ def segmentation_loss(
 class _Summary(torch.autograd.Function):
     """From (B, C, R, K) logits: log-probabilities (B, R, K) of each voxel's class, and the sums (C,) of probabilities.
 
-    `other` is a second class that counts as a voxel's own, or the same again; `keep` tells the voxels that count in the sums.
-    With p the probabilities and q those of a voxel's own classes over their sum, the derivative of a log-probability by the
-    logits is q - p, and that of the sum of class c by the logits of a voxel is p_c (e_c - p), with e_c the unit vector.
+    `other` is a second class that counts as a voxel's own, or the same class again; `keep` marks the voxels that are summed.
+    With p the probabilities and q those of a voxel's own classes divided by their sum, the derivative of a log-probability with
+    respect to the logits is q - p, and that of the sum of class c with respect to the logits of a voxel is p_c (e_c - p), with
+    e_c the unit vector.
     """
 
     @staticmethod

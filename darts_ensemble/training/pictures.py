@@ -1,4 +1,4 @@
-"""Figures of a training: the learning curve, and labels beside predictions on a slice of each validation subject."""
+"""Figures of a training run: the learning curve, and labels next to predictions on a slice of each validation subject."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["save_curve", "save_validation"]
 _COLOURS = np.zeros((256, 3), dtype=np.uint8)
 _COLOURS[: len(REGIONS)] = [region.rgb for region in REGIONS]
 _COLOURS[IGNORE_CLASS] = 90
-#: Subjects that fit a page.
+#: Number of subjects that fit on a page.
 _MOST_SUBJECTS = 4
 
 
@@ -56,9 +56,9 @@ def save_validation(result: Validation, view: str, path: Path) -> None:
 
 
 def _upright(labels: npt.NDArray[np.uint8], view: str) -> npt.NDArray[np.uint8]:
-    """A slice as one looks at it: up is up, and in the sagittal view front is left."""
+    """Turn a slice for display: superior (axial: anterior) is up, and in the sagittal view anterior is left."""
     labels = np.where(labels == BACKGROUND_CLASS, np.uint8(254), labels)
-    # Slices lie in LIA memory: coronal R-L x S-I, axial R-L x P-A, sagittal S-I x P-A.
+    # Slices in LIA memory: coronal R-L x S-I, axial R-L x P-A, sagittal S-I x P-A.
     if view == "coronal":
         return labels.T
     return labels.T[::-1] if view == "axial" else labels[:, ::-1]

@@ -1,4 +1,4 @@
-"""One process or several: torch's DistributedDataParallel under `torchrun`, one GPU a process, or the CPU."""
+"""One process or several: torch's DistributedDataParallel under `torchrun`, with one GPU per process, or on the CPU."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Processes:
 
     @classmethod
     def here(cls) -> Processes:
-        """Join the processes that `torchrun` started; one alone where it started none."""
+        """Join the processes that `torchrun` started; without `torchrun`, there is only this one."""
         number = int(os.environ.get("WORLD_SIZE", "1"))
         if number == 1:
             return cls(0, 1)
@@ -42,7 +42,7 @@ class Processes:
         return self.rank == 0
 
     def device(self, wanted: torch.device) -> torch.device:
-        """The device of this process: each has a GPU of its own."""
+        """Return the device of this process: each process has its own GPU."""
         if self.number > 1 and wanted.type == "cuda":
             return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         return wanted

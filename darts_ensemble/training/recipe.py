@@ -1,4 +1,4 @@
-"""The settings of a training run: the published recipe, our own, and the YAML file that lets a run be repeated."""
+"""The settings of a training run: the published recipe, our own, and the YAML file with which a run can be repeated."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from darts_ensemble.slices.views import NORMALISATIONS
 
 __all__ = ["CROPS", "RECIPES", "Recipe", "make_recipe", "read_recipe", "write_recipe"]
 
-#: Rows and columns of a training crop that holds most of a brain in each view.
+#: Rows and columns of a training crop, which holds most of a brain in each view.
 CROPS = {"coronal": (144, 128), "axial": (128, 160), "sagittal": (128, 160)}
-#: Words that a setting may be.
+#: Allowed values of settings that are words.
 _CHOICES = {
     "architecture": ("dense-unet", "unet"),
     "normalisation": NORMALISATIONS,
@@ -33,15 +33,15 @@ _CHOICES = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a run depends on beside its data.
+    """All that a run depends on besides its data.
 
     Attributes
     ----------
     architecture : {"dense-unet", "unet"}
     filters : int
-        Of every convolution of a Dense U-Net, of the first level of a U-Net.
+        Number of filters of every convolution of a Dense U-Net, or of the first level of a U-Net.
     convolutions : int
-        In a block of a Dense U-Net.
+        Number of convolutions in a block of a Dense U-Net.
     thick_slices : int
         See :class:`darts_ensemble.slices.channels.Channels`.
     positions : bool
@@ -49,11 +49,11 @@ class Recipe:
     normalisation : str
         See :func:`darts_ensemble.slices.views.normalise_slices`.
     steps : int
-        Optimiser steps; 0 where `epochs` tells.
+        Number of optimiser steps; 0 if `epochs` is given.
     epochs : int
-        Times that every labelled slice is drawn; 0 where `steps` tells.
+        How often every labelled slice is drawn; 0 if `steps` is given.
     batch : int
-        Slices a step (of each process, where there are several).
+        Slices per step, and per process if there are several.
     optimiser : {"adam", "adamw"}
     rate : float
         Highest learning rate.
@@ -61,30 +61,30 @@ class Recipe:
         Tenth: `rate` for the first half of the run, a tenth of it for the second. Cosine: linear warm-up over 3 % of the run,
         then down to 1 % of `rate`.
     weight_decay : float
-        Of AdamW.
+        Weight decay of AdamW.
     clip : float
         Largest norm of the gradient; 0 for no limit.
     average : float
-        Decay of the moving average of weights, which is what is kept, with batch statistics of slices as they are; 0 keeps the
-        weights themselves with the statistics of training.
+        Decay of the moving average of weights, which is the result, with batch statistics of slices without augmentation; with
+        0, the result is the weights themselves, with the batch statistics of training.
     loss : str
         See :mod:`darts_ensemble.training.losses`.
     pool_sides : bool
-        Take homologous regions as one in the loss of the sagittal view.
+        Treat homologous regions as one in the loss of the sagittal view.
     augmentation : {"wide", "contrast", "published", "none"}
         See :mod:`darts_ensemble.training.augment`.
     crop : {"brain", "varied", "whole"}
-        Crops of :data:`CROPS` around the brain; those, but up to whole slices in a third of the steps, so that labels depend
-        less on how much of the head is shown; or whole slices.
+        "brain": crops of :data:`CROPS` around the brain. "varied": the same, but larger crops up to whole slices in a third of
+        the steps, so that labels depend less on how much of the head is shown. "whole": whole slices.
     rare : float
-        Share of slices drawn for a region chosen at random instead of at random among all slices.
+        Share of slices that are drawn for a randomly chosen region, instead of randomly among all slices.
     validate_every : int
-        Steps between two looks at the validation subjects, where there are any.
+        Steps between two validations, if there are validation subjects.
     patience : int
-        Looks without a better Dice after which a run ends; 0 for never.
+        Number of validations without a better Dice after which a run ends; 0 for never.
     precision : {"auto", "fp32", "bf16"}
-        Of the convolutions; weights, losses and averages are fp32 in any case. Auto: bf16 where the device multiplies in it. A
-        run writes which it was.
+        Precision of the convolutions; weights, losses and averages are always fp32. "auto": bf16 if the device multiplies in
+        it. A run writes which one was used.
     seed : int
     """
 
@@ -131,11 +131,11 @@ class Recipe:
 
     @property
     def channels(self) -> Channels:
-        """What the network receives of a slice."""
+        """The input channels of the network."""
         return Channels(self.thick_slices, self.positions)
 
 
-#: As published (arXiv 1911.05567) or found in the authors' files; and ours. Fine-tuning goes over the data at lower rates.
+#: As published (arXiv 1911.05567) or found in the authors' files; and ours. Fine-tuning uses lower rates.
 RECIPES: dict[str, Recipe] = {
     "default": Recipe(),
     "published": Recipe(
@@ -144,7 +144,7 @@ RECIPES: dict[str, Recipe] = {
         pool_sides=False, augmentation="published", crop="whole", rare=0.0,
     ),
 }  # fmt: skip
-#: What fine-tuning changes: the published second step, and a shorter and gentler run of ours.
+#: Changes for fine-tuning: the published second step, and ours, a shorter run with lower rates.
 _FINE_TUNING: dict[str, dict[str, Any]] = {
     "default": {"steps": 1500, "rate": 5e-4},
     "published": {"rate": 5e-5, "schedule": "tenth", "loss": "10dice+0.05cross-entropy"},
@@ -157,7 +157,7 @@ def make_recipe(name: str, *, step: Literal["pretrain", "finetune"] = "pretrain"
     Raises
     ------
     UsageError
-        If the name or a setting is not known, or a value can't be.
+        If the name or a setting is not known, or a value is not possible.
     """
     if name not in RECIPES:
         raise UsageError(f"recipe {name}; expected one of {', '.join(RECIPES)}, or a YAML file")
@@ -166,12 +166,12 @@ def make_recipe(name: str, *, step: Literal["pretrain", "finetune"] = "pretrain"
 
 
 def read_recipe(path: Path, **changes: Any) -> Recipe:
-    """Read a recipe that an earlier run wrote, or a file that names some settings of one.
+    """Read the recipe of an earlier run, or a file with some settings of a recipe.
 
     Raises
     ------
     UsageError
-        If the file can't be read, or holds a setting that is not known or of the wrong kind.
+        If the file can't be read, or holds an unknown setting or a value of the wrong type.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -194,14 +194,14 @@ def _changed(recipe: Recipe, changes: dict[str, Any], source: str) -> Recipe:
         raise UsageError(f"{source}: unknown setting {', '.join(unknown)}; expected some of {', '.join(kinds)}")
     made = {}
     for name, value in changes.items():
-        # 2e-3 is a string to YAML 1.1, and a whole number a good rate.
+        # In YAML 1.1, 2e-3 is a string; and a whole number is a valid rate.
         if kinds[name] is float and isinstance(value, int | str) and not isinstance(value, bool):
             with contextlib.suppress(ValueError):
                 value = float(value)
         if type(value) is not kinds[name]:
             raise UsageError(f"{source}: {name} {value!r}; expected {kinds[name].__name__}")
         made[name] = value
-    # Naming one of the two ways to say how long is meant to replace the other.
+    # If only one of steps and epochs is given, it replaces the other.
     if made.get("steps") and "epochs" not in made:
         made["epochs"] = 0
     if made.get("epochs") and "steps" not in made:

@@ -1,4 +1,4 @@
-"""The labelled slices of one view of some subjects, drawn as augmented crops."""
+"""The labelled slices of one view of the training subjects, drawn as augmented crops."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from darts_ensemble.training.recipe import CROPS, Recipe
 
 __all__ = ["SlicePool"]
 
-#: A slice with fewer labelled voxels than this teaches next to nothing.
+#: Slices with fewer labelled voxels are not used, because almost nothing can be learnt from them.
 FEWEST_LABELLED_VOXELS = 50
-#: Share of crops placed anywhere in the slice instead of around the brain: the rest of the head must be learnt too.
+#: Share of crops placed anywhere in the slice instead of around the brain, because the rest of the head must be learnt too.
 ELSEWHERE = 0.2
-#: Share of slices of a whole head shown without skull, where the subject has a brain mask.
+#: Share of slices of a whole head from which the skull is removed, if the subject has a brain mask.
 STRIPPED = 0.35
-#: Share of slices cut along the labels, as Mindboggle's are, with other contrast.
+#: Share of slices cut along the labels, like Mindboggle's scans, in the augmentation "contrast".
 CUT = 0.2
-#: Largest error of each end of the head's extent, as a share of it, that positions are drawn with.
+#: Largest random error of each end of the head, as a share of its extent, when positions are computed.
 HEAD_ERROR = 0.08
-#: Share of steps with larger crops, where the recipe varies them.
+#: Share of steps with larger crops, if the recipe varies them.
 ENLARGED = 1 / 3
-#: Voxels between the brain and the edge of a crop that may still be moved.
+#: Voxels between the brain and the edge of a crop, by which the crop may be moved.
 MARGIN = 12
 
 
@@ -51,7 +51,7 @@ class SlicePool:
         self.subjects = subjects
         self.view = view
         self.recipe = recipe
-        #: Subject and slice of all that can be drawn, and for each class the places among them where it occurs.
+        #: Subject and slice of everything that can be drawn, and for each class the positions in this list where it occurs.
         self.index: list[tuple[int, int]] = []
         self._boxes: list[npt.NDArray[np.int64]] = []
         self._heads: list[list[Box]] = []
@@ -79,13 +79,13 @@ class SlicePool:
         return len(self.index)
 
     def unaltered(self) -> SlicePool:
-        """The same slices as they are: not augmented, around the brain, none drawn more often than others."""
+        """Return the same slices without augmentation, around the brain, all drawn equally often."""
         plain = copy.copy(self)
         plain.recipe = replace(self.recipe, augmentation="none", crop="brain", rare=0.0)
         return plain
 
     def draw_size(self, rng: np.random.Generator) -> tuple[int, int]:
-        """Rows and columns of the crops of a step, multiples of 16; nothing is drawn where the recipe fixes them."""
+        """Return rows and columns of the crops of a step, multiples of 16; nothing is drawn if the recipe fixes them."""
         whole = [n for axis, n in enumerate(self.subjects[0].image.shape) if axis != SLICE_AXIS[self.view]]
         if self.recipe.crop == "whole":
             return whole[0], whole[1]
@@ -107,7 +107,7 @@ class SlicePool:
         -------
         image : (channels, rows, columns) float32
         labels : (rows, columns) uint8
-            Class indices; 255 is to be ignored.
+            Class indices; 255 means ignored.
         """
         recipe = self.recipe
         if rng.random() < recipe.rare:
@@ -129,7 +129,7 @@ class SlicePool:
         return augment_slice(image, labels, row, column, size, recipe.thick_slices, recipe.augmentation, rng)
 
     def _image(self, number: int, k: int, stripped: bool, rng: np.random.Generator) -> npt.NDArray[np.float32]:
-        """A slice with its channels, (channels, R, C)."""
+        """Return a slice with its channels, (channels, R, C)."""
         subject = self.subjects[number]
         n = subject.image.shape[SLICE_AXIS[self.view]]
         reach = self.recipe.thick_slices // 2
@@ -159,7 +159,7 @@ class SlicePool:
 
     @staticmethod
     def _corner(box: npt.NDArray[np.int64], length: int, size: int, rng: np.random.Generator) -> int:
-        """First row or column of a crop: around the brain, or anywhere."""
+        """Draw the first row or column of a crop: around the brain, or anywhere."""
         limit = length - size
         if rng.random() < ELSEWHERE:
             return int(rng.integers(0, limit + 1))
@@ -168,7 +168,7 @@ class SlicePool:
 
 
 def _other_mask(mask: npt.NDArray[np.bool_], rng: np.random.Generator) -> npt.NDArray[np.bool_]:
-    """A mask as another tool would have made it: as it is, or a voxel or two wider or tighter in the plane."""
+    """Return a mask like one of another tool: unchanged, or one or two voxels wider or narrower in the plane."""
     change = int(rng.integers(-1, 4))
     if change in (0, 3):
         return mask
@@ -178,7 +178,7 @@ def _other_mask(mask: npt.NDArray[np.bool_], rng: np.random.Generator) -> npt.ND
 
 
 def _cut_along(labels: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.bool_]:
-    """The labelled brain, or up to two voxels more in the plane."""
+    """Return the labelled brain, or up to two voxels more in the plane."""
     brain = labels != BACKGROUND_CLASS
     wider = int(rng.integers(3))
     if not wider:
@@ -188,7 +188,7 @@ def _cut_along(labels: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.N
 
 
 def _other_extent(head: Box, rng: np.random.Generator) -> Box:
-    """The extent of a head as it would be found in another scan: with more or less of neck, nose and noise."""
+    """Return the extent of a head as it could be in another scan: with more or less of neck, nose and noise."""
     errors = rng.uniform(-HEAD_ERROR, HEAD_ERROR, (3, 2))
     first, second, third = (
         slice(round(side.start + low * (side.stop - side.start)), round(side.stop + high * (side.stop - side.start)))

@@ -1,4 +1,4 @@
-"""Start a network where another one of the same architecture stood, of the same size or with fewer channels or filters."""
+"""Start a network from the weights of another one of the same architecture, with as many or fewer channels or filters."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ __all__ = ["start_from"]
 _FIRST = {"dense-unet": "conv1.weight", "unet": "down1.conv1.weight"}
 #: Convolutions that receive the up-sampled features and those of the skip, one after the other.
 _JOINED = re.compile(r"up\d\.conv1?\.weight")
-#: Transposed convolutions name their inputs first.
+#: In the weights of transposed convolutions, the axis of inputs is the first.
 _TRANSPOSED = re.compile(r"up\d\.(upsample_layer|transconv)\.weight")
 
 
 def start_from(network: nn.Module, recipe: Recipe, init: ViewNetwork) -> None:
     """Fill a network with the weights of another one, in place; both then give the same logits in inference.
 
-    `init` may be smaller. The first convolution may have fewer channels: those of the slices take their places about the
-    middle, those of positions the last ones, and new ones start at 0. There may be fewer filters: the new ones keep their
-    random weights for what they receive, and nothing that was there before listens to them until training makes it.
+    `init` may be smaller. If its first convolution has fewer channels, those of the slices are put around the middle, those of
+    positions at the end, and weights of new channels are 0. If it has fewer filters, new filters keep their random weights for
+    their inputs, and the weights from new to old filters are 0 until training changes them.
 
     Parameters
     ----------
     network : torch.nn.Module
-        With random weights.
+        Network with random weights.
     recipe : Recipe
-        That `network` was made by.
+        Recipe of `network`.
     init : ViewNetwork
 
     Raises
@@ -41,8 +41,8 @@ def start_from(network: nn.Module, recipe: Recipe, init: ViewNetwork) -> None:
 
     Notes
     -----
-    New units that leave the function as it is: Chen, Goodfellow and Shlens, "Net2Net", 2016 (arXiv 1511.05641). Theirs are
-    copies of old ones; here new ones are random and unheard, which needs no noise to tell them apart.
+    New units that do not change the function: Chen, Goodfellow and Shlens, "Net2Net", 2016 (arXiv 1511.05641). There, new units
+    are copies of old ones, to which noise is added to make them differ; here, they are random and not used at the start.
     """
     state = dict(init.network.state_dict())
     own = network.state_dict()
@@ -61,7 +61,7 @@ def start_from(network: nn.Module, recipe: Recipe, init: ViewNetwork) -> None:
 
 
 def _with_channels(weight: Tensor, recipe: Recipe, init: ViewNetwork) -> Tensor:
-    """The first convolution's weight with the channels of the recipe; as it is where `init` has some that the recipe lacks."""
+    """Return the first convolution's weight with the channels of the recipe; unchanged if the recipe lacks some of `init`."""
     before = (recipe.thick_slices - init.channels.thick_slices) // 2
     if before < 0 or recipe.positions < init.channels.positions:
         return weight
@@ -73,14 +73,14 @@ def _with_channels(weight: Tensor, recipe: Recipe, init: ViewNetwork) -> Tensor:
 
 
 def _with_filters(name: str, old: Tensor, random: Tensor) -> Tensor:
-    """A parameter of a network with more filters: old outputs don't see new inputs, new outputs keep their random weights."""
+    """Return a parameter for more filters: weights from new inputs to old outputs are 0, those of new outputs stay random."""
     if old.shape == random.shape:
         return old
     grown = random.clone()
     if old.ndim == 1:
         grown[: len(old)] = old
         return grown
-    # Views, so that what is written to them is written to `grown`, with outputs first for both kinds of convolution.
+    # Views of `grown` with the axis of outputs first for both kinds of convolution: writing to them changes `grown`.
     outputs_first = (1, 0) if _TRANSPOSED.fullmatch(name) else (0, 1)
     source, target = old.permute(*outputs_first, 2, 3), grown.permute(*outputs_first, 2, 3)
     outputs = len(source)

@@ -14,7 +14,7 @@ from darts_ensemble.scans.scan import find_scan_in_subject
 
 __all__ = ["LabelledSubject", "choose_subjects", "find_labelled", "split_by_family"]
 
-#: DKT before Desikan, which trains other borders of the cortex.
+#: DKT before Desikan, which has other borders of cortical regions.
 FREESURFER_LABELS = ("aparc.DKTatlas+aseg.mgz", "aparc.DKTatlas+aseg.deep.mgz", "aparc+aseg.mgz")
 MINDBOGGLE_LABELS = "labels.DKT31.manual+aseg.nii.gz"
 MINDBOGGLE_SCANS = ("t1weighted.nii.gz", "t1weighted_brain.nii.gz")
@@ -32,7 +32,7 @@ class LabelledSubject:
     mask : Path or None
         A brain mask, or a skull-stripped scan, on any grid of the same space.
     family : str
-        Subjects of one family are never on both sides of a split; the subject's own name where nothing tells.
+        Subjects of one family are never on both sides of a split; by default the subject's own name.
     """
 
     id: str
@@ -48,10 +48,10 @@ def find_labelled(data: Path, *, labels_name: str | None = None) -> list[Labelle
     Parameters
     ----------
     data : Path
-        A folder, or a TSV with columns `subject`, `scan`, `labels` and, where known, `mask` and `family`; its paths are
+        A folder, or a TSV with columns `subject`, `scan`, `labels` and, optionally, `mask` and `family`; its paths are
         relative to it.
     labels_name : str, optional
-        File in a subject's `mri/` to take instead of the first of :data:`FREESURFER_LABELS`.
+        File in a subject's `mri/` to use instead of the first of :data:`FREESURFER_LABELS`.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def _mindboggle(labels: Path) -> LabelledSubject | None:
     if not scans:
         return None
     name = labels.parent.name
-    # Two scans of one person: Colin's mean of 27 is alone, OASIS-TRT and NKI-TRT were taken twice under names of their own.
+    # Two scans of one person: there is one mean of 27 scans of Colin; OASIS-TRT and NKI-TRT have two scans under other names.
     mask = scans[1] if len(scans) > 1 else None
     return LabelledSubject(name, scans[0], labels, mask, "Twins-2" if name.startswith("Twins-2") else name)
 
@@ -110,7 +110,7 @@ def _from_manifest(path: Path) -> list[LabelledSubject]:
         paths = {column: path.parent / cells[column] for column in ("scan", "labels", "mask") if cells[column]}
         missing = [str(file) for file in paths.values() if not file.is_file()]
         if missing:
-            raise CohortError(f"{path}: row {number}: {missing[0]} is not there; expected a file, relative to the TSV")
+            raise CohortError(f"{path}: row {number}: {missing[0]} does not exist; expected a file, relative to the TSV")
         family = cells["family"] or cells["subject"]
         subjects.append(LabelledSubject(cells["subject"], paths["scan"], paths["labels"], paths.get("mask"), family))
     _refuse_twice(subjects, path)
@@ -125,12 +125,12 @@ def _refuse_twice(subjects: Sequence[LabelledSubject], where: Path) -> None:
 
 
 def choose_subjects(subjects: Sequence[LabelledSubject], names: Sequence[str]) -> list[LabelledSubject]:
-    """Return the subjects named, in that order; all where no name is given.
+    """Return the named subjects, in that order; all if no name is given.
 
     Raises
     ------
     CohortError
-        If a name is not there.
+        If there is no subject of a name.
     """
     by_id = {subject.id: subject for subject in subjects}
     missing = [name for name in names if name not in by_id]
@@ -142,7 +142,7 @@ def choose_subjects(subjects: Sequence[LabelledSubject], names: Sequence[str]) -
 def split_by_family(
     subjects: Sequence[LabelledSubject], *, validation: Sequence[str] = (), share: float = 0.0, seed: int = 0
 ) -> tuple[list[LabelledSubject], list[LabelledSubject]]:
-    """Split subjects into those to train on and those to validate on, families whole.
+    """Split subjects into those to train on and those to validate on, without splitting families.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def split_by_family(
     validation : sequence of str
         Validate on these; their relatives are left out of training.
     share : float
-        Where no name is given: the share of families to validate on, drawn with `seed`; at least one where above 0.
+        If no name is given: share of families to validate on, drawn with `seed`; at least one family if above 0.
 
     Returns
     -------
@@ -159,7 +159,7 @@ def split_by_family(
     Raises
     ------
     CohortError
-        If a name is not there, or nothing is left to train on.
+        If there is no subject of a name, or no subject is left to train on.
     """
     if validation:
         held = {subject.family for subject in choose_subjects(subjects, validation)}

@@ -19,19 +19,19 @@ from darts_ensemble.training.dataset import CachedSubject
 
 __all__ = ["Validation", "validate_view"]
 
-#: Voxels around the labelled brain that are looked at too.
+#: Margin around the labelled brain that is predicted as well, in voxels.
 MARGIN = 16
 
 
 @dataclass(frozen=True)
 class Validation:
-    """What a network reaches on validation subjects.
+    """Scores of a network on validation subjects.
 
     Attributes
     ----------
     dice : (subjects, 102) float64
-        Of each subject and region in class order; NaN for a region that neither map has. Of a sagittal view a pair has one
-        value, under its left class.
+        Dice of each subject and region in class order; NaN for a region that neither map has. For a sagittal view, a pair of
+        homologous regions has one value, under its left class.
     mean : float
         Mean over regions within a subject, then over subjects.
     slices : list of (subject, index, labels, predicted)
@@ -48,7 +48,7 @@ def validate_view(
 ) -> Validation:
     """Predict all slices of a view through the brain of each subject, and score them.
 
-    Voxels whose reference id is outside the 102 are left out. Of a sagittal network homologous regions are scored as one.
+    Voxels with a reference id outside the 102 are left out. For a sagittal network, homologous regions are scored as one.
     """
     axis = SLICE_AXIS[network.view]
     rows, slices = [], []
