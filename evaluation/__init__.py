@@ -1,1 +1,1 @@
-"""How good is a label map: references and predictions found, brought to one grid and protocol, scored, shown."""
+"""How good is a label map: find references and predictions, bring them to one grid and protocol, score and show them."""

@@ -1,4 +1,4 @@
-"""Label maps of BIDS derivatives: which of several belong together, whose they are, and where their scan is."""
+"""Label maps of BIDS derivatives: which of several belong together, their subjects, and their scans."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ __all__ = ["BidsLabelMap", "alike", "bids_key", "by_key", "choose_label_maps", "
 
 _LEVELS = ("", "anat/", "ses-*/", "ses-*/anat/", "sub-*/", "sub-*/anat/", "sub-*/ses-*/", "sub-*/ses-*/anat/")
 _ENTITY = re.compile(r"([a-zA-Z]+)-([a-zA-Z0-9+]+)")
-#: Spaces that are the subject's own; a template's is another head.
+#: Spaces of the subject itself; others are spaces of templates.
 _OWN_SPACES = ("", "orig", "T1w", "native", "individual", "scanner", "anat", "fsnative")
-#: Entities that say which segmentation it is, not of which scan.
+#: Entities that name the segmentation, not the scan.
 _OF_THE_METHOD = ("seg", "atlas", "space")
-#: Entities of processing: part of a key only where they tell two label maps of one scan apart.
+#: Entities of processing: part of a key only if they distinguish two label maps of one scan.
 _OF_PROCESSING = ("desc", "res", "den", "label", "hemi", "from", "scale")
-#: fMRIPrep and sMRIPrep write FreeSurfer's aparc+aseg, its aseg, and tissue classes (no desc) beside each other.
+#: fMRIPrep and sMRIPrep write FreeSurfer's aparc+aseg, its aseg, and tissue classes (no desc) into the same folder.
 _FMRIPREP = ("aparcaseg", "aseg")
 
 
@@ -34,7 +34,7 @@ class BidsLabelMap:
     ----------
     path : Path
     entities : dict of str to str
-        Of its name, in its order.
+        Entities of its name, in the order of the name.
     """
 
     path: Path
@@ -47,18 +47,18 @@ class BidsLabelMap:
 
     @property
     def segmentation(self) -> str:
-        """Label of `seg-` (older data sets: `atlas-`); empty where the name has none."""
+        """Label of `seg-` (older data sets: `atlas-`); empty if the name has none."""
         return self.entities.get("seg") or self.entities.get("atlas") or ""
 
     def key(self, *, chosen: Iterable[str] = (), processing: bool = False) -> str:
-        """Return the entities that say which scan it is of, "sub-X_ses-Y_run-1".
+        """Return the entities that name the scan, "sub-X_ses-Y_run-1".
 
         Parameters
         ----------
         chosen : iterable of str
-            Entities by which the label map was chosen, which say nothing more.
+            Entities by which the label map was chosen; these are left out.
         processing : bool
-            Also those of processing.
+            Include entities of processing.
         """
         out = {*_OF_THE_METHOD, *chosen, *(() if processing else _OF_PROCESSING)}
         return "_".join(f"{name}-{value}" for name, value in self.entities.items() if name not in out)
@@ -72,7 +72,7 @@ def entities_of(name: str) -> dict[str, str]:
 def find_label_maps(root: Path) -> list[BidsLabelMap]:
     """Return the label maps of a derivative (its root, a subject or an `anat` folder) in the subjects' own spaces, by name.
 
-    Files without `seg-` beside each other in the root itself are a folder of files named by subject, and none of these.
+    Files without `seg-` directly in the root are not included: that is a folder of files named by subject.
     """
     found = []
     names = [f"{level}sub-*_dseg.{ending}" for level in _LEVELS for ending in ("nii.gz", "nii", "mgz")]
@@ -82,7 +82,7 @@ def find_label_maps(root: Path) -> list[BidsLabelMap]:
         if "sub" not in one.entities or one.entities.get("space", "") not in _OWN_SPACES:
             continue
         if one.segmentation == "darts" and one.entities.get("desc", "").endswith("top"):
-            continue  # the most probable regions of each voxel, one after the other
+            continue  # volumes of the most probable regions of each voxel, no label map
         # The root itself may be an anat folder or a subject's.
         named = one.segmentation or one.entities.get("desc") in _FMRIPREP
         if path.parent == root and root.name != "anat" and not root.name.startswith(("sub-", "ses-")) and not named:
@@ -92,9 +92,9 @@ def find_label_maps(root: Path) -> list[BidsLabelMap]:
 
 
 def choose_label_maps(label_maps: Iterable[BidsLabelMap], choice: Mapping[str, str], root: Path) -> list[BidsLabelMap]:
-    """Return those of the segmentation chosen, which need not be named where there is one only.
+    """Return the label maps of the chosen segmentation, or of the only one.
 
-    Of fMRIPrep's three `desc-aparcaseg` is taken.
+    Of the three segmentations of fMRIPrep, `desc-aparcaseg` is the default.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def choose_label_maps(label_maps: Iterable[BidsLabelMap], choice: Mapping[str, s
     Raises
     ------
     CohortError
-        If there are several and none is chosen, or the one chosen is not there.
+        If there are several and none is chosen, or the chosen one does not exist.
     """
     label_maps = list(label_maps)
     asked = "_".join(f"{name}-{value}" for name, value in choice.items())
@@ -132,7 +132,7 @@ def _has(one: BidsLabelMap, name: str, value: str) -> bool:
 
 
 def _named(label_maps: Iterable[BidsLabelMap]) -> str:
-    """Segmentations by what chooses them."""
+    """Return the segmentations, by the text that chooses each."""
     names = set()
     for one in label_maps:
         desc = one.entities.get("desc", "")
@@ -144,9 +144,9 @@ def _named(label_maps: Iterable[BidsLabelMap]) -> str:
 
 
 def by_key(label_maps: Iterable[BidsLabelMap], choice: Mapping[str, str]) -> tuple[dict[str, BidsLabelMap], list[Fault]]:
-    """Return label maps by what they are of, and those that can't be told apart.
+    """Return label maps by the scan they belong to, and faults for those that can't be distinguished.
 
-    Of several that differ in processing alone (`desc-`, `res-`) each has a key of its own.
+    If several differ only in processing (`desc-`, `res-`), each has its own key.
     """
     chosen = set(choice)
     grouped: dict[str, list[BidsLabelMap]] = {}
@@ -174,7 +174,7 @@ def bids_key(subject: str) -> str:
 
 
 def alike(one: str, two: str) -> bool:
-    """Whether two keys may be of one scan: the same person, and no entity that both have differs.
+    """Whether two keys may mean the same scan: the same person, and equal values for all entities that both have.
 
     Numbers may have zeros before them; entities of processing don't count.
     """
@@ -186,9 +186,9 @@ def alike(one: str, two: str) -> bool:
 
 
 def find_t1w(label_map: BidsLabelMap) -> Path | None:
-    """Return the T1 beside a label map, else that of the raw data set in whose `derivatives` folder it lies.
+    """Return the T1 in the folder of a label map, else that of the raw data set with the `derivatives` folder.
 
-    It has the entities of the label map; a preprocessed one (`desc-preproc`) is taken where there is no other.
+    It has the entities of the label map; a preprocessed one (`desc-preproc`) is used if there is no other.
     """
     folders = [label_map.path.parent]
     parts = label_map.path.parts

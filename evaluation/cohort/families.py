@@ -1,4 +1,4 @@
-"""Who counts as a person: averages and templates are left out; timepoints, sessions, runs and twins share a family."""
+"""Which scans are independent: averages and templates are left out; timepoints, sessions, runs and twins share a family."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 __all__ = ["Timepoints", "family_of", "not_a_person", "timepoints_in"]
 
-#: FreeSurfer's averages: fsaverage and its kin, cvs_avg35, V1_average, lh.EC_average; templates of the MNI.
+#: FreeSurfer's averages: fsaverage and similar ones, cvs_avg35, V1_average, lh.EC_average; templates of the MNI.
 _AVERAGE = re.compile(r"(fsaverage|cvs_avg\d|mni152|mni_icbm152|(?!sub-).*[_.-]average\d*$)", re.IGNORECASE)
 #: Names of templates of one person's timepoints. A session may be called base.
 _BASE = re.compile(r"(?<!^sub)(?<![_-]ses)[_.-](base|template)$", re.IGNORECASE)
@@ -18,16 +18,16 @@ _PERSONS = (
     re.compile(r"(OAS1_\d{4})(?=_MR\d)"),  # OASIS-1, each visit
     re.compile(r"(OAS[23]_?\d{4})(?=_MR)"),  # OASIS-2 and OASIS-3
     re.compile(r"(\d{3}_S_\d{4})(?=[_.-]|$)"),  # ADNI
-    # Names such as P012_visit2: only where a number tells the person.
+    # Names such as P012_visit2: only if a number identifies the person.
     re.compile(r"(\D*\d.*?)[_-](?:session|ses|timepoint|tp|visit|run|rescan|retest)[-_]?\d+(?=[_.-]|$)", re.IGNORECASE),
 )
 
-#: From each timepoint of a SUBJECTS_DIR to the template of its person.
+#: Timepoint of a SUBJECTS_DIR to the template of its person.
 Timepoints = dict[str, str]
 
 
 def timepoints_in(folders: Iterable[Path]) -> Timepoints:
-    """Return the timepoints that the templates and the longitudinal folders of a SUBJECTS_DIR name, with their templates.
+    """Return the timepoints that are named by templates and longitudinal folders of a SUBJECTS_DIR, with their templates.
 
     FreeSurfer writes a template's timepoints into its file `base-tps`, and calls a timepoint that was processed with a template
     `TIMEPOINT.long.TEMPLATE`.
@@ -43,7 +43,7 @@ def timepoints_in(folders: Iterable[Path]) -> Timepoints:
 
 
 def not_a_person(folder: Path, timepoints: Timepoints) -> str:
-    """Return why a subject of a SUBJECTS_DIR is none: an average of many people, or a template of one person's timepoints."""
+    """Return why a folder of a SUBJECTS_DIR is not a person's scan: an average of many people, or a template of one person."""
     name = folder.name
     if _AVERAGE.match(name):
         return "an average of many people"
@@ -55,14 +55,14 @@ def not_a_person(folder: Path, timepoints: Timepoints) -> str:
 
 
 def family_of(name: str, timepoints: Timepoints | None = None) -> str:
-    """Return what subjects that are not independent of each other share: the person, as the name tells it; else the name.
+    """Return the family of a subject, which subjects that are not independent share: the person, if the name shows it.
 
     Parameters
     ----------
     name : str
-        Of a subject.
+        Name of a subject.
     timepoints : dict of str to str, optional
-        Of :func:`timepoints_in`.
+        From :func:`timepoints_in`.
 
     Examples
     --------

@@ -52,10 +52,10 @@ def find_cohort(where: Path | Location) -> Cohort:
     Raises
     ------
     CohortError
-        If nothing is found, or two subjects have one name.
+        If nothing is found, or two subjects have the same name.
     """
     location = where if isinstance(where, Location) else Location(where)
-    # Not resolved: a subject has the name that the user gave it, wherever a link leads.
+    # Links are not resolved: a subject has the name that the user gave it.
     root = as_named(location.path)
     if _is_image(root):
         return Cohort("file", (_subject_of_file(root),))
@@ -86,16 +86,16 @@ def find_predictions(where: Path | Location, subjects: Iterable[Subject], *, nam
     Parameters
     ----------
     where : Path or Location
-        As for :func:`find_cohort`; a manifest has the columns subject and prediction. One label map is that of the only
-        subject, or of the one that it is named by.
+        As for :func:`find_cohort`; a manifest has the columns subject and prediction. A single label map belongs to the only
+        subject, or to the subject in its name.
     subjects : iterable of Subject
     name : str
-        The method's; of several `seg-` labels it chooses its own where none is chosen.
+        Name of the method; if there are several `seg-` labels and none is chosen, the label of this name is used.
 
     Raises
     ------
     CohortError
-        If there is nothing at the location.
+        If nothing is found at the location.
     """
     location = where if isinstance(where, Location) else Location(where)
     root, subjects = as_named(location.path), list(subjects)
@@ -121,7 +121,7 @@ def find_predictions(where: Path | Location, subjects: Iterable[Subject], *, nam
     paths, faults = named_by_subject(ids, files)
     several = {name for fault in faults for name in ids if name == fault.subject}
     left = {path: subject_of(path) for path in files if path not in paths.values()}
-    # Files that are named otherwise in another way, such as run-01 for run-1.
+    # Files with names that differ in other ways, such as run-01 for run-1.
     more = matched("flat", by_subject(list(left))[0], [id_ for id_ in ids if id_ not in paths and id_ not in several])
     paths |= more.paths
     unmatched = sorted((without_extension(path) for path in left if path not in more.paths.values()), key=natural)
@@ -133,7 +133,7 @@ def _is_image(path: Path) -> bool:
 
 
 def _subject_of_file(path: Path) -> Subject:
-    """The one subject whose reference is given: named by its folder where the file's name is the same for every subject."""
+    """Return the subject of a single reference; its name is that of the folder if all subjects have this file name."""
     if path.parent.name == "mri":
         folder = path.parents[1]
         return Subject(folder.name, "file", path, scan_in_subject(folder), family_of(folder.name))
@@ -186,7 +186,7 @@ def _in_subject_folders(root: Path, folders: Sequence[Path], choice: str) -> Coh
 
 
 def _label_maps_in(folders: Sequence[Path], names: tuple[str, ...], choice: str) -> tuple[dict[str, Path], list[Fault]]:
-    """The label map of each subject's folder that has one, and the subjects of whom there are several."""
+    """Return the label map of each subject's folder that has one, and the subjects with several."""
     found: dict[str, Path] = {}
     faults: dict[str, Fault] = {}
     for folder in folders:
@@ -208,7 +208,7 @@ def _label_maps_in(folders: Sequence[Path], names: tuple[str, ...], choice: str)
 
 
 def _without_templates(cohort: Cohort, root: Path) -> Cohort:
-    """Leave out averages and templates, unless the location is one of them itself."""
+    """Leave out averages and templates, unless the location itself is one of them."""
     if not cohort.subjects and cohort.faults:
         raise CohortError(cohort.faults[0].reason)
     folders = {subject.id: root / subject.id for subject in cohort.subjects}

@@ -1,4 +1,4 @@
-"""Folders of label maps named by subject: `sub-01.nii.gz`, `sub-01_dseg.nii.gz`, with scans beside them or not."""
+"""Folders of label maps named by subject: `sub-01.nii.gz`, `sub-01_dseg.nii.gz`, with or without scans."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from evaluation.cohort.subjects import Fault
 
 __all__ = ["by_subject", "label_maps_in", "named_by_subject", "scan_beside", "subject_of"]
 
-#: Endings of scans, masks and what tools write beside label maps.
+#: Endings of scans, masks and other files that tools write with label maps.
 _NOT_LABELS = re.compile(
     r"(^|_)(T1w?|T2w?|FLAIR|UNIT1|0000|brain|brainmask|mask|agreement|probseg|top-ids|top-probabilities)$", re.IGNORECASE
 )
 _SCAN_ENDINGS = ("_T1w", "_T1", "_0000", "_brain", "")
-#: Endings of label maps, the surest first.
+#: Endings of label maps, the most certain first.
 _LABEL_ENDINGS = ("_dseg", "_seg", "_labels", "_label", "_aseg", "_aparc+aseg")
 _LABELS = re.compile(rf"({'|'.join(map(re.escape, _LABEL_ENDINGS))})$", re.IGNORECASE)
 
 
 def label_maps_in(folder: Path) -> list[Path]:
-    """Return the image files of a folder that may be label maps, those in the MNI152 space left out.
+    """Return the image files of a folder that may be label maps, without those in the MNI152 space.
 
-    Where `sub-01_dseg.nii.gz` is there, `sub-01.nii.gz` is its scan.
+    If `sub-01_dseg.nii.gz` exists, `sub-01.nii.gz` is its scan.
     """
     files = [
         path
@@ -42,7 +42,7 @@ def label_maps_in(folder: Path) -> list[Path]:
 
 
 def subject_of(label_map: Path) -> str:
-    """Return the subject that a file is named by."""
+    """Return the subject in the name of a file."""
     return _LABELS.sub("", without_extension(label_map))
 
 
@@ -54,7 +54,7 @@ def scan_beside(label_map: Path) -> Path | None:
 
 
 def by_subject(files: Sequence[Path]) -> tuple[dict[str, Path], list[Fault]]:
-    """Return label maps by the subjects that they are named by, and those of which there are several."""
+    """Return label maps by the subject in their names, and the subjects with several."""
     grouped: dict[str, list[Path]] = {}
     for path in files:
         grouped.setdefault(subject_of(path), []).append(path)
@@ -68,12 +68,12 @@ def by_subject(files: Sequence[Path]) -> tuple[dict[str, Path], list[Fault]]:
 
 
 def named_by_subject(subjects: Iterable[str], files: Sequence[Path]) -> tuple[dict[str, Path], list[Fault]]:
-    """Return the file of each subject that has one, and the subjects of whom several files may be.
+    """Return the file of each subject that has one, and the subjects with several possible files.
 
-    It is that of the subject's name with `_dseg` after it, else of its name, else the only one that begins so.
+    The file is named by the subject and `_dseg`, else by the subject alone, else it is the only one that begins with the name.
     """
-    # Sorted, so that what begins with a name stands together: thousands of subjects in one folder are found without going
-    # through all of its files for each.
+    # Sorted, so that names with the same beginning follow each other: with thousands of subjects in one folder, it is not
+    # necessary to go through all files for each.
     files = sorted(files, key=without_extension)
     names = [without_extension(path) for path in files]
     found, faults = {}, []
@@ -94,7 +94,7 @@ def named_by_subject(subjects: Iterable[str], files: Sequence[Path]) -> tuple[di
 
 
 def _beginning_with(start: str, names: list[str]) -> range:
-    """Places of the names, sorted, that begin with `start`."""
+    """Return the positions of the names, which are sorted, that begin with `start`."""
     return range(bisect_left(names, start), bisect_left(names, start[:-1] + chr(ord(start[-1]) + 1)))
 
 

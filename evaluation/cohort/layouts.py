@@ -1,4 +1,4 @@
-"""Folders that hold one subject each, Mindboggle-101's and FreeSurfer's (FastSurfer's): which of their files to take."""
+"""Folders with one subject each, of Mindboggle-101 and FreeSurfer (FastSurfer): which of their files are used."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = [
     "file_in_subject", "listed", "scan_in_subject", "subject_folders",
 ]  # fmt: skip
 
-#: Cortex manual, the rest FreeSurfer's; else the manual cortex alone.
+#: Manual cortex with all other regions by FreeSurfer; else only the manual cortex.
 MINDBOGGLE_REFERENCES = ("labels.DKT31.manual+aseg.nii.gz", "labels.DKT31.manual.nii.gz")
 MINDBOGGLE_SCANS = ("t1weighted.nii.gz", "t1weighted_brain.nii.gz")
-#: FreeSurfer's DKT map; FastSurfer's, mapped from the surfaces, else the network's with the corpus callosum, else without it
-#: (it is white matter there); FreeSurfer's Desikan map (of FastSurfer a link to a DKT map: its labels tell). What this
-#: project's networks wrote is never a reference.
+#: FreeSurfer's DKT map; FastSurfer's map from the surfaces, else from the network, with the corpus callosum, else without it
+#: (then it is white matter); FreeSurfer's Desikan map (in FastSurfer, a link to a DKT map, which its labels show). Results of
+#: this project's networks are never a reference.
 FREESURFER_REFERENCES = (
     "aparc.DKTatlas+aseg.mgz", "aparc.DKTatlas+aseg.mapped.mgz", "aparc.DKTatlas+aseg.deep.withCC.mgz",
     "aparc.DKTatlas+aseg.deep.mgz", "aparc+aseg.mgz",
@@ -33,7 +33,7 @@ WRONG_HEADERS = frozenset(
 
 
 def listed(folder: Path) -> list[Path]:
-    """Return what a folder holds, sorted, hidden things left out; nothing where it may not be read."""
+    """Return the sorted content of a folder without hidden files; nothing if it may not be read."""
     try:
         return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError:
@@ -41,7 +41,7 @@ def listed(folder: Path) -> list[Path]:
 
 
 def subject_folders(root: Path, choice: str = "") -> list[Path]:
-    """Return the root where it is a subject; else its subjects and those one level deeper (Mindboggle's groups).
+    """Return the root if it is a subject; else its subjects and those one level deeper (Mindboggle's groups).
 
     A folder that holds the file `choice` is a subject too.
     """
@@ -59,11 +59,11 @@ def subject_folders(root: Path, choice: str = "") -> list[Path]:
 
 
 def file_in_subject(folder: Path, freesurfer: tuple[str, ...], choice: str = "") -> Path | None:
-    """Return a subject's label map: the file chosen, else the first of Mindboggle's, else of `freesurfer` in `mri/`.
+    """Return a subject's label map: the chosen file, else the first of Mindboggle's, else of `freesurfer` in `mri/`.
 
-    A chosen file may be named without the subject's name before it (`DKT31_CMA_labels.nii.gz` is
-    `OASIS-TRT-20-1_DKT31_CMA_labels.nii.gz`), or by a pattern. A link to nothing is taken, so that reading it says what is
-    missing instead of another file being taken in silence.
+    A chosen file may be given without the subject's name at its beginning (`DKT31_CMA_labels.nii.gz` means
+    `OASIS-TRT-20-1_DKT31_CMA_labels.nii.gz`), or by a pattern. A broken link is returned, too, so that reading it reports what
+    is missing, instead of silently using another file.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def file_in_subject(folder: Path, freesurfer: tuple[str, ...], choice: str = "")
 
 
 def scan_in_subject(folder: Path) -> Path | None:
-    """Return a subject's T1, None where it has none."""
+    """Return a subject's T1, or None if it has none."""
     for name in MINDBOGGLE_SCANS:
         if is_there(folder / name):
             return folder / name

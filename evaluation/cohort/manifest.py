@@ -1,4 +1,4 @@
-"""Manifests: a TSV that names the files of each subject, for data in no layout that is known."""
+"""Manifests: a TSV that names the files of each subject, for data in other layouts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["ManifestRow", "read_manifest"]
 
 @dataclass(frozen=True)
 class ManifestRow:
-    """One subject of a manifest: the file asked for, and where the columns are there its scan and family."""
+    """One subject of a manifest: its file, and, if there are such columns, its scan and family."""
 
     subject: str
     file: Path
@@ -28,9 +28,9 @@ def read_manifest(path: Path, column: str) -> list[ManifestRow]:
     Parameters
     ----------
     path : Path
-        Tab-separated, UTF-8, with a line of headings: `subject`, `column`, and where wished `scan` and `family`. Paths are
-        relative to the manifest. Rows with nothing in `column` are left out, so that one manifest may serve for references
-        and predictions.
+        Tab-separated, UTF-8, with a line of headings: `subject`, `column`, and optionally `scan` and `family`. Paths are
+        relative to the manifest. Rows with an empty `column` are left out, so that one manifest can be used for references and
+        predictions.
     column : {"reference", "prediction"}
 
     Raises

@@ -1,4 +1,4 @@
-"""Give each subject of a cohort its label map: by its name, by what BIDS makes of it, or as the only one that it can be."""
+"""Find the label map of each subject of a cohort: by its name, by its BIDS entities, or as the only possible one."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ __all__ = ["matched"]
 def matched(layout: Layout, found: Mapping[str, Path], subjects: Sequence[str], faults: Sequence[Fault] = ()) -> Predictions:
     """Give each subject its own label map.
 
-    A BIDS name that differs is matched where no entity contradicts it and it is the only one on both sides: `sub-01_run-1` with
-    `sub-01_run-01`, or with `sub-01` where neither has a second run.
+    BIDS names that differ are matched if no entity contradicts the other and the match is unique on both sides: `sub-01_run-1`
+    with `sub-01_run-01`, or with `sub-01` if neither has a second run.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def matched(layout: Layout, found: Mapping[str, Path], subjects: Sequence[str], 
         Label maps by the names of their subjects.
     subjects : sequence of str
     faults : sequence of Fault
-        Label maps that can't be told apart; those of subjects of the cohort are handed on.
+        Label maps that can't be distinguished; those of subjects of the cohort are returned.
     """
     paths: dict[str, Path] = {}
     taken: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""What is looked for, and what is found: subjects with references, a method's label maps, what is left out and why."""
+"""What to look for, and what is found: subjects with references, a method's label maps, what is left out and why."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ENTITIES = re.compile(r"[a-zA-Z]+-[a-zA-Z0-9+]+(_[a-zA-Z]+-[a-zA-Z0-9+]+)*")
 
 @dataclass(frozen=True)
 class Location:
-    """Where to look: a folder, manifest or label map, and which of several files per subject to take.
+    """Where to look: a folder, manifest or label map, and which of several files per subject to use.
 
     Attributes
     ----------
@@ -37,14 +37,14 @@ class Location:
 
     @property
     def entities(self) -> dict[str, str]:
-        """The BIDS entities that are chosen; none where a file is."""
+        """The chosen BIDS entities; none if a file is chosen."""
         if not _ENTITIES.fullmatch(self.choice):
             return {}
         return dict(part.split("-", 1) for part in self.choice.split("_"))
 
     @property
     def file_name(self) -> str:
-        """The name or pattern of the file chosen in each subject's folder; empty where none is."""
+        """The name or pattern of the file chosen in each subject's folder; empty if none is chosen."""
         return "" if self.entities else self.choice
 
 
@@ -55,13 +55,13 @@ class Subject:
     Attributes
     ----------
     id : str
-        Name of its folder, of its file, or in its manifest; in BIDS with its session, run and so on.
+        Name of its folder, of its file, or in its manifest; in BIDS with session, run and other entities.
     layout : str
         See :data:`Layout`.
     reference : Path
         The label map that predictions are scored against.
     scan : Path or None
-        Its T1, where there is one.
+        Its T1, if there is one.
     family : str
         Subjects that are not independent of each other share it: see :mod:`evaluation.cohort.families`; else the id.
     """
@@ -80,7 +80,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A subject with a reference that is no person (a template, an average): scored only where it is named."""
+    """A reference that is not one of a person's scan (a template, an average): scored only if it is named."""
 
     subject: Subject
     reason: str
@@ -88,7 +88,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Fault:
-    """A subject whose label map can't be told, and why: it fails, the others are scored."""
+    """A subject whose label map is ambiguous, and why: it fails, the others are scored."""
 
     subject: str
     reason: str
@@ -137,7 +137,7 @@ class Predictions:
 
 
 def parse_location(text: str) -> Location:
-    """Read PATH, or PATH:CHOICE where there is something at PATH and nothing at the whole."""
+    """Read PATH, or PATH:CHOICE if PATH exists and the whole text is not a path."""
     path, colon, choice = text.rpartition(":")
     if colon and path and choice and not Path(text).exists() and Path(path).exists():
         return Location(Path(path), choice)
@@ -145,14 +145,14 @@ def parse_location(text: str) -> Location:
 
 
 def choose_subjects(cohort: Cohort, names: Sequence[str]) -> Cohort:
-    """Return the cohort of the subjects named, all of them where no name is given.
+    """Return the cohort of the named subjects, or of all if no name is given.
 
-    A template or an average that is named is scored.
+    A template or an average is scored if it is named.
 
     Raises
     ------
     CohortError
-        If a name is not there.
+        If there is no subject of a name.
     """
     if not names:
         return cohort
@@ -172,7 +172,7 @@ def choose_subjects(cohort: Cohort, names: Sequence[str]) -> Cohort:
 
 
 def natural(name: str) -> list[tuple[bool, int, str]]:
-    """Sorting key under which MMRR-21-2 comes before MMRR-21-10."""
+    """Return a sorting key by which MMRR-21-2 comes before MMRR-21-10."""
     return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in re.split("[-_]", name)]
 
 

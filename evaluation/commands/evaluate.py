@@ -47,7 +47,9 @@ def evaluate(
     context: typer.Context,
     gt: Annotated[Path | None, typer.Option(metavar="PATH", help="References: see below.")] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for tables, figures and label maps.")] = None,
-    pred: Annotated[list[str] | None, typer.Option(metavar="NAME=PATH", help="Label maps of a method (repeat).")] = None,
+    pred: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=PATH", help="Label maps of a method; may be repeated.")
+    ] = None,
     weights: Annotated[
         str | None,
         typer.Option(help="Segment every scan with these: bundled, a folder or a file. Default without --pred: bundled."),
@@ -56,36 +58,40 @@ def evaluate(
         str, typer.Option(help="What is scored: darts102, dkt31 (cortex), dk (cortex), aseg, or a TSV of your own.")
     ] = "darts102",
     outside_protocol: Annotated[
-        OutsideWord, typer.Option(help="Reference voxels whose id the protocol doesn't name: not scored, or background.")
+        OutsideWord, typer.Option(help="Reference voxels with ids outside the protocol: not scored, or background.")
     ] = "mask",
-    regions: Annotated[str, typer.Option(help="Score these only: names, ids or groups, comma-separated.")] = "",
-    subjects: Annotated[list[str] | None, typer.Option(help="Score these only, comma-separated (or repeat).")] = None,
+    regions: Annotated[str, typer.Option(help="Score only these regions: names, ids or groups, comma-separated.")] = "",
+    subjects: Annotated[
+        list[str] | None, typer.Option(help="Score only these subjects, comma-separated; may be repeated.")
+    ] = None,
     exclude: Annotated[
         Path | None, typer.Option(metavar="TSV", help="Leave out what fails in decisions exported from a page of darts-qc.")
     ] = None,
     metrics: Annotated[
-        MetricsWord, typer.Option(help="overlap: Dice and its kin, volumes. all: also HD95, ASSD, surface Dice.")
+        MetricsWord, typer.Option(help="overlap: Dice and similar ones, volumes. all: also HD95, ASSD, surface Dice.")
     ] = "all",
     surface_definition: Annotated[
         SurfaceWord, typer.Option(help="Surfaces of centres of voxels (as MONAI, medpy), of the dual grid (surface-distance).")
     ] = "voxel",
-    tolerance: Annotated[list[float] | None, typer.Option(help="mm, of the surface Dice (repeat). Default 1.")] = None,
+    tolerance: Annotated[
+        list[float] | None, typer.Option(help="Tolerance of the surface Dice in mm; may be repeated. Default: 1.")
+    ] = None,
     misses: Annotated[
-        MissesWord, typer.Option(help="Distance of a region only one map has: none, the image's diagonal, infinite.")
+        MissesWord, typer.Option(help="Distance of a region that only one map has: none, the image's diagonal, infinite.")
     ] = "exclude",
-    jobs: Annotated[int, typer.Option(min=1, help="Subjects scored at a time, in processes of their own.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Number of subjects scored at the same time, each in its own process.")] = 1,
     dask: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Score on a Dask cluster: its address, scheduler file, or local:4.")
     ] = None,
-    device: Annotated[str, typer.Option(help="To segment on: auto, cuda, mps or cpu.")] = "auto",
-    include_seen: Annotated[bool, typer.Option("--include-seen", help="Keep subjects seen in training in means.")] = False,
+    device: Annotated[str, typer.Option(help="Device for segmentation: auto, cuda, mps or cpu.")] = "auto",
+    include_seen: Annotated[bool, typer.Option("--include-seen", help="Include subjects seen in training in means.")] = False,
     include_suspects: Annotated[
         bool, typer.Option("--include-suspects", help="Keep label maps that seem misplaced or exchanged in the tables.")
     ] = False,
-    style: Annotated[Style, typer.Option(help="Of the figures.")] = "default",
+    style: Annotated[Style, typer.Option(help="Style of the figures.")] = "default",
     no_figures: Annotated[bool, typer.Option("--no-figures", help="Draw nothing.")] = False,
     no_report: Annotated[bool, typer.Option("--no-report", help="Write no report.html.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Do again what an earlier run has finished.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Repeat what an earlier run has finished.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the account of the run (run.json) and nothing else.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print every file, and tracebacks.")] = False,

@@ -23,7 +23,7 @@ OVERLAY_EPILOG = """Examples:
 
   darts-eval overlay results/ --subjects sub-07 --view coronal -o pictures/
 
-Axial and coronal pictures have the patient's right at the left, as radiologists do; the sides are marked.
+Axial and coronal pictures have the patient's right on the left (radiological convention); the sides are marked.
 """
 
 FIGURES_EPILOG = """Examples:
@@ -44,21 +44,23 @@ def overlay(
             help="Names, ids or groups of the run, comma-separated. Default: putamen, caudate, hippocampus, insula, pallidum."
         ),
     ] = "",
-    methods: Annotated[str, typer.Option(help="These, in this order, comma-separated. Default: all of the run.")] = "",
+    methods: Annotated[str, typer.Option(help="Methods, in this order, comma-separated. Default: all of the run.")] = "",
     subjects: Annotated[
         list[str] | None,
-        typer.Option(help="These, comma-separated (or repeat). Default: the best, the median and the worst."),
+        typer.Option(help="Subjects, comma-separated; may be repeated. Default: the best, the median and the worst."),
     ] = None,
     rank_by: Annotated[
         str | None,
-        typer.Option(metavar="METHOD", help="Whose mean Dice says which is best. Default: the ensemble, else the best method."),
+        typer.Option(
+            metavar="METHOD", help="Method by whose mean Dice subjects are ranked. Default: the ensemble, else the best method."
+        ),
     ] = None,
-    view: Annotated[View, typer.Option(help="Of the slices.")] = "axial",
+    view: Annotated[View, typer.Option(help="View of the slices.")] = "axial",
     fill: Annotated[bool, typer.Option("--fill", help="Fill regions instead of drawing outlines.")] = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the pictures. Default: RESULTS/overlays.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")] = False,
 ) -> None:
-    """Show regions where they are largest, the reference and each method side by side, with their Dice."""
+    """Draw regions in the slice where they are largest, the reference and each method side by side, with Dice."""
     from evaluation.overlays.save import save_overlays  # matplotlib takes longer to load than --help may
 
     console = Console(quiet=quiet, markup=False, highlight=False, soft_wrap=True)
@@ -80,7 +82,7 @@ def overlay(
 def figures(
     results: Annotated[Path, typer.Argument(metavar="RESULTS", help="Folder that darts-eval wrote.")],
     style: Annotated[
-        Style, typer.Option(help="Of the box plots: with subjects and tests, or as in the DARTS paper.")
+        Style, typer.Option(help="Style of the box plots: with subjects and tests, or as in the DARTS paper.")
     ] = "default",
     metric: Annotated[str, typer.Option(help="A metric's column of scores.csv.")] = "dice",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
@@ -100,7 +102,7 @@ def figures(
 
 
 def _write_report_again(results: Path, console: Console) -> None:
-    """Put new pictures into the report, where the run has one."""
+    """Put new pictures into the report, if the run has one."""
     if (results / "report.html").is_file():
         from evaluation.report.assemble import write_report
 

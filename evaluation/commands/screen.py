@@ -1,4 +1,4 @@
-"""What darts-eval prints: what was found, how far it is, what is suspected, and the means."""
+"""What darts-eval prints: what was found, progress, suspicions, and the means."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ def show_found(console: Console, where: Location, cohort: Cohort, found: dict[st
 
 
 def _files(names: Sequence[str]) -> str:
-    """A SUBJECTS_DIR has one name of file throughout, a flat folder one a subject."""
+    """Return the names of files in short: a SUBJECTS_DIR has the same name for all subjects, a flat folder one per subject."""
     distinct = list(dict.fromkeys(names))
-    return "\n".join(distinct) if len(distinct) < 4 else f"{distinct[0]}\nand like it"
+    return "\n".join(distinct) if len(distinct) < 4 else f"{distinct[0]}\nand similar"
 
 
 @contextmanager
 def progress(console: Console, total: int, what: str) -> Iterator[Report]:
-    """Give a function that takes one line a step: a bar with the time left on a terminal, numbered lines elsewhere."""
+    """Give a function that is called with a line after each step: a bar on a terminal, numbered lines elsewhere."""
     if not console.is_terminal or console.quiet:
         done = 0
 
@@ -123,7 +123,7 @@ def _voxels(counts: dict[int, int]) -> str:
 
 
 def show_summary(console: Console, summary: pd.DataFrame) -> None:
-    """Print the means of each method, with the counts without which they can't be read."""
+    """Print the means of each method, with the counts needed to understand them."""
     distance = next((column for column in summary.columns if column.startswith("mean_hd95_")), None)
     headings = ["method", "n", "Dice", "Dice, common", *(["HD95, mm"] if distance else []), "missed,\ninvented"]
     table = Table(title="Mean over regions within a subject, then mean ± SD over n subjects", title_justify="left")
@@ -138,7 +138,7 @@ def show_summary(console: Console, summary: pd.DataFrame) -> None:
         left_out = f"\n+{row['n_seen_left_out']} seen" if row["n_seen_left_out"] else ""
         table.add_row(str(row["method"]), f"{row['n_subjects']}{left_out}", *means, missing)
     console.print(table)
-    console.print("Dice, common: over the regions that every method emits; Dice: all, those missed or invented count 0")
+    console.print("Dice, common: over the regions that every method emits; Dice: over all, missed or invented ones count 0")
     if distance:
         console.print(f"HD95: {distance.removeprefix('mean_')}, over the regions that have one")
     for row in summary.to_dict("records"):
@@ -147,7 +147,7 @@ def show_summary(console: Console, summary: pd.DataFrame) -> None:
             shown = "; ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
             console.print(f"{row['method']} never emits: {shown}")
     if not summary["n_subjects"].any():
-        console.print("Every subject was seen in training: no means and no figures; --include-seen gives them.")
+        console.print("Every subject was seen in training: no means and no figures; --include-seen includes them.")
 
 
 def _plus_minus(mean: float, spread: float, digits: int = 3) -> str:

@@ -40,7 +40,7 @@ class _Found:
     Attributes
     ----------
     weights : str or None
-        What every scan is segmented with; None where only given label maps are scored.
+        Weights for the segmentation of every scan; None if only given label maps are scored.
     """
 
     cohort: Cohort
@@ -197,12 +197,12 @@ def _scoring(given: dict[str, Any]) -> Scoring:
 
 
 def choose_regions(text: str, protocol: Protocol) -> list[ProtocolRegion]:
-    """Return the regions that a comma-separated list of names, ids or groups names, in the protocol's order; all for none.
+    """Return the regions in a comma-separated list of names, ids or groups, in the protocol's order; all if it is empty.
 
     Raises
     ------
     UsageError
-        If a word is none of them.
+        If a word is not a name, id or group of the protocol.
     """
     chosen: set[int] = set()
     unknown = []
@@ -223,7 +223,7 @@ def choose_regions(text: str, protocol: Protocol) -> list[ProtocolRegion]:
 
 
 def _shown(files: Sequence[str]) -> str:
-    """Files of the folder itself, and how many there are in folders below it."""
+    """Return the files of the folder itself, and the number of files in folders below it."""
     below = Counter(name.split("/")[0] for name in files if "/" in name)
     return ", ".join([name for name in files if "/" not in name] + [f"{folder}/ ({n} files)" for folder, n in below.items()])
 
@@ -234,9 +234,9 @@ def _named(texts: Sequence[str]) -> dict[str, str]:
         name, equals, path = text.partition("=")
         if not (name and equals and path) or "/" in name:
             raise UsageError(f"--pred {text}; expected NAME=PATH, such as freesurfer=SUBJECTS_DIR")
-        # Files are named by methods, and some file systems don't tell capitals.
+        # Files are named by methods, and some file systems do not distinguish upper and lower case.
         if name.casefold() in map(str.casefold, paths):
-            raise UsageError(f"--pred {name}: given twice, capitals aside; expected one path a name")
+            raise UsageError(f"--pred {name}: given twice (upper and lower case are equal); expected one path per name")
         paths[name] = path
     return paths
 
@@ -246,4 +246,4 @@ def _refuse_view_names(names: Iterable[str]) -> None:
 
     clash = [name for name in names if name.casefold() in (*VIEWS, "ensemble")]
     if clash:
-        raise UsageError(f"--pred {', '.join(clash)}: a name that --weights takes; expected another")
+        raise UsageError(f"--pred {', '.join(clash)}: a name that --weights uses; expected another")

@@ -1,4 +1,4 @@
-"""Groups of regions scored as one: cortex of each side, lobes, deep grey, ventricles, whole brain, the reader study's seven."""
+"""Groups of regions scored as one: cortex of each side, lobes, deep grey, ventricles, whole brain, reader-study regions."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Group:
     kind : str
         "hemisphere", "lobe", "structure", "whole brain" or "reader study".
     ids : frozenset of int
-        Those of the 102 regions that belong to it: a protocol that lacks one doesn't have the group.
+        Regions of the group among the 102: a protocol that lacks one of them doesn't have the group.
     more_ids : frozenset of int
-        Ids outside the 102 that belong to it where a protocol has them.
+        Ids outside the 102 that also belong to it, if a protocol has them.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Group:
 
 @dataclass(frozen=True)
 class GroupPlaces:
-    """A group under a protocol: the places of its regions, (n,) int64."""
+    """A group under a protocol: the positions of its regions, (n,) int64."""
 
     group: Group
     places: npt.NDArray[np.int64]
@@ -92,22 +92,22 @@ def _all_groups() -> tuple[Group, ...]:
     return tuple(groups)
 
 
-#: In the order of the tables.
+#: All groups, in the order of the tables.
 GROUPS = _all_groups()
 
 
 def groups_of(protocol: Protocol, scored: Sequence[int]) -> list[GroupPlaces]:
-    """Return the groups that a protocol has in full, all of whose regions are among those scored.
+    """Return the groups of which a protocol has all regions, and all of these are scored.
 
     Parameters
     ----------
     protocol : Protocol
     scored : sequence of int
-        Places of the regions that are scored.
+        Positions of the regions that are scored.
 
     Notes
     -----
-    A region belongs to a group where all its ids do: a protocol that merges the cortex of a side into one region has no lobes.
+    A region belongs to a group if all its ids do: a protocol that merges the cortex of a side into one region has no lobes.
     """
     found = []
     for group in GROUPS:
@@ -120,7 +120,7 @@ def groups_of(protocol: Protocol, scored: Sequence[int]) -> list[GroupPlaces]:
 
 
 def layers(groups: Sequence[GroupPlaces]) -> list[list[GroupPlaces]]:
-    """Return the groups in as few sets as a first fit finds, no place twice in one: each set makes one label map."""
+    """Divide the groups into few sets (first fit) without a common region, so that each set can be one label map."""
     sets: list[list[GroupPlaces]] = []
     for group in groups:
         for one in sets:

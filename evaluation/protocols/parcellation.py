@@ -1,4 +1,4 @@
-"""Which protocol a label map follows, told from its labels: DKT, Desikan, aseg or the cortex alone."""
+"""Recognise the protocol of a label map from its labels: DKT, Desikan, aseg or the cortex alone."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ Cortex = Literal["DKT", "Desikan", "one region a side", "none", "not known"]
 _CORTICAL = np.array([region.id for region in REGIONS if region.group == "cortex"])
 _OTHER = np.array([region.id for region in REGIONS if region.group != "cortex"])
 _BANKSSTS = np.array([1001, 2001])
-#: Bankssts, and the frontal and temporal poles: Desikan has them, DKT gave them up.
+#: Bankssts, and the frontal and temporal poles: regions of Desikan, but not of DKT.
 DESIKAN_ONLY = frozenset({1001, 1032, 1033, 2001, 2032, 2033})
 _RIBBON = np.array([3, 42])
-#: Bankssts takes 0.9 to 1.2 % of a Desikan cortex; Mindboggle's DKT maps hold strays of it.
+#: Bankssts is 0.9 to 1.2 % of a Desikan cortex; Mindboggle's DKT maps have stray voxels of it.
 _SMALLEST_BANKSSTS = 0.002
-#: A map with fewer cortical regions than this is of some regions only and tells no protocol.
+#: A map with fewer cortical regions has only some regions: its protocol can't be recognised.
 _FEWEST_CORTICAL = 20
-#: With as many other regions and no cortex at all, the cortex was not labelled.
+#: With at least this number of other regions and no cortex, the cortex was not labelled.
 _FEWEST_OTHER = 10
 
 
 @dataclass(frozen=True)
 class Parcellation:
-    """What a label map's protocol has.
+    """The protocol of a label map, as far as its labels show it.
 
     Attributes
     ----------
     cortex : {"DKT", "Desikan", "one region a side", "none", "not known"}
-        "one region a side": FreeSurfer's aseg; "none": other regions alone; "not known": too few regions to tell.
+        "one region a side": FreeSurfer's aseg; "none": only other regions; "not known": too few regions.
     cortex_only : bool
-        Whether the cortex is parcellated and nothing else labelled.
+        Whether only the cortex is labelled, and parcellated.
     """
 
     cortex: Cortex
@@ -61,7 +61,7 @@ class Parcellation:
 
 
 def parcellation_of(ids: npt.NDArray[Any]) -> Parcellation:
-    """Tell the protocol from the labels.
+    """Recognise the protocol from the labels.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What is scored: the regions of a protocol, which ids are merged into one, which are masked, which are background."""
+"""What is scored: the regions of a protocol, and which ids are merged into one region, masked, or background."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from darts_ensemble.labels import REGION_BY_ID, Hemisphere
 
 __all__ = ["PROTOCOLS", "Outside", "Protocol", "ProtocolRegion", "homologous_id", "load_protocol", "side_of"]
 
-#: The built-in ones, each a table of its own beside this file.
+#: The built-in protocols, each with a table in this folder.
 PROTOCOLS = ("darts102", "dkt31", "dk", "aseg")
-#: What becomes of reference voxels whose id the protocol does not name.
+#: How reference voxels are treated whose id the protocol does not name.
 Outside = Literal["mask", "background"]
 
 _USES = ("score", "background", "mask")
 #: FreeSurfer ids go up to 14175; a table of all up to this one stays small.
 _LARGEST_ID = 65535
-# Pairs outside the 102: cerebral exterior and cortex, cerebellar exterior, hypointensities, basal forebrain.
+# Pairs of left and right outside the 102: cerebral exterior and cortex, cerebellar exterior, hypointensities, basal forebrain.
 _OTHER_PAIRS = {1: 40, 3: 42, 6: 45, 78: 79, 81: 82, 91: 92}
 _OTHER_HOMOLOGUES = {**_OTHER_PAIRS, **{right: left for left, right in _OTHER_PAIRS.items()}}
 
@@ -40,13 +40,13 @@ class ProtocolRegion:
     Attributes
     ----------
     id : int
-        The first of its ids, by which tables name it.
+        The first of its ids; tables use it for the region.
     name : str
     hemisphere : {"left", "right", "midline"}
     group : str
         As in :class:`darts_ensemble.labels.Region`; "cortex" or "other" for ids outside the 102.
     ids : tuple of int
-        The ids that count as the region, in references and predictions alike.
+        The ids that count as the region, both in references and in predictions.
     homologue : int or None
         `id` of the protocol's region on the other side.
     """
@@ -61,7 +61,7 @@ class ProtocolRegion:
 
 @dataclass(frozen=True)
 class Protocol:
-    """Regions in the order of the tables, and the ids that are none.
+    """Regions in the order of the tables, and ids that are not regions.
 
     Attributes
     ----------
@@ -84,22 +84,22 @@ class Protocol:
 
     @property
     def n_regions(self) -> int:
-        """How many regions there are."""
+        """Number of regions."""
         return len(self.regions)
 
     @property
     def background_place(self) -> int:
-        """The place of background: one after the last region."""
+        """The position of background: after the last region."""
         return len(self.regions)
 
     @property
     def masked_place(self) -> int:
-        """The place of ids that the protocol masks."""
+        """The position of ids that the protocol masks."""
         return len(self.regions) + 1
 
     @property
     def outside_place(self) -> int:
-        """The place of ids that the protocol does not name."""
+        """The position of ids that the protocol does not name."""
         return len(self.regions) + 2
 
     @cached_property
@@ -112,31 +112,32 @@ class Protocol:
         return table
 
     def places(self, ids: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
-        """Return for each FreeSurfer id its region's place, or one of the three places after the regions; shape of `ids`."""
+        """Return the position of the region of each FreeSurfer id, or one of the three after the regions; shape of `ids`."""
         inside = (ids >= 0) & (ids <= _LARGEST_ID)
         return self._table[ids if inside.all() else np.where(inside, ids, _LARGEST_ID + 1)]
 
     @cached_property
     def homologue_places(self) -> npt.NDArray[np.int64]:
-        """For each region the place of that on the other side; its own where there is none."""
+        """For each region, the position of the region on the other side, or its own if there is none."""
         at = {region.id: place for place, region in enumerate(self.regions)}
         mirrored = [place if one.homologue is None else at[one.homologue] for place, one in enumerate(self.regions)]
         return np.array(mirrored, dtype=np.int64)
 
 
 def load_protocol(name: str) -> Protocol:
-    """Read a built-in protocol, or a table of one's own.
+    """Read a built-in protocol, or a table of the user.
 
     Parameters
     ----------
     name : str
         One of :data:`PROTOCOLS`, or the path of a TSV with the columns `id` (FreeSurfer id, each once), `use` ("score",
-        "background" or "mask") and `region` (name; ids of one name are one region); `hemisphere` and `group` where wished.
+        "background" or "mask") and `region` (name; ids with the same name are one region); optionally `hemisphere` and
+        `group`.
 
     Raises
     ------
     UsageError
-        If there is no such protocol, or the table is not one.
+        If there is no such protocol, or the table is not valid.
     """
     if name in PROTOCOLS:
         text = files("evaluation.protocols").joinpath(f"{name}.tsv").read_text(encoding="utf-8")
@@ -195,7 +196,7 @@ def _region(
         raise UsageError(f"{where}: region {name} has hemisphere {stated}; expected left, right or midline")
     side = cast(Hemisphere, stated) if stated else _side_of_all(ids)
     group = next(iter(given["group"]), None) or _group_of(ids)
-    # The region on the other side holds the mirror images of exactly these ids.
+    # The region on the other side has exactly the homologues of these ids.
     mirrored = {homologous_id(id_) for id_ in ids}
     others = [[id_ for id_, _ in rows] for region, rows in scored.items() if region != name]
     homologue = next((other[0] for other in others if set(other) == mirrored), None)
@@ -225,7 +226,7 @@ def homologous_id(id_: int) -> int | None:
 def side_of(id_: int) -> Hemisphere:
     """Return the hemisphere of an id; midline for ids that FreeSurfer doesn't pair."""
     other = homologous_id(id_)
-    # In every pair of FreeSurfer's the left side has the smaller id.
+    # In every pair of FreeSurfer ids, the left side has the smaller one.
     return "midline" if other is None else "left" if id_ < other else "right"
 
 
@@ -240,7 +241,7 @@ def _group_of(ids: Iterable[int]) -> str:
 
 
 def _group_outside(id_: int) -> str:
-    """The group of an id that is none of the 102: cortex, and white matter below it, of aparc and of aparc.a2009s."""
+    """Return the group of an id outside the 102: cortex, and white matter below it, of aparc and of aparc.a2009s."""
     if id_ in (3, 42) or 1000 <= id_ < 3000 or 11100 <= id_ < 13000:
         return "cortex"
     return "white matter" if 3000 <= id_ < 5000 or 13100 <= id_ < 15000 else "other"

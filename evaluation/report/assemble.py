@@ -36,7 +36,7 @@ from evaluation.results.significance import choose_baseline
 
 __all__ = ["evaluation_report", "write_report"]
 
-#: Worst cases that are listed, and methods that the first paragraph names.
+#: Number of worst cases in the list, and of methods named in the first paragraph.
 WORST_CASES, NAMED_METHODS = 20, 5
 
 
@@ -54,7 +54,7 @@ def write_report(folder: str | Path) -> Path:
 
 
 def evaluation_report(results: Results) -> Report:
-    """Return the report of a run; what a run doesn't have is said in its place."""
+    """Return the report of a run; for what a run doesn't have, the reason is given."""
     account = results.account
     made = f"darts-eval of darts-ensemble {account.get('versions', {}).get('darts-ensemble', '')}".strip()
     return Report(
@@ -70,7 +70,7 @@ def evaluation_report(results: Results) -> Report:
             Section("Paired tests", _paired(results)),
             Section("Methods", _methods(results)),
         ],
-        footer=f"Written by {made} from a run of {when(account)}. Exact values stand in the CSV files beside this page.",
+        footer=f"Written by {made} from a run of {when(account)}. Exact values are in the CSV files of this folder.",
     )
 
 
@@ -125,7 +125,7 @@ def _mean(row: Mapping[Any, Any], *, with_n: bool) -> str:
 
 
 def _difference(results: Results, overall: pd.DataFrame) -> str:
-    """The difference between the two methods of the highest mean, those with their sides merged apart."""
+    """Return the difference between the two methods with the highest means, without those with merged sides."""
     ranked = results.summary[~results.summary["method"].str.endswith(SIDES_MERGED)]
     ranked = ranked.sort_values("mean_dice", ascending=False, kind="stable")
     best = list(ranked["method"][:2])
@@ -157,7 +157,7 @@ def _summary(results: Results) -> list[Block]:
         return [_no_means(), summary_table(results)]
     groups = group_table(results)
     if groups is None:
-        return [summary_table(results), Notice("The protocol has no group of regions in full: none is scored.", level="note")]
+        return [summary_table(results), Notice("The protocol has no complete group of regions: none is scored.", level="note")]
     return [summary_table(results), groups]
 
 
@@ -167,7 +167,7 @@ def _worst(results: Results) -> list[Block]:
     if len(worst):
         blocks.append(worst_table(results, worst))
     else:
-        blocks.append(Notice("No region is in both maps of any pair that enters means.", level="note"))
+        blocks.append(Notice("No region is in both maps of any pair that is included in means.", level="note"))
     misses = misses_table(results)
     blocks.append(misses if misses else Notice("No region was missed or invented.", level="note"))
     blocks += [Heading("Overlays"), *pictures(results.folder / "overlays", "overlay", "darts-eval overlay draws them")]
@@ -178,15 +178,15 @@ def _paired(results: Results) -> list[Block]:
     parts: list[tuple[str, pd.DataFrame | None, str, Callable[[pd.DataFrame], Table]]] = [
         ("Over all regions", results.paired_overall, "paired_overall.csv", overall_table),
         ("Mixed model", results.mixed_model, "mixed_model.csv", mixed_model_table),
-        ("Region by region", results.paired_regions, "paired_regions.csv", lambda frame: _paired_regions(results, frame)),
-        ("Ranks of three methods or more", results.ranks, "ranks.csv", _ranks),
+        ("For each region", results.paired_regions, "paired_regions.csv", lambda frame: _paired_regions(results, frame)),
+        ("Ranks of three or more methods", results.ranks, "ranks.csv", _ranks),
     ]
     blocks: list[Block] = []
     for title, frame, name, make in parts:
         blocks.append(Heading(title))
         blocks.append(make(frame) if frame is not None and len(frame) else _absent(results, name))
     volumes = results.volume_agreement
-    blocks.append(Heading("Volumes against the reference"))
+    blocks.append(Heading("Volumes compared with the reference"))
     if volumes is not None and len(volumes):
         return [*blocks, agreement_table(volumes)]
     few = n_subjects(results) < 2
@@ -195,13 +195,13 @@ def _paired(results: Results) -> list[Block]:
 
 
 def _absent(results: Results, name: str) -> Notice:
-    """Say why a comparison of methods is not there."""
+    """Return why there is no comparison of methods."""
     methods, n = len([one for one in results.methods if not one.endswith(SIDES_MERGED)]), n_subjects(results)
     needed = 3 if name == "ranks.csv" else 2
     if methods < needed:
-        reason = f"{count_of(methods, 'method')}; it takes {needed}"
+        reason = f"{count_of(methods, 'method')}; {needed} are needed"
     elif n < 2:
-        reason = f"{count_of(n, 'subject')} in the means; it takes two"
+        reason = f"{count_of(n, 'subject')} in the means; two are needed"
     else:
         reason = f"the folder holds no {name}"
     return Notice(f"Not here: {reason}.", level="note")
@@ -227,8 +227,6 @@ def _ranks(frame: pd.DataFrame) -> Table:
 def _methods(results: Results) -> list[Block]:
     text = methods_text(results)
     return [
-        Prose(
-            "To paste into a paper: what this run did and nothing else. Numbers and names are those of run.json and the tables."
-        ),
+        Prose("Text for a paper, on this run only. Numbers and names are those of run.json and the tables."),
         Quotation(text.paragraphs, text.references),
     ]

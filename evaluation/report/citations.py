@@ -1,4 +1,4 @@
-"""What a paper that rests on darts-eval may have to cite: standards, metrics, statistics, software."""
+"""References for papers that use darts-eval: standards, metrics, statistics, software."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Put images into an HTML file: SVG as it is, PNG no wider than a page needs, as data that no request fetches."""
+"""Embed images in an HTML file: SVG unchanged, PNG no wider than a page needs, as data URIs without requests."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from darts_ensemble.errors import DartsError
 
 __all__ = ["LARGEST_SVG", "WIDEST", "EmbeddedImage", "embed_image", "lighter_of"]
 
-#: Pixels; twice the width of a report's column, so that a screen of double density shows every one.
+#: Pixels; twice the width of a report's column, for screens with double pixel density.
 WIDEST = 1920
-#: Bytes; a vector drawing with more points than this is heavier than its own picture.
+#: Bytes; a larger vector drawing needs more space than a PNG of it.
 LARGEST_SVG = 500_000
 _VIEW_BOX = re.compile(rb'viewBox="\s*[-\d.]+[\s,]+[-\d.]+[\s,]+([\d.]+)[\s,]+([\d.]+)\s*"')
 
 
 @dataclass(frozen=True)
 class EmbeddedImage:
-    """An image as a data URI, its width and height in pixels, and the bytes of the image; `vector` ones have no finest size."""
+    """An image as a data URI, with width and height in pixels and the size in bytes; `vector`: can be scaled up."""
 
     uri: str
     width: int
@@ -33,9 +33,9 @@ class EmbeddedImage:
 
 
 def lighter_of(path: Path) -> Path:
-    """Return the SVG beside a PNG (or the reverse) where that is the better one to embed.
+    """Return the better file to embed: a PNG or the SVG of the same name.
 
-    Vector drawings stay sharp in print, but one with many points is heavier than its picture.
+    Vector drawings stay sharp in print, but a drawing with many points needs more space than a PNG.
     """
     vector, picture = path.with_suffix(".svg"), path.with_suffix(".png")
     if vector.is_file() and (vector.stat().st_size <= LARGEST_SVG or not picture.is_file()):
@@ -49,10 +49,10 @@ def embed_image(path: Path, *, photograph: bool = False) -> EmbeddedImage:
     Parameters
     ----------
     path : Path
-        SVG, PNG or anything else that Pillow reads. SVG is taken as it is. Others are made no wider than :data:`WIDEST` and
-        written as WebP with 256 colours.
+        SVG, PNG or any other format that Pillow reads. SVG is not changed. Others are scaled to at most :data:`WIDEST` pixels
+        and written as WebP with 256 colours.
     photograph : bool
-        Whether the image is one of tissue rather than of lines: it is then compressed with loss.
+        Whether the image shows tissue rather than lines: then it is compressed with loss.
 
     Raises
     ------
@@ -78,14 +78,14 @@ def embed_image(path: Path, *, photograph: bool = False) -> EmbeddedImage:
     if photograph:
         picture.save(buffer, "WEBP", quality=88, method=4)
     else:
-        # A drawing has few colours; the many between them come from making it smaller, and double the size of the file.
+        # A drawing has few colours; scaling adds many colours between them, which double the size of the file.
         few = picture.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).convert("RGB")
         few.save(buffer, "WEBP", lossless=True, quality=25, method=2)
     return _embedded(buffer.getvalue(), "webp", picture.width, picture.height)
 
 
 def _on_white(opened: Image.Image) -> Image.Image:
-    """An image in RGB, on white paper where it is transparent."""
+    """Return an image in RGB, with white where it is transparent."""
     if not opened.has_transparency_data:
         return opened.convert("RGB")
     layered = opened.convert("RGBA")

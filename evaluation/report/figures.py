@@ -1,4 +1,4 @@
-"""The pictures of a results folder as blocks of a report, with the captions that were written beside them."""
+"""The pictures of a results folder as blocks of a report, with the captions from the same folder."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def pictures(folder: Path, noun: str, how: str) -> list[Block]:
     folder : Path
         `figures` or `overlays` of a results folder.
     noun : str
-        What one of them is: "figure" or "overlay". Overlays show tissue.
+        "figure" or "overlay". Overlays show tissue.
     how : str
-        What makes them, said where there are none.
+        How to make them, written if there are none.
     """
     captions = read_captions(folder)
     there = {path.stem: path for path in sorted(folder.glob("*")) if path.suffix in _SUFFIXES and path.name[0] != "."}

@@ -1,4 +1,4 @@
-"""A report as one HTML file that needs no other file and no network: sections of prose, notices, figures and tables."""
+"""A report as one HTML file that needs no other file and no network: sections with text, notices, figures and tables."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ __all__ = [
     "render_report", "write_report",
 ]  # fmt: skip
 
-#: Items of a notice that are shown at once; the others stand behind a line that opens them.
+#: Number of items of a notice that are visible at once; the others are folded.
 _SHOWN_ITEMS = 6
 
 
 class Block:
-    """What a section is made of; `macro` names the part of the template that draws it."""
+    """A block of a section; `macro` names the part of the template that draws it."""
 
     macro: ClassVar[str]
 
@@ -52,15 +52,15 @@ class Heading(Block):
 
 @dataclass(frozen=True)
 class Notice(Block):
-    """Something that a reader must not miss.
+    """A notice that a reader must not miss.
 
     Attributes
     ----------
     title : str
     items : sequence of str
-        Beyond the first six they are folded away, and opened in print.
+        All after the first six are folded on the screen, and visible in print.
     level : {"warning", "failure", "note"}
-        "note" also says why a part of the report is not there.
+        "note" is also used for the reason why a part of the report is missing.
     """
 
     title: str
@@ -70,7 +70,7 @@ class Notice(Block):
 
     @property
     def shown(self) -> Sequence[str]:
-        """The items that are shown at once."""
+        """The items that are visible at once."""
         return self.items if len(self.items) <= _SHOWN_ITEMS + 1 else self.items[:_SHOWN_ITEMS]
 
     @property
@@ -94,17 +94,17 @@ class Figure(Block):
     Attributes
     ----------
     path : Path
-        SVG, PNG or what else Pillow reads.
+        SVG, PNG or any other format that Pillow reads.
     caption : str
     alt : str
-        What the image shows, for a reader who can't see it.
+        Description of the image for a reader who can't see it.
     photograph : bool
         Whether it shows tissue: see :func:`evaluation.report.embedded_images.embed_image`.
 
     Raises
     ------
     DartsError
-        If the file is no image that can be read.
+        If the file is not an image that can be read.
     """
 
     path: Path
@@ -120,7 +120,7 @@ class Figure(Block):
 
 @dataclass(frozen=True)
 class Quotation(Block):
-    """Text to be copied as it is, with a button that does so: `paragraphs`, then numbered `references`."""
+    """Text to copy, with a button for this: `paragraphs`, then numbered `references`."""
 
     paragraphs: Sequence[str]
     references: Sequence[str] = ()
@@ -134,12 +134,12 @@ class Column:
     Attributes
     ----------
     name : str
-        Of the data frame's column.
+        Name of the column of the data frame.
     heading : str
     meaning : str
         One sentence; listed below the table.
     kind : Kind
-        How values are written; all but "text" sort as numbers.
+        How values are written; all kinds except "text" are sorted as numbers.
     digits : int
         Decimals.
     spread : str
@@ -160,7 +160,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell as it is drawn; `sort` is what it sorts by: a number, "" where it is missing, None for text."""
+    """A cell as it is drawn; `sort` is the key for sorting: a number, "" if it is missing, None for text."""
 
     text: str
     extra: str
@@ -175,19 +175,19 @@ class Table(Block):
     ----------
     frame : DataFrame
     columns : sequence of Column
-        Those to show, in order; the first one heads its row.
+        Columns to show, in order; the first one is the heading of the row.
     caption : str
     source : str
         Name of the file that holds the exact values.
     filtered : bool
-        Whether there is a box to filter rows by.
+        Whether there is a box to filter rows.
     printed : bool
-        Whether it goes to paper; where not, a line there says how many rows stand in `source`.
+        Whether the table is printed; if not, a line on paper gives the number of rows in `source`.
 
     Raises
     ------
     ValueError
-        If the frame has not all columns.
+        If the frame lacks a column.
     """
 
     frame: pd.DataFrame
@@ -210,7 +210,7 @@ class Table(Block):
 
     @property
     def explained(self) -> list[Column]:
-        """Columns whose meaning is given."""
+        """Columns with a given meaning."""
         return [column for column in self.columns if column.meaning]
 
 
@@ -223,7 +223,7 @@ class Section:
 
     @property
     def anchor(self) -> str:
-        """What a link to the section names."""
+        """The target of links to the section."""
         return re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-")
 
 
@@ -235,11 +235,11 @@ class Report:
     ----------
     title, subtitle : str
     lead : sequence of str
-        Paragraphs that say at once what was found.
+        First paragraphs, with the main results.
     sections : sequence of Section
         With different titles.
     footer : str
-        What made the report, and when.
+        Program that made the report, and when.
     """
 
     title: str
@@ -252,8 +252,8 @@ class Report:
 def render_report(report: Report) -> str:
     """Return a report as HTML; the same report gives the same text.
 
-    The page's own security policy names the hashes of its style and script: nothing else is loaded or run, whatever a subject
-    is called.
+    The security policy of the page lists the hashes of its style and script: nothing else is loaded or run, whatever the name
+    of a subject is.
     """
     environment = Environment(
         loader=PackageLoader("evaluation.report"),

@@ -1,4 +1,4 @@
-"""The methods paragraphs of a paper, from what run.json and the tables of a run say was done, with what has to be cited."""
+"""The methods paragraphs of a paper, written from run.json and the tables of a run, with the references to cite."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _WILCOXON = {"exact": "exact", "permutation": "by permutation of signs", "normal
 
 @dataclass(frozen=True)
 class MethodsText:
-    """Paragraphs with numbers in brackets, and the references that these number, in order."""
+    """Paragraphs with numbers in brackets, and the references with these numbers, in order."""
 
     paragraphs: list[str]
     references: list[str]
@@ -68,8 +68,7 @@ def methods_text(results: Results) -> MethodsText:
     Returns
     -------
     MethodsText
-        Data and references; scoring; metrics; statistics (where there are any); software. Nothing is said that the run has not
-        done.
+        Data and references; scoring; metrics; statistics (if there are any); software. Only what the run has done is described.
     """
     books = _Bibliography()
     paragraphs = [
@@ -117,7 +116,7 @@ def _data(results: Results, books: _Bibliography) -> str:
 
 
 def _cortices(account: dict[str, Any], among: set[str], books: _Bibliography) -> list[str]:
-    """Which protocol the cortex of the references follows, told from their labels."""
+    """Return which protocol the cortex of the references follows, recognised from their labels."""
     follow = account.get("labels_follow", {})
     told = Counter(one["reference"].removesuffix(", cortex only") for subject, one in follow.items() if subject in among)
     known = [(cortex, n) for cortex, n in told.most_common() if cortex in _CORTEX]
@@ -126,7 +125,7 @@ def _cortices(account: dict[str, Any], among: set[str], books: _Bibliography) ->
     parts = [_CORTEX[cortex][0] + books.cite(_CORTEX[cortex][1]) for cortex, _ in known]
     if len(known) > 1:
         parts = [f"{part} in {count_of(n, 'subject')}" for part, (_, n) in zip(parts, known, strict=True)]
-    return [f" Their cortex follows {listed(parts)}, as told from the labels."]
+    return [f" Their cortex follows {listed(parts)}, as recognised from the labels."]
 
 
 def _scoring(results: Results) -> str:
@@ -135,9 +134,9 @@ def _scoring(results: Results) -> str:
     cortical = int((regions["group"] == "cortex").sum())
     kinds = f" ({cortical} cortical, {len(regions) - cortical} other)" if 0 < cortical < len(regions) else ""
     named = PurePath(str(protocol["name"])).name if "name" in protocol else ""
-    text = [f"Scored were {count_of(len(regions), 'region')}{kinds}{f' of the protocol {named}' if named else ''}."]
+    text = [f"We scored {count_of(len(regions), 'region')}{kinds}{f' of the protocol {named}' if named else ''}."]
     if protocol.get("merged"):
-        text.append(f" {count_of(len(protocol['merged']), 'region')} of these unite several labels.")
+        text.append(f" {count_of(len(protocol['merged']), 'region')} of these combine several labels.")
     if "outside" in protocol:
         how = "were left out of both maps" if protocol["outside"] == "mask" else "counted as background"
         text.append(
@@ -162,7 +161,7 @@ def _scoring(results: Results) -> str:
 
 
 def _moved(moves: dict[str, int]) -> str:
-    """What was done to maps on another grid."""
+    """Return how maps on another grid were brought to the reference's grid."""
     said = {
         "axes reordered": "by reordering their axes",
         "resampled": "by nearest-neighbour resampling through the affines",
@@ -228,7 +227,7 @@ def _statistics(results: Results, books: _Bibliography) -> str:
         )
     if results.volume_agreement is not None and len(results.volume_agreement):
         text.append(
-            " Volumes were held against the reference by bias and limits of agreement"
+            " Volumes were compared with the reference by bias and limits of agreement"
             f"{books.cite('bland_altman')} and by intraclass correlations of single measurements, ICC(A,1) and ICC(C,1)"
             f"{books.cite('icc')}."
         )
@@ -260,7 +259,7 @@ def _paired(frame: pd.DataFrame, settings: Bootstrap, level: str, books: _Biblio
     ]
     done = [words + books.cite(key) for end, words, key in corrections if f"wilcoxon{end}" in frame.columns]
     if done:
-        text.append(f" Beside the unadjusted p-values stand those adjusted {listed(done)}.")
+        text.append(f" P-values are given without adjustment and adjusted {listed(done)}.")
     return "".join(text)
 
 

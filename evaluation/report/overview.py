@@ -1,4 +1,4 @@
-"""What a run compared, as the first section of its report: subjects, files, protocol, grids, and all that went wrong."""
+"""What a run compared, as the first section of its report: subjects, files, protocol, grids, and all problems."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _LAYOUTS = {
 
 
 def n_subjects(results: Results) -> int:
-    """Return the number of subjects that enter means."""
+    """Return the number of subjects that are included in means."""
     return int(results.counted(results.subjects)["subject"].nunique())
 
 
 def when(account: dict[str, Any]) -> str:
-    """Return when a run began, `2026-01-02 03:04 UTC`; as it is written where that is no time."""
+    """Return when a run began, `2026-01-02 03:04 UTC`; unchanged if it is not a time."""
     started = str(account.get("started", "an unknown time"))
     try:
         return datetime.fromisoformat(started).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
@@ -35,7 +35,7 @@ def when(account: dict[str, Any]) -> str:
 
 
 def overview(results: Results) -> list[Block]:
-    """Return what went into a run, and every failure, suspicion and warning of it."""
+    """Return the input of a run, and all its failures, suspicions and warnings."""
     account = results.account
     layouts: dict[str, str] = account.get("layouts", {})
     numbers = results.subjects.groupby("method", sort=False)["subject"].nunique()
@@ -68,7 +68,7 @@ def _references_fact(account: dict[str, Any]) -> str:
     names = list(dict.fromkeys(PurePath(path).name for path in account.get("references", {}).values()))
     told = Counter(one["reference"] for one in account.get("labels_follow", {}).values())
     cortex = ", ".join(f"{protocol} ({n})" for protocol, n in told.most_common())
-    files = ", ".join(names) if len(names) < 4 else f"{names[0]} and like it" if names else ""
+    files = ", ".join(names) if len(names) < 4 else f"{names[0]} and similar" if names else ""
     return "; ".join(part for part in (layout, files, f"cortex by {cortex}" if cortex else "") if part)
 
 
@@ -98,7 +98,7 @@ def _protocol_facts(results: Results) -> list[tuple[str, str]]:
 
 
 def _voxels_outside(account: dict[str, Any], kind: str) -> int:
-    """Voxels of ids outside the protocol: those of a reference count once, however many methods were held against it."""
+    """Count voxels with ids outside the protocol; those of a reference count once, however many methods were compared."""
     total = 0
     for methods in account.get("foreign_ids", {}).values():
         counts = [sum(found.get(kind, {}).values()) for found in methods.values()]
@@ -132,7 +132,7 @@ def _notices(results: Results) -> list[Block]:
     never = results.summary[(results.summary["never_emitted"] != "") & ~results.summary["method"].str.endswith(SIDES_MERGED)]
     lines = [f"{row.method}: {row.never_emitted}" for row in never.itertuples()]
     if lines:
-        notices.append(Notice("Regions that none of a method's label maps holds", lines, "note"))
+        notices.append(Notice("Regions that are in none of a method's label maps", lines, "note"))
     return notices if notices else [Notice("No failures and no warnings.", level="note")]
 
 

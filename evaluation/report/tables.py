@@ -1,4 +1,4 @@
-"""The tables of the evaluation report: what is shown of each file of a results folder, and what its columns mean."""
+"""The tables of the evaluation report: the columns shown from each file of a results folder, and what they mean."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ __all__ = [
     "worst_cases", "worst_table",
 ]  # fmt: skip
 
-#: Longer tables stay on the screen: on paper nobody reads ten pages of rows.
+#: Longer tables are not printed, only shown on the screen.
 MOST_PRINTED_ROWS = 160
-#: Of paired tests; of more, those with the baseline are shown.
+#: Most rows of paired tests; if there are more, only those with the baseline are shown.
 MOST_PAIRED_ROWS = 2000
 
 _METHOD = Column("method", "Method")
 _REGION = Column("region_name", "Region")
 _SIDE = Column("hemisphere", "Side")
 _GROUP = Column("group", "Group")
-_SUBJECTS = Column("n_subjects", "Subjects", "Subjects behind the means.", "integer")
+_SUBJECTS = Column("n_subjects", "Subjects", "Number of subjects in the means.", "integer")
 _BEHIND = Column("n_dice", "Subjects", "Subjects with a Dice: both maps, or one of them, have the region.", "integer")
-_MISSING = Column("n_missing", "Missing", "Subjects in which one map lacks the region; their Dice is 0.", "integer")
+_MISSING = Column("n_missing", "Missing", "Subjects in which only one map has the region; their Dice is 0.", "integer")
 _MISSED = Column("n_missed", "Missed", "Regions of the reference that the method lacks, counted over subjects.", "integer")
 _INVENTED = Column(
     "n_invented", "Invented", "Regions of the method that the reference lacks, counted over subjects.", "integer"
@@ -39,21 +39,21 @@ _HOLM_METHODS = "Holm over the pairs of methods"
 _HOLM_REGIONS = "Holm over the regions of one pair of methods"
 _FDR_REGIONS = "Benjamini-Hochberg over the regions of one pair of methods"
 _WILCOXON = Column(
-    "wilcoxon_p", "p", "Wilcoxon signed-rank test, two-sided; the column “p by” says how it was found.", "p"
+    "wilcoxon_p", "p", "Wilcoxon signed-rank test, two-sided; the column “p by” shows how it was computed.", "p"
 )  # fmt: skip
-_P_BY = Column("wilcoxon_method", "p by", "How the Wilcoxon p was found: exact distribution, permutation of signs, or normal.")
+_P_BY = Column("wilcoxon_method", "p by", "How Wilcoxon's p was computed: exact distribution, permutation of signs, or normal.")
 _RANK_BISERIAL = Column(
     "rank_biserial", "r", "Matched-pairs rank-biserial correlation, −1 to 1: 1 where A is higher in every subject.", "signed", 2
 )
-_D_Z = Column("d_z", "d_z", "Cohen's d_z: mean of the differences over their standard deviation.", "signed", 2)
+_D_Z = Column("d_z", "d_z", "Cohen's d_z: mean of the differences divided by their standard deviation.", "signed", 2)
 _NOTE = Column("note", "Note")
 
 
 def summary_table(results: Results) -> Table:
-    """Return the means over subjects, one row a method."""
+    """Return the means over subjects, one row per method."""
     columns = [
         _METHOD, _SUBJECTS, *_mean_columns(results.summary, results.metrics), _MISSED, _INVENTED,
-        Column("n_seen_left_out", "Seen in training", "Subjects that weights were trained on, in no mean.", "integer"),
+        Column("n_seen_left_out", "Seen in training", "Subjects that weights were trained on; they are in no mean.", "integer"),
     ]  # fmt: skip
     return _table(
         results.summary, columns, "Mean over regions within each subject, then mean ± SD over subjects.", "summary.csv"
@@ -61,7 +61,7 @@ def summary_table(results: Results) -> Table:
 
 
 def region_table(results: Results) -> Table:
-    """Return the means over subjects of each region, one row a region and method."""
+    """Return the means over subjects of each region, one row per region and method."""
     columns = [_REGION, _SIDE, _GROUP, _METHOD, _BEHIND, _MISSING, *_mean_columns(results.regions, results.metrics)]
     return _table(results.regions, columns, "Every region and method: mean ± SD over subjects.", "regions.csv")
 
@@ -73,11 +73,11 @@ def dice_table(results: Results) -> Table:
     columns = [_REGION, _SIDE]
     for place, method in enumerate(dict.fromkeys(results.regions["method"])):
         mine = results.regions[results.regions["method"] == method]
-        # Places, not names: a method may be called as a column is.
+        # By position, not by name, because a method may have the name of a column.
         means = mine[["region_id", "mean_dice", "sd_dice"]].set_axis(["region_id", f"mean_{place}", f"sd_{place}"], axis=1)
         frame = frame.merge(means, on="region_id", how="left")
         columns.append(Column(f"mean_{place}", str(method), kind="number", spread=f"sd_{place}"))
-    # With its sides merged, a method has a pair under the name of neither.
+    # With merged sides, a pair has a name that is not one of the two regions.
     named = results.regions[~results.regions["method"].str.endswith(SIDES_MERGED)]
     frame = frame.merge((named if len(named) else results.regions)[keys].drop_duplicates("region_id"), on="region_id")
     caption = "Dice of every region, methods side by side: mean ± SD over subjects."
@@ -85,7 +85,7 @@ def dice_table(results: Results) -> Table:
 
 
 def group_table(results: Results) -> Table | None:
-    """Return the means over subjects of each group of regions; None where the protocol has no group in full."""
+    """Return the means over subjects of each group of regions; None if the protocol has no complete group."""
     if results.groups.empty:
         return None
     keys = ["region_name", "hemisphere", "group", "method"]
@@ -106,14 +106,14 @@ def group_table(results: Results) -> Table | None:
 
 
 def subject_table(results: Results) -> Table:
-    """Return the means over regions of each subject, one row a subject and method."""
+    """Return the means over regions of each subject, one row per subject and method."""
     frame = results.subjects.assign(seen=np.where(results.subjects["seen_in_training"].astype(bool), "yes", "no"))
     seen = [Column("seen", "Seen in training", "Whether the method's weights were trained on the subject.")]
     columns = [
         Column("subject", "Subject"), _METHOD, Column("n_dice", "Regions", "Regions with a Dice.", "integer"),
         *_mean_columns(frame, results.metrics), _MISSED, _INVENTED, *(seen if (frame["seen"] == "yes").any() else []),
     ]  # fmt: skip
-    return _table(frame, columns, "Every subject and method: mean over the regions scored.", "subjects.csv")
+    return _table(frame, columns, "Every subject and method: mean over the scored regions.", "subjects.csv")
 
 
 def worst_cases(results: Results, number: int) -> pd.DataFrame:
@@ -137,7 +137,7 @@ def worst_table(results: Results, worst: pd.DataFrame) -> Table:
 
 
 def misses_table(results: Results) -> Table | None:
-    """Return how often each region is missed or invented by each method; None where that never happens."""
+    """Return how often each region is missed or invented by each method; None if this never happens."""
     counted = results.counted()
     keys = ["region_name", "method", "status"]
     found = counted[counted["status"].isin(["missed", "invented"])].groupby(keys, sort=False)["subject"]
@@ -153,7 +153,7 @@ def misses_table(results: Results) -> Table | None:
 
 def overall_table(frame: pd.DataFrame) -> Table:
     """Return the comparison of methods over all regions."""
-    p_meaning = "; A and B are compared by their means over regions, one value a subject"
+    p_meaning = "; A and B are compared by their means over regions, one value per subject"
     columns = [
         *_metric_column(frame), *_PAIR, _N,
         Column("n_families", "Families", "Independent units of the tests: families of subjects.", "integer"),
@@ -171,7 +171,7 @@ def overall_table(frame: pd.DataFrame) -> Table:
 
 
 def paired_table(frame: pd.DataFrame, caption: str) -> Table:
-    """Return the comparison of methods region by region."""
+    """Return the comparison of methods in each region."""
     columns = [
         _REGION, *_PAIR, _N,
         Column("mean_a", "Mean A", "Over the subjects that both have.", "number"),
@@ -192,7 +192,7 @@ def paired_table(frame: pd.DataFrame, caption: str) -> Table:
 
 
 def rank_table(frame: pd.DataFrame, caption: str) -> Table:
-    """Return the ranks of three methods or more, region by region."""
+    """Return the ranks of three or more methods in each region."""
     means = [name for name in frame.columns if str(name).startswith("mean_rank_")]
     ranks = [Column(name, f"Rank, {name.removeprefix('mean_rank_')}", kind="number", digits=2) for name in means]
     columns = [
@@ -211,11 +211,11 @@ def mixed_model_table(frame: pd.DataFrame) -> Table:
     columns = [
         *_metric_column(frame), *_PAIR,
         Column("lmm_difference", "A − B", "Fixed effect, with its interval.", "signed", 4, low="lmm_low", high="lmm_high"),
-        Column("lmm_p", "p", "t distribution with one degree of freedom less than there are subjects (families).", "p"),
+        Column("lmm_p", "p", "t distribution with one degree of freedom less than the number of subjects (families).", "p"),
         Column("lmm_p_holm_methods", "p, Holm", f"{_HOLM_METHODS}.", "p"),
         Column("lmm_sd_family", "SD families", "Of the random effect.", "number", 4),
         Column("lmm_sd_subject", "SD subjects", "Of the random effect.", "number", 4),
-        Column("lmm_sd_region", "SD regions", "Of regions within subjects.", "number", 4),
+        Column("lmm_sd_region", "SD regions", "Standard deviation of regions within subjects.", "number", 4),
         _NOTE,
     ]  # fmt: skip
     caption = "Linear mixed model of the differences of all regions and subjects."
@@ -223,13 +223,13 @@ def mixed_model_table(frame: pd.DataFrame) -> Table:
 
 
 def agreement_table(frame: pd.DataFrame) -> Table:
-    """Return how volumes agree with those of the reference."""
+    """Return the agreement of volumes with those of the reference."""
     columns = [
         _REGION, _METHOD, _N,
         Column("reference_mean", "Reference, mm³", "Mean volume in the reference.", "number", 0),
         Column("bias", "Bias, mm³", "Mean of method − reference, with its interval.", "signed", 0, low="bias_low",
                high="bias_high"),
-        Column("bias_percent", "Bias, %", "Of the reference's mean.", "signed", 1),
+        Column("bias_percent", "Bias, %", "Bias in % of the reference's mean.", "signed", 1),
         Column("loa_lower", "Lower limit, mm³", "Limits of agreement (Bland-Altman), between which 95 % of differences lie.",
                "signed", 0),
         Column("loa_upper", "Upper limit, mm³", "As the lower one.", "signed", 0),
@@ -238,11 +238,11 @@ def agreement_table(frame: pd.DataFrame) -> Table:
         Column("icc_c1", "ICC(C,1)", "Intraclass correlation of consistency, with its interval.", "number", 2,
                low="icc_c1_low", high="icc_c1_high"),
     ]  # fmt: skip
-    return _table(frame, columns, "Volumes held against the reference.", "volume_agreement.csv")
+    return _table(frame, columns, "Volumes compared with the reference.", "volume_agreement.csv")
 
 
 def _mean_columns(frame: pd.DataFrame, metrics: Sequence[str]) -> list[Column]:
-    """Columns `mean_M` with `sd_M` beside it, for the metrics that a table has, and further means of Dice."""
+    """Return columns `mean_M` with `sd_M` for the metrics of a table, and further means of Dice."""
     columns = []
     for metric in metrics:
         words = describe_metric(metric)
@@ -260,14 +260,14 @@ def _metric_column(frame: pd.DataFrame) -> list[Column]:
 
 
 def _with_headings(frame: pd.DataFrame) -> pd.DataFrame:
-    """Metrics by the headings of their columns."""
+    """Return metrics by the headings of their columns."""
     if "metric" not in frame.columns:
         return frame
     return frame.assign(metric=[describe_metric(str(name)).heading for name in frame["metric"]])
 
 
 def _table(frame: pd.DataFrame, columns: Sequence[Column], caption: str, source: str, *, filtered: bool = True) -> Table:
-    """A table of those columns that the frame has and that say something; a filter where there is something to filter."""
+    """Return a table with the columns that the frame has and that are not empty; with a filter if it has many rows."""
     there = [column for column in columns if column.name in frame.columns]
     there = [column for column in there if column.kind != "text" or frame[column.name].astype(str).str.strip().any()]
     several = filtered and len(frame) > 12

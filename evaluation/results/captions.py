@@ -1,4 +1,4 @@
-"""`captions.json`, which stands in each folder of pictures: the name of each without its extension, and its caption."""
+"""`captions.json` in each folder of pictures: the name of each picture without its extension, and its caption."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from darts_ensemble.results.outputs import write_json
 __all__ = ["CAPTIONS", "SUFFIXES", "forget_pictures", "read_captions", "write_captions"]
 
 CAPTIONS = "captions.json"
-#: The files of a picture.
+#: Extensions of the files of a picture.
 SUFFIXES = (".pdf", ".svg", ".png")
 
 
 def read_captions(folder: Path) -> dict[str, str]:
-    """Return the captions of a folder's pictures, in their order; none where the file is missing or no such table."""
+    """Return the captions of a folder's pictures, in order; none if the file is missing or damaged."""
     try:
         content = json.loads((folder / CAPTIONS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -37,7 +37,7 @@ def write_captions(folder: Path, captions: Mapping[str, str]) -> None:
 
 
 def forget_pictures(folder: Path) -> None:
-    """Remove the pictures that the captions of a folder name, and these: those of an earlier run would pass for new ones."""
+    """Remove the captions of a folder and the pictures they name, which otherwise could be taken for those of a new run."""
     for stem in read_captions(folder):
         for suffix in SUFFIXES:
             with suppress(OSError):

@@ -1,4 +1,4 @@
-"""A results folder of darts-eval as tables: read it, and tell which of its rows enter means."""
+"""A results folder of darts-eval as tables: read it, and choose the rows that are included in means."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ __all__ = [
     "is_distance", "metric_columns", "metric_names", "read_results",
 ]  # fmt: skip
 
-#: Columns of scores.csv and groups.csv that say what a row is about; those after them are metrics.
+#: Columns of scores.csv and groups.csv that identify a row; the columns after them are metrics.
 IDENTITY = (
     "subject", "family", "method", "region_id", "region_name", "hemisphere", "group", "status", "seen_in_training",
     "n_ref_voxels", "n_pred_voxels", "volume_ref_mm3", "volume_pred_mm3",
 )  # fmt: skip
 OVERLAP_METRICS = ("dice", "jaccard", "sensitivity", "precision", "volume_similarity")
-#: How columns of :func:`evaluation.metrics.surface.surface_scores` begin.
+#: Beginnings of the columns of :func:`evaluation.metrics.surface.surface_scores`.
 SURFACE_PREFIXES = ("hd95_", "assd_", "surface_dice_")
-#: End of the name under which a method is scored with left and right made one.
+#: Appended to the name of a method that is scored with left and right merged.
 SIDES_MERGED = " (sides merged)"
 
 #: Tables of :mod:`evaluation.statistics.comparison`, by the names of their files.
@@ -39,14 +39,14 @@ _TEXT = (
 
 @dataclass(frozen=True)
 class Results:
-    """What a run of darts-eval has left in its folder.
+    """The results of a run of darts-eval, read from its folder.
 
     Attributes
     ----------
     folder : Path
     scores : DataFrame
-        One row a subject, method and region: :data:`IDENTITY`, then the metrics (Dice and its kin 0 to 1, distances in mm).
-        Distances of missed and invented regions follow the run's policy and may be NaN or infinite.
+        One row per subject, method and region: :data:`IDENTITY`, then the metrics (Dice and similar ones 0 to 1, distances in
+        mm). Distances of missed and invented regions follow the run's policy and may be NaN or infinite.
     groups : DataFrame
         The same columns for groups of regions; `region_id` is NA.
     subjects, summary, regions : DataFrame
@@ -54,7 +54,7 @@ class Results:
     account : dict
         run.json.
     paired_regions, paired_overall, ranks, mixed_model, volume_agreement : DataFrame or None
-        Comparisons of methods; None where the file is not there.
+        Comparisons of methods; None if the file does not exist.
     """
 
     folder: Path
@@ -86,7 +86,7 @@ class Results:
         return bool(self.account.get("include_seen", False))
 
     def counted(self, table: pd.DataFrame | None = None) -> pd.DataFrame:
-        """Return the rows of `scores`, or of another table of the run, that enter means: see :func:`counted_rows`."""
+        """Return the rows of `scores`, or of another table, that are included in means: see :func:`counted_rows`."""
         return counted_rows(self.scores if table is None else table, include_seen=self.include_seen)
 
 
@@ -96,7 +96,7 @@ def read_results(folder: str | Path) -> Results:
     Raises
     ------
     CohortError
-        If a table of the scores, or run.json, is not there or can't be read.
+        If a table of the scores, or run.json, is missing or can't be read.
     """
     folder = Path(folder)
     scores = {name.removesuffix(".csv"): _read_table(folder / name) for name in _SCORES}
@@ -110,16 +110,16 @@ def read_results(folder: str | Path) -> Results:
 
 
 def counted_rows(table: pd.DataFrame, *, include_seen: bool = False) -> pd.DataFrame:
-    """Return the rows that enter means: those of subjects that no method of the run was trained on.
+    """Return the rows that are included in means: those of subjects that no method of the run was trained on.
 
-    A subject that one method has seen is left out for all, so that all means stand on the same subjects.
+    A subject that one method has seen is left out for all methods, so that all means are over the same subjects.
 
     Parameters
     ----------
     table : DataFrame
         Columns `subject` and `seen_in_training`; all rows of the run.
     include_seen : bool
-        Leave nothing out.
+        Leave no subject out.
     """
     if include_seen or table.empty:
         return table
@@ -132,7 +132,7 @@ def metric_columns(table: pd.DataFrame) -> list[str]:
 
 
 def metric_names(columns: Iterable[str]) -> list[str]:
-    """Return those of some columns' names that are metrics."""
+    """Return the names of metrics among the names of columns."""
     return [name for name in columns if name in OVERLAP_METRICS or str(name).startswith(SURFACE_PREFIXES)]
 
 
@@ -147,7 +147,7 @@ def _read_table(path: Path) -> pd.DataFrame:
         types: dict[str, Any] = {name: str for name in _TEXT if name in columns}
         if "region_id" in columns:
             types["region_id"] = "int64" if path.name in ("scores.csv", "regions.csv") else "Int64"
-        # A subject may be called 01 or NA: names stay text, and nothing but an empty field is missing.
+        # A subject may be called 01 or NA: names stay text, and only an empty field is missing.
         table = pd.read_csv(path, dtype=types, keep_default_na=False, na_values=[""])
     except FileNotFoundError:
         raise CohortError(f"{path}: no such file; expected a folder that darts-eval wrote") from None

@@ -1,4 +1,4 @@
-"""What the columns of metrics are called in a table, and how a paper defines them."""
+"""Headings of the columns of metrics in tables, and definitions of the metrics for a paper."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ class MetricText:
     Attributes
     ----------
     heading : str
-        Of a column, with the unit.
+        Heading of a column, with the unit.
     formula : str
-        With A the region in the reference and B the same one in the label map under test.
+        With A the region in the reference and B the same region in the label map under test.
     better : {"higher", "lower"}
     digits : int
         Decimals in tables.
     citations : tuple of str
         Keys of :data:`evaluation.report.citations.CITATIONS`.
     surface : str
-        What it takes for a surface; empty where it needs none.
+        Definition of a surface; empty if the metric needs none.
     """
 
     heading: str
@@ -47,12 +47,12 @@ class MetricText:
 
     @property
     def definition(self) -> str:
-        """The formula with what it takes for a surface."""
+        """The formula with the definition of a surface."""
         return f"{self.formula} ({self.surface})" if self.surface else self.formula
 
     @property
     def meaning(self) -> str:
-        """One sentence for the legend of a table."""
+        """A sentence for the legend of a table."""
         return f"{self.definition[0].upper()}{self.definition[1:]}; {self.better} is better."
 
 
@@ -68,7 +68,7 @@ _OVERLAP = {
 
 
 def describe_metric(name: str) -> MetricText:
-    """Return the words for a metric's column; a name that is not known stands for itself.
+    """Return the text for a metric's column; for an unknown metric, its name.
 
     Parameters
     ----------
@@ -100,6 +100,6 @@ def describe_metric(name: str) -> MetricText:
 
 
 def surface_definition(name: str) -> str | None:
-    """Return what a metric takes for a surface; None where it needs none."""
+    """Return the definition of a surface that a metric uses; None if it needs none."""
     found = _SURFACE.fullmatch(name)
     return None if found is None else _DEFINITIONS[found["definition"] or found["of"]]

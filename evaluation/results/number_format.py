@@ -1,4 +1,4 @@
-"""How numbers and their absence are written in reports: fixed digits, a true minus sign, p-values no finer than 0.001."""
+"""How numbers and missing values are written in reports: fixed digits, a real minus sign, p-values down to 0.001."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any, Literal
 
 __all__ = ["MISSING", "Kind", "as_number", "format_interval", "format_number", "format_p", "format_value", "p_phrase"]
 
-#: "text" as it is; "integer" without, "number" with decimals; "signed" with + or −; "percent" of a share; "p" a p-value.
+#: "text" unchanged; "integer" without and "number" with decimals; "signed" with + or −; "percent" of a share; "p" a p-value.
 Kind = Literal["text", "integer", "number", "signed", "percent", "p"]
-#: What stands where there is no value.
+#: Written for a missing value.
 MISSING = "–"
 _NARROW_SPACE = "\u202f"
 
 
 def as_number(value: Any) -> float:
-    """Return a value as a float; NaN where it is missing or no number."""
+    """Return a value as a float; NaN if it is missing or not a number."""
     try:
         return math.nan if value is None else float(value)
     except (TypeError, ValueError):
@@ -23,7 +23,7 @@ def as_number(value: Any) -> float:
 
 
 def format_number(value: float, digits: int, *, signed: bool = False) -> str:
-    """Return a number with fixed decimals; five digits or more before the point are grouped in threes.
+    """Return a number with fixed decimals; five or more digits before the point are grouped in threes.
 
     A number that rounds to zero has no sign.
     """
@@ -41,7 +41,7 @@ def format_number(value: float, digits: int, *, signed: bool = False) -> str:
 
 
 def format_p(value: float) -> str:
-    """Return a p-value with three decimals, `<0.001` and `>0.999` beyond them."""
+    """Return a p-value with three decimals, or `<0.001` or `>0.999`."""
     if math.isnan(value):
         return MISSING
     if value < 0.001:
@@ -50,7 +50,7 @@ def format_p(value: float) -> str:
 
 
 def p_phrase(value: float) -> str:
-    """Return a p-value as a sentence has it: `p = 0.012`, `p < 0.001`, `p > 0.999`; `p –` where it is missing."""
+    """Return a p-value for a sentence: `p = 0.012`, `p < 0.001`, `p > 0.999`; `p –` if it is missing."""
     text = format_p(value)
     if text == MISSING:
         return f"p {text}"
@@ -58,12 +58,12 @@ def p_phrase(value: float) -> str:
 
 
 def format_value(value: Any, kind: Kind, digits: int = 3) -> str:
-    """Return a value as a cell of a table shows it.
+    """Return a value as text for a cell of a table.
 
     Parameters
     ----------
     value : object
-        Anything of a column; None, NaN and empty text are missing.
+        Any value of a column; None, NaN and empty text are missing.
     kind : Kind
     digits : int
         Decimals of "number", "signed" and "percent".
@@ -81,7 +81,7 @@ def format_value(value: Any, kind: Kind, digits: int = 3) -> str:
 
 
 def format_interval(low: Any, high: Any, kind: Kind, digits: int = 3) -> str:
-    """Return `[low, high]`; empty where both ends are missing."""
+    """Return `[low, high]`; empty if both ends are missing."""
     if math.isnan(as_number(low)) and math.isnan(as_number(high)):
         return ""
     return f"[{format_value(low, kind, digits)}, {format_value(high, kind, digits)}]"

@@ -1,4 +1,4 @@
-"""Facts of run.json that the report and the methods text both state, and how they are put into words."""
+"""Facts of run.json that both the report and the methods text state, and their wording."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def count_of(number: int, noun: str, plural: str = "") -> str:
 
 
 def voxel_sizes(account: dict[str, Any]) -> list[str]:
-    """Return the voxel sizes of the references, `1 × 1 × 1 mm`, the commonest first."""
+    """Return the voxel sizes of the references, `1 × 1 × 1 mm`, the most frequent first."""
     grids = account.get("grids", {}).values()
     sizes = Counter(" × ".join(f"{size:.4g}" for size in grid["voxel_size_mm"]) + " mm" for grid in grids)
     return [size for size, _ in sizes.most_common()]
 
 
 def moves_of(account: dict[str, Any]) -> dict[str, int]:
-    """Return how many label maps came to the reference's grid in each way of :data:`evaluation.metrics.grids.Move`."""
+    """Return the number of label maps brought to the reference's grid in each way of :data:`evaluation.metrics.grids.Move`."""
     grids = account.get("grids", {}).values()
     return dict(Counter(move for grid in grids for move in grid["label_maps"].values()).most_common())

@@ -1,4 +1,4 @@
-"""Which methods differ from one of them, region by region, according to the paired tests of a run."""
+"""Which methods differ from a baseline in each region, according to the paired tests of a run."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pandas as pd
 __all__ = ["ALPHA", "CORRECTED", "FAMILY_SHORT", "Mark", "choose_baseline", "describe_family", "marks_of", "oriented"]
 
 ALPHA = 0.05
-#: The p behind marks, and how a legend names its correction: Benjamini-Hochberg over the regions of a pair of methods.
+#: The p-value for marks, and the name of its correction in legends: Benjamini-Hochberg over the regions of a pair of methods.
 CORRECTED, FAMILY_SHORT = "wilcoxon_p_fdr_regions", "FDR over regions"
-# Holm's over the same.
+# Holm's correction over the same regions.
 _STRICT = "wilcoxon_p_holm_regions"
-# Estimates that change their sign with the order of the methods, and the ends of their intervals.
+# Estimates whose sign depends on the order of the methods, and the ends of their intervals.
 _SIGNED = ("mean_difference", "median_difference", "hl_estimate", "t", "d_z", "rank_biserial")
 _INTERVALS = (("mean_low", "mean_high"), ("median_low", "median_high"), ("hl_low", "hl_high"))
 
@@ -27,9 +27,9 @@ class Mark:
     Attributes
     ----------
     higher : bool
-        Whether its ranks lie above the baseline's.
+        Whether its ranks are above the baseline's.
     strict : bool
-        Whether the difference holds with Holm's correction over regions, too.
+        Whether the difference is also significant with Holm's correction over regions.
     """
 
     higher: bool
@@ -37,14 +37,14 @@ class Mark:
 
 
 def choose_baseline(methods: Sequence[str], means: pd.Series) -> str:
-    """Return the method that the others are held against: the ensemble where there is one, else that of the highest mean.
+    """Return the method with which the others are compared: the ensemble, if there is one, else that with the highest mean.
 
     Parameters
     ----------
     methods : sequence of str
         At least one.
     means : Series
-        Mean of each method; the first of equal ones is taken.
+        Mean of each method; of equal ones, the first method is taken.
     """
     if "ensemble" in methods:
         return "ensemble"
@@ -53,12 +53,12 @@ def choose_baseline(methods: Sequence[str], means: pd.Series) -> str:
 
 
 def oriented(paired: pd.DataFrame, baseline: str, *, baseline_first: bool) -> pd.DataFrame:
-    """Return the rows of pairs with the baseline, all of one direction.
+    """Return the rows of pairs with the baseline, all with the same direction.
 
     Parameters
     ----------
     paired : DataFrame
-        Of :func:`evaluation.statistics.paired.compare_methods` or :func:`evaluation.statistics.overall.compare_overall`.
+        From :func:`evaluation.statistics.paired.compare_methods` or :func:`evaluation.statistics.overall.compare_overall`.
     baseline : str
     baseline_first : bool
         Differences are baseline - method, else method - baseline.
@@ -97,12 +97,12 @@ def marks_of(paired: pd.DataFrame, baseline: str) -> dict[tuple[int, str], Mark]
 
 
 def describe_family(paired: pd.DataFrame) -> str:
-    """Return in words which family of tests stands behind marks, and where no mark was possible at all."""
+    """Return in words which family of tests the marks are based on, and whether no mark was possible."""
     n_regions = int(paired.loc[paired["wilcoxon_p"].notna(), "region_id"].nunique())
     text = f"Wilcoxon signed-rank, Benjamini-Hochberg over the {n_regions} regions of each pair of methods, p < {ALPHA:g}"
     n = int(paired["n"].max()) if len(paired) else 0
-    # The smallest two-sided p of an exact test is 2 / 2^n; Benjamini-Hochberg leaves it as it is where all regions have it.
+    # The smallest two-sided p of an exact test is 2 / 2^n; Benjamini-Hochberg does not change it if all regions have it.
     if n and 2.0 ** (1 - n) >= ALPHA:
         needed = int(np.floor(1 - np.log2(ALPHA))) + 1
-        return f"{text}; {n} subjects are too few for any mark: it takes {needed}"
+        return f"{text}; {n} subjects are too few for any mark: {needed} are needed"
     return text

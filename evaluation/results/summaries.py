@@ -1,4 +1,4 @@
-"""Means of a run's scores: within subjects, over subjects, and over subjects in each region, with the counts behind them."""
+"""Means of a run's scores: within subjects, over subjects, and over subjects in each region, with their counts."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _COUNTS = {"n_missed": ["missed"], "n_invented": ["invented"], "n_missing": ["mi
 
 
 def never_emitted(table: pd.DataFrame) -> dict[str, list[int]]:
-    """Return for each method the ids that none of its label maps holds, over the whole table.
+    """Return for each method the ids that none of its label maps has, over the whole table.
 
-    Regions that no reference labels are left out: nobody asked for them.
+    Regions that no reference labels are left out, because they are not scored.
     """
     methods = table["method"].unique()
     labelled = set(table.loc[table["status"] != "absent by protocol", "region_id"])
@@ -28,15 +28,15 @@ def never_emitted(table: pd.DataFrame) -> dict[str, list[int]]:
 
 
 def subject_means(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the means over regions within each subject, from all rows of a run (what a method never emits is told from all).
+    """Return the means over regions within each subject; needs all rows of a run, to know what a method never emits.
 
     Returns
     -------
     DataFrame
-        subject, family, method, seen_in_training; for each metric M `mean_M` over all scored regions (Dice and its kin count
-        missed and invented ones 0, distances by the run's policy) and `n_M` regions behind it; `mean_dice_common` and
-        `n_dice_common`, over the regions that every method can produce (a merged pair needs both sides); `n_missed`,
-        `n_invented`, `n_missing` (both).
+        subject, family, method, seen_in_training; for each metric M, `mean_M` over all scored regions (missed and invented
+        ones count 0 in Dice and similar metrics, and by the run's policy in distances) and the number `n_M` of its regions;
+        `mean_dice_common` and `n_dice_common`, over the regions that every method can produce (a merged pair needs both
+        sides); `n_missed`, `n_invented`, `n_missing` (both).
     """
     lacking = {id_ for name, ids in never_emitted(table).items() if not name.endswith(SIDES_MERGED) for id_ in ids}
     merged = table["method"].str.endswith(SIDES_MERGED)
@@ -59,7 +59,7 @@ def subject_means(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def summarise(table: pd.DataFrame, *, include_seen: bool = False) -> pd.DataFrame:
-    """Return one row a method: the mean over regions within a subject, then mean and SD (n - 1) over subjects.
+    """Return one row per method: the mean over regions within a subject, then mean and SD (n - 1) over subjects.
 
     Returns
     -------
@@ -84,9 +84,10 @@ def summarise(table: pd.DataFrame, *, include_seen: bool = False) -> pd.DataFram
 
 
 def region_means(table: pd.DataFrame, *, include_seen: bool = False) -> pd.DataFrame:
-    """Return one row a region and method: for each metric M `mean_M`, `sd_M` (n - 1) and `n_M` subjects behind them.
+    """Return one row per region and method: for each metric M `mean_M`, `sd_M` (n - 1) and the number `n_M` of subjects.
 
-    Beside them `n_missed`, `n_invented` and `n_missing` subjects: Dice and its kin count these 0, distances follow the policy.
+    Also the numbers of subjects `n_missed`, `n_invented` and `n_missing`: these count 0 in Dice and similar metrics, and by the
+    run's policy in distances.
     """
     keys = ["method", "region_id", "region_name", "hemisphere", "group"]
     rows = counted_rows(table, include_seen=include_seen)
@@ -101,7 +102,7 @@ def region_means(table: pd.DataFrame, *, include_seen: bool = False) -> pd.DataF
 
 
 def _spread(values: Sequence[float] | pd.Series) -> float:
-    """Sample SD; NaN for fewer than two values, and where one is infinite, as no SD describes those."""
+    """Return the sample SD; NaN for fewer than two values, and if one is infinite."""
     known = np.asarray(values, dtype=np.float64)
     known = known[~np.isnan(known)]
     return float(known.std(ddof=1)) if len(known) > 1 and np.isfinite(known).all() else float("nan")

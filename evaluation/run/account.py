@@ -1,4 +1,4 @@
-"""run.json: everything that a reader needs to know where the numbers of a run come from."""
+"""run.json: all that a reader needs to know about the origin of a run's numbers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def run_account(
     started: str,
     seconds: float,
 ) -> dict[str, Any]:
-    """Return the account of a run, ready for JSON; `files` is left to whoever writes them."""
+    """Return the account of a run, ready for JSON; `files` is added when they are written."""
     return {
         "command": shlex.join(["darts-eval", *sys.argv[1:]]),
         "arguments": arguments,
@@ -119,7 +119,7 @@ def _absent_by_protocol(scores: Scores) -> dict[str, Any]:
 
 
 def _grids(scores: Scores) -> dict[str, Any]:
-    """Shape and voxel size of each reference, and how each prediction came to its grid."""
+    """Return shape and voxel size of each reference, and how each prediction was brought to its grid."""
     grids: dict[str, Any] = {}
     for subject, found in scores.pairs.items():
         for method, one in found.items():
@@ -129,7 +129,7 @@ def _grids(scores: Scores) -> dict[str, Any]:
 
 
 def _labels_follow(scores: Scores) -> dict[str, Any]:
-    """The protocol of each cortex, told from its labels."""
+    """Return the protocol of each cortex, recognised from its labels."""
     told: dict[str, Any] = {}
     for subject, found in scores.pairs.items():
         for method, one in found.items():

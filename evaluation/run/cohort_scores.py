@@ -1,4 +1,4 @@
-"""The scores of a cohort as one long table, with what is suspected, what failed and what a reader must be warned of."""
+"""The scores of a cohort as one long table, with suspicions, failures and warnings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["Scores", "Suspect", "gather"]
 
 @dataclass(frozen=True)
 class Suspect:
-    """A pair whose files seem faulty (:class:`evaluation.metrics.placement.Fault`), and whether it is in the tables."""
+    """A pair with files that seem faulty (:class:`evaluation.metrics.placement.Fault`), and whether it is in the tables."""
 
     subject: str
     method: str
@@ -37,13 +37,13 @@ class Scores:
     Attributes
     ----------
     table, groups : DataFrame
-        One row a subject, method and region, or group of regions; columns as in :class:`evaluation.results.folder.Results`.
+        One row per subject, method and region (or group); columns as in :class:`evaluation.results.folder.Results`.
     pairs : dict of str to dict of str to PairScores
-        subject -> method -> all that is known of the pair.
+        subject -> method -> scores of the pair.
     labelled : LabelledRegions
         Which regions the references label.
     families : mapping of str to str
-        Of each subject: as its cohort says, and one for subjects whose references have equal voxels.
+        Family of each subject: as in its cohort; subjects whose references have equal voxels share one.
     suspects : list of Suspect
     failures : list of Failure
     warnings : list of str
@@ -81,7 +81,7 @@ def gather(
     groups: list[pd.DataFrame] = []
     suspects = []
     warnings = []
-    # Methods in the order in which they were given, whichever subject comes first.
+    # Methods in the given order, whichever subject comes first.
     for method in methods:
         for subject in subjects:
             pair = done[subject.id].pairs.get(method.name)

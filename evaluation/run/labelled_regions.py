@@ -1,4 +1,4 @@
-"""Which regions the references of a cohort label: what their protocol does not have can be neither missed nor invented."""
+"""Which regions the references of a cohort label: regions outside their protocol can be neither missed nor invented."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ __all__ = ["ABSENT", "LabelledRegions", "labelled_regions", "regions_in_words"]
 
 #: The status of a region that the reference's protocol does not have.
 ABSENT = "absent by protocol"
-#: A reference that lacks more regions of the cohort than this labels less than the others. FreeSurfer's maps of one brain lack
-#: six at most: vessels, optic chiasm, inferior lateral ventricles, CSF.
+#: If a reference lacks more regions of the cohort than this, its protocol has fewer regions. FreeSurfer's maps of one brain
+#: lack at most six: vessels, optic chiasm, inferior lateral ventricles, CSF.
 _MOST_MISSING = 10
-#: With as many regions on one side and none on the other, one hemisphere was labelled.
+#: With at least this number of regions on one side and none on the other, only one hemisphere was labelled.
 _FEWEST_OF_A_SIDE = 3
-#: A smaller group may be missing in a brain.
+#: Smaller groups may be absent from a brain.
 _FEWEST_OF_A_GROUP = 3
-#: A group of which a larger share of regions is not labelled is not scored. FastSurfer's map without callosum and vessels
-#: lacks 8 % of the whole brain, SynthSeg's 10 %: what lies there has other labels of the same brain.
+#: A group is not scored if a larger share of its regions is not labelled. FastSurfer's map without callosum and vessels lacks
+#: 8 % of the regions of the whole brain, SynthSeg's 10 %: these voxels have other labels of the same brain.
 _LARGEST_SHARE = 0.1
 
 
 @dataclass(frozen=True)
 class LabelledRegions:
-    """What the references of a cohort do not label.
+    """Regions that the references of a cohort do not label.
 
     Attributes
     ----------
     by_none : frozenset of int
         Ids of the scored regions that no reference of the cohort holds.
     by_subject : dict of str to frozenset of int
-        For each subject the ids that its own reference does not have by protocol, those of `by_none` among them.
+        For each subject, the ids that the protocol of its own reference does not have, including those of `by_none`.
     scoring : Scoring
     """
 
@@ -92,11 +92,11 @@ class LabelledRegions:
 
 
 def labelled_regions(pairs: Mapping[str, Mapping[str, PairScores]], scoring: Scoring) -> LabelledRegions:
-    """Tell from the voxels of all references which regions each of them labels.
+    """Find from the voxels of all references which regions each of them labels.
 
-    A region is absent by protocol where no reference of the cohort holds it, or where a reference clearly labels less than the
-    others: it follows a protocol without the region (:meth:`evaluation.protocols.parcellation.Parcellation.lacks`), labels one
-    hemisphere alone, or lacks a whole group (the corpus callosum) or more than ten of the regions that others hold.
+    A region is absent by protocol if no reference of the cohort has it, or if a reference clearly labels fewer regions than the
+    others: it follows a protocol without the region (:meth:`evaluation.protocols.parcellation.Parcellation.lacks`), labels only
+    one hemisphere, or lacks a whole group (the corpus callosum) or more than ten of the regions that others have.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def labelled_regions(pairs: Mapping[str, Mapping[str, PairScores]], scoring: Sco
 
 
 def _of_the_other_side(ids: frozenset[int], scoring: Scoring) -> set[int]:
-    """Ids of the side that a reference does not label at all, where it labels the other one; none where it labels both."""
+    """Return the ids of the side that a reference does not label if it labels the other one; none if it labels both."""
     sides = {
         side: {region.id for region in scoring.regions if region.hemisphere == side and region.homologue is not None}
         for side in ("left", "right")
@@ -140,7 +140,7 @@ def _of_the_other_side(ids: frozenset[int], scoring: Scoring) -> set[int]:
 
 
 def _of_whole_groups(missing: frozenset[int], ids: frozenset[int], scoring: Scoring) -> set[int]:
-    """Those of the regions missing whose group the reference does not label at all."""
+    """Return those of the missing regions whose group the reference does not label at all."""
     there = {region.group for region in scoring.regions if region.id in ids}
     by_group: dict[str, set[int]] = {}
     for region in scoring.regions:
@@ -167,7 +167,7 @@ def regions_in_words(regions: Iterable[ProtocolRegion], scoring: Scoring) -> str
 
 
 def _without(columns: Columns, absent: list[bool]) -> Columns:
-    """The columns with the rows marked: their status is "absent by protocol", their metrics are NaN."""
+    """Return the columns with the given rows marked: their status is "absent by protocol", their metrics are NaN."""
     if not any(absent):
         return columns
     changed = dict(columns)

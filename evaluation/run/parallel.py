@@ -1,4 +1,4 @@
-"""Do many independent things in several processes; one that fails, or that kills its process, costs none of the others."""
+"""Work on many independent items in several processes; one that fails, or kills its process, does not stop the others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 def in_processes(
     function: Callable[[Item], Result], items: Sequence[Item], *, jobs: int
 ) -> Iterator[tuple[int, Result | Exception]]:
-    """Yield the place of each item and what the function returns or raises for it, as they are done.
+    """Yield the index of each item and what the function returns or raises for it, in the order in which they end.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def in_processes(
         Importable by name, as are its argument and result.
     items : sequence
     jobs : int
-        Processes; with 1 everything is done in this one.
+        Number of processes; with 1, everything is done in this process.
     """
     if jobs <= 1 or len(items) <= 1:
         for place, item in enumerate(items):
@@ -47,7 +47,7 @@ def in_processes(
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
     except BrokenProcessPool:
-        # Whichever of them killed its process does so again, now alone.
+        # The item that killed its process does so again, now alone.
         for place in sorted(left):
             yield place, _alone(function, items[place])
 
@@ -57,16 +57,16 @@ def _alone(function: Callable[[Item], Result], item: Item) -> Result | Exception
         with _pool(1) as pool:
             return pool.submit(_tried, function, item).result()
     except BrokenProcessPool:
-        return DartsError("its process was killed, most likely for want of memory; expected fewer --jobs or more memory")
+        return DartsError("its process was killed, most likely by too little memory; expected fewer --jobs or more memory")
 
 
 def _pool(jobs: int) -> ProcessPoolExecutor:
-    # A fork would copy the threads' locks of whatever libraries run in this process.
+    # A fork would copy the locks of all threads that libraries run in this process.
     return ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_leave_interrupts)
 
 
 def _leave_interrupts() -> None:
-    """Ctrl-C is the parent's affair: it ends the pool."""
+    """Ignore Ctrl-C: the parent handles it and ends the pool."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

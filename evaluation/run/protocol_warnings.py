@@ -1,4 +1,4 @@
-"""What a reader must be told of protocols: references or predictions that follow another one than is scored; stray ids."""
+"""Warnings on protocols: references or predictions that follow another protocol than the scored one; stray ids."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["named", "protocol_warnings"]
 
 
 def protocol_warnings(pairs: Mapping[str, Mapping[str, PairScores]], scoring: Scoring) -> list[str]:
-    """Return one line for each way in which label maps and protocol don't go together.
+    """Return one line for each way in which label maps and protocol don't fit.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def protocol_warnings(pairs: Mapping[str, Mapping[str, PairScores]], scoring: Sc
     desikan = [subject for subject, one in references.items() if one.reference_labels.cortex == "Desikan"]
     if desikan and cortical and not scored & DESIKAN_ONLY:
         warnings.append(f"references are Desikan maps (they label bankssts): their cortex is not DKT's: {named(desikan)}")
-    # Some of Mindboggle's DKT maps hold them (issue 214 of the Mindboggle project).
+    # Some of Mindboggle's DKT maps have such voxels (issue 214 of the Mindboggle project).
     stray = {
         subject: n
         for subject, one in references.items()
@@ -45,7 +45,7 @@ def named(subjects: Sequence[str]) -> str:
 
 
 def _other_protocols(pairs: Mapping[str, Mapping[str, PairScores]]) -> list[str]:
-    """Predictions whose cortex follows DKT where the reference's follows Desikan, or the other way round."""
+    """Warn of predictions whose cortex follows DKT if the reference's follows Desikan, or the other way round."""
     found: dict[tuple[str, str, str], list[str]] = {}
     for subject, methods in pairs.items():
         for method, one in methods.items():
@@ -53,6 +53,6 @@ def _other_protocols(pairs: Mapping[str, Mapping[str, PairScores]]) -> list[str]
             if set(cortices) == {"DKT", "Desikan"}:
                 found.setdefault((method, *cortices), []).append(subject)
     return [
-        f"{method} follows {own}, the references {theirs}: that alone lowers its cortical scores: {named(subjects)}"
+        f"{method} follows {own}, the references {theirs}, which alone lowers its cortical scores: {named(subjects)}"
         for (method, own, theirs), subjects in found.items()
     ]

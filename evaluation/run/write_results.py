@@ -21,7 +21,7 @@ Step = Callable[[Path], Sequence[Path]]
 
 
 def writing_steps(*, style: str = "default", figures: bool = True, report: bool = True) -> dict[str, Step]:
-    """Return what is made from the tables of scores, by name and in order: each reads the folder and returns its files."""
+    """Return the steps after the tables of scores, by name and in order: each reads the folder and returns its files."""
     steps: dict[str, Step] = {"comparison": _compare, "tables": _tabulate}
     if figures:
         steps["figures"] = lambda folder: _draw(folder, style)
@@ -38,25 +38,26 @@ def write_results(
     steps: dict[str, Step],
     report: Callable[[str], None] = lambda line: None,
 ) -> list[Failure]:
-    """Write everything that a run leaves into `out`, and the names of the files into the account.
+    """Write all results of a run into `out`, and the names of the files into the account.
 
-    What an earlier run left is removed first: it would pass for this one's. A step that fails costs none of the others.
+    Results of an earlier run are removed first, so that they are not taken for new ones. A step that fails does not stop the
+    others.
 
     Parameters
     ----------
     out : Path
     scores : Scores
     account : dict
-        Of :func:`evaluation.run.account.run_account`; gets `files`, and `failures` of the steps.
+        From :func:`evaluation.run.account.run_account`; `files`, and `failures` of the steps, are added.
     steps : dict of str to callable
-        Of :func:`writing_steps`.
+        From :func:`writing_steps`.
     report : callable
-        Called with one line a step.
+        Called with one line per step.
 
     Returns
     -------
     list of Failure
-        Of the steps.
+        Steps that failed.
 
     Raises
     ------
@@ -86,17 +87,17 @@ def write_results(
             written = [path.relative_to(out).as_posix() for path in step(out)]
             account["files"] = [*account["files"][:-1], *written, "run.json"]
             report(f"{name}: written")
-        except Exception as error:  # the scores stand: a figure that meets a bug must not hide them
+        except Exception as error:  # the scores are written: a bug in a figure must not hide them
             failures.append(Failure("", name, reason_of(error)))
             report(f"{name}: failed")
-        # The report reads the files and failures of the steps before it.
+        # The report uses the files and failures of the steps before it.
         write_json(out / "run.json", {**account, "failures": account["failures"] + [asdict(one) for one in failures]})
     account["failures"] += [asdict(one) for one in failures]
     return failures
 
 
 def _forget_earlier(out: Path) -> None:
-    """Remove the files that an earlier run.json names, and pictures made of its scores since."""
+    """Remove the files named in an earlier run.json, and pictures made later from its scores."""
     for name in ("figures", "overlays"):
         forget_pictures(out / name)
     try:

@@ -239,12 +239,12 @@ def test_parts_that_one_method_can_not_have_are_explained(tmp_path: Path) -> Non
     scores = random_scores(1, ["alone"])
     page = Page(write_report(tables_only(tmp_path / "run", scores)))
     tests = page.sections["Paired tests"]
-    assert tests.count("Not here: 1 method; it takes 2.") == 3
-    assert "Not here: 1 method; it takes 3." in tests
+    assert tests.count("Not here: 1 method; 2 are needed.") == 3
+    assert "Not here: 1 method; 3 are needed." in tests
     assert "fewer than two subjects" in tests
     assert "The folder holds no figures" in page.sections["Figures"]
     assert "The folder holds no overlays" in page.sections["Worst cases"]
-    assert "no group of regions" in page.sections["Summary"]
+    assert "no complete group of regions" in page.sections["Summary"]
 
 
 def test_files_of_tests_that_are_gone_are_named(run: Path, tmp_path: Path) -> None:

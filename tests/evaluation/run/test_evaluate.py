@@ -202,7 +202,7 @@ def test_protocols_that_do_not_go_together_are_said_once(tmp_path: Path) -> None
         dk[name] = save_brain(tmp_path / f"dk/{name}.nii.gz", desikan(brain(jitter=3, seed=number), 80))
     methods = [Method("dkt", dkt), Method("dk", dk)]
     assert score_cohort(cohort, methods, OVERLAP).warnings == [
-        "dk follows Desikan, the references DKT: that alone lowers its cortical scores: s0, s1, s2, s3, s4, s5 and 4 more"
+        "dk follows Desikan, the references DKT, which alone lowers its cortical scores: s0, s1, s2, s3, s4, s5 and 4 more"
     ]
     dk_scoring = replace(OVERLAP, protocol=load_protocol("dk"), places=tuple(range(68)))
     under_dk = score_cohort(cohort[:1], methods, dk_scoring).warnings
