@@ -1,4 +1,4 @@
-"""What tells one label map from another without reading it again: a checksum of its voxels, and where its regions are."""
+"""Compare label maps without reading them again: by a checksum of their voxels, and by the centres of their regions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from evaluation.protocols.protocol import Protocol
 
 __all__ = ["Fingerprint", "distance_between", "fingerprint_of"]
 
-#: Voxels of a label map that are looked at, and the fewest of them that give a region a steady centre.
+#: Number of voxels sampled from a label map, and fewest of them for a reliable centre of a region.
 _SAMPLE, _FEWEST_VOXELS = 200_000, 10
 #: Fewest regions that two maps must share for their centres to be compared.
 _FEWEST_REGIONS = 5
@@ -23,16 +23,16 @@ _FEWEST_REGIONS = 5
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """A label map in short.
+    """A summary of a label map.
 
     Attributes
     ----------
     voxels : str
         sha256 of shape and labels; the same for two files of one map, however they are compressed.
     centres : list of list of float, or None
-        For each region of the protocol its centre in mm (x, y, z), None where it has too few voxels.
+        Centre of each region of the protocol in mm (x, y, z), or None if it has too few voxels.
     notes : list of str
-        What was not as it should be, and how it was read.
+        Irregularities of the file, and how it was read.
     """
 
     voxels: str
@@ -48,12 +48,12 @@ def fingerprint_of(labels: Scan, foreground: npt.NDArray[np.int64], protocol: Pr
     labels : Scan
         FreeSurfer ids, int32, Fortran-ordered.
     foreground : (n,) int64
-        Places in memory that are not 0.
+        Positions in memory that are not 0.
     protocol : Protocol
     """
     ids: npt.NDArray[Any] = labels.data.reshape(-1, order="F")
     digest = hashlib.sha256(json.dumps(list(labels.data.shape)).encode())
-    # The foreground says all, and is a tenth of the volume.
+    # The foreground is sufficient, and is a tenth of the volume.
     digest.update(np.ascontiguousarray(foreground).tobytes())
     digest.update(np.ascontiguousarray(ids[foreground]).tobytes())
     taken = foreground[:: max(1, -(-foreground.size // _SAMPLE))]
@@ -69,7 +69,7 @@ def fingerprint_of(labels: Scan, foreground: npt.NDArray[np.int64], protocol: Pr
 
 
 def distance_between(one: Fingerprint, two: Fingerprint) -> float:
-    """Return the median distance in mm between the centres of the regions that both have; NaN where they share too few."""
+    """Return the median distance in mm between the centres of the regions that both have; NaN if they share too few."""
     both = [(a, b) for a, b in zip(one.centres, two.centres, strict=True) if a is not None and b is not None]
     if len(both) < _FEWEST_REGIONS:
         return float("nan")

@@ -23,9 +23,9 @@ __all__ = [
     "region_voxels", "same_grid",
 ]  # fmt: skip
 
-#: Class numbers: at least and at most so many, of which at most this share is missing.
+#: Class numbers: smallest and largest number of classes, and largest share of numbers that may be missing.
 _FEWEST_CLASSES, _MOST_CLASSES, _LARGEST_GAP = 5, 255, 0.15
-#: How a prediction came to its reference's grid.
+#: How a prediction was brought to its reference's grid.
 Move = Literal["same grid", "axes reordered", "resampled"]
 
 
@@ -40,9 +40,9 @@ class Reference:
     parcellation : Parcellation
         The protocol that its labels follow.
     foreground : (n,) int64
-        Places in :func:`flat` `data` that are not 0.
+        Positions in :func:`flat` `data` that are not 0.
     fingerprint : Fingerprint or None
-        Of the labels, where it is known already: it serves all methods.
+        Fingerprint of the labels, if it is known already; it is used for all methods.
     """
 
     labels: Scan
@@ -59,7 +59,7 @@ def read_reference(path: Path, protocol: Protocol) -> Reference:
     ScanError
         If it can't be read.
     CohortError
-        If it holds no region of the protocol.
+        If it has no region of the protocol.
     """
     labels = _fortran(read_label_map(path))
     foreground = np.flatnonzero(flat(labels.data))
@@ -70,7 +70,7 @@ def read_reference(path: Path, protocol: Protocol) -> Reference:
 
 
 def read_prediction(path: Path, protocol: Protocol) -> Scan:
-    """Read a prediction as FreeSurfer ids on its own grid, int32, Fortran-ordered; all 0 where the file is empty.
+    """Read a prediction as FreeSurfer ids on its own grid, int32, Fortran-ordered; all 0 if the file is empty.
 
     Class-index maps of the original DARTS (0 to 102, background 102) are recognised and turned into ids.
 
@@ -79,7 +79,7 @@ def read_prediction(path: Path, protocol: Protocol) -> Scan:
     ScanError
         If the file can't be read.
     CohortError
-        If it holds ids, but none of a region of the protocol.
+        If it has ids, but none of a region of the protocol.
     """
     labels = read_label_map(path)
     if holds_class_indices(labels.data):
@@ -93,9 +93,9 @@ def read_prediction(path: Path, protocol: Protocol) -> Scan:
 
 
 def holds_class_indices(values: npt.NDArray[Any]) -> bool:
-    """Whether a map is one of the original DARTS: class indices 0 to 102 in which background, the commonest, is 102.
+    """Whether a map is one of the original DARTS: class indices 0 to 102, with 102 (background) as the most frequent.
 
-    A map of FreeSurfer ids has 0 for its commonest value.
+    In a map of FreeSurfer ids, 0 is the most frequent value.
     """
     if values.min() < 0 or values.max() != BACKGROUND_CLASS:
         return False
@@ -103,7 +103,7 @@ def holds_class_indices(values: npt.NDArray[Any]) -> bool:
 
 
 def same_grid(one: Scan, two: Scan) -> bool:
-    """Whether two images have one shape and, to a thousandth of a mm, one affine."""
+    """Whether two images have the same shape and, to a thousandth of a mm, the same affine."""
     return one.data.shape == two.data.shape and np.allclose(one.affine, two.affine, atol=1e-3)
 
 
@@ -113,7 +113,7 @@ def on_grid_of(reference: Scan, prediction: Scan) -> tuple[npt.NDArray[np.int32]
     Returns
     -------
     ids : ndarray of int32
-        Shape of the reference, Fortran-ordered.
+        With the shape of the reference, Fortran-ordered.
     move : {"same grid", "axes reordered", "resampled"}
         "axes reordered": voxels were permuted, flipped or shifted by whole voxels, none was changed.
     """
@@ -135,7 +135,7 @@ def on_grid_of(reference: Scan, prediction: Scan) -> tuple[npt.NDArray[np.int32]
 
 
 def are_consecutive(values: npt.NDArray[Any]) -> bool:
-    """Whether the values of a label map, 0 left out, are the numbers of classes from 1 (or 0) on, nearly all of them there."""
+    """Whether the values of a label map, without 0, are nearly all numbers of classes from 1 (or 0) on."""
     values = values[values != 0]
     if values.size < _FEWEST_CLASSES or values.min() < 0:
         return False
@@ -149,7 +149,7 @@ def region_voxels(ids: npt.NDArray[Any], protocol: Protocol) -> npt.NDArray[np.i
 
 
 def flat(volume: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return a Fortran-ordered volume as one row, as it lies in memory."""
+    """Return a Fortran-ordered volume as one row, in memory order."""
     return volume.reshape(-1, order="F")
 
 
@@ -158,7 +158,7 @@ def _fortran(labels: Scan) -> Scan:
 
 
 def _no_region(path: Path, protocol: Protocol, expected: str, ids: npt.NDArray[Any]) -> CohortError:
-    """Say what a map without a region of the protocol holds instead; `ids` are those that are not 0."""
+    """Return the error for a map without a region of the protocol, with what it holds; `ids` are those that are not 0."""
     regions = f"the {protocol.n_regions} regions of protocol {protocol.name}"
     values = np.unique(ids)
     if not values.size:
@@ -172,7 +172,7 @@ def _no_region(path: Path, protocol: Protocol, expected: str, ids: npt.NDArray[A
 
 
 def _box_in(shape: tuple[int, ...], to_reference: npt.NDArray[Any], ids: npt.NDArray[np.int32]) -> tuple[slice, ...] | None:
-    """The part of the reference's grid in which the labelled part of a map lies; None where there is none."""
+    """Return the part of the reference's grid that contains the labelled part of a map; None if there is none."""
     ends = []
     for axis in range(3):
         along = np.flatnonzero(ids.any(axis=tuple(other for other in range(3) if other != axis)))

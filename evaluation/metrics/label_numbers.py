@@ -1,6 +1,6 @@
-"""What the numbers of a label map mean: is it in class numbers, or have its ids lost their upper bits?
+"""Whether the values of a label map are class numbers, or ids that have lost their upper bits.
 
-Both are faults of files: the regions are in their places under other numbers.
+Both are faults of files: the regions are in the right place, but have other numbers.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from evaluation.protocols.protocol import Protocol
 
 __all__ = ["OtherNumbers", "other_numbers"]
 
-#: Fewest regions in which another numbering must fit, and its smallest mean Dice.
+#: Fewest regions for which another numbering must fit, and its smallest mean Dice.
 _FEWEST_REGIONS, _SMALLEST_DICE = 5, 0.3
 
 
 @dataclass(frozen=True)
 class OtherNumbers:
-    """A reading of a label map's numbers under which it fits.
+    """An interpretation of a label map's numbers with which it fits the reference.
 
     Attributes
     ----------
     words : str
         What the numbers probably are.
     dice, as_it_is : float
-        Mean Dice over the reference's regions under that reading, and as FreeSurfer ids.
+        Mean Dice over the reference's regions with that interpretation, and as FreeSurfer ids.
     """
 
     words: str
@@ -41,7 +41,7 @@ def other_numbers(
     reference: Reference, prediction: npt.NDArray[Any], at: npt.NDArray[Any], taken: npt.NDArray[np.int64], protocol: Protocol,
     scale: float,
 ) -> OtherNumbers | None:  # fmt: skip
-    """Look for a reading of a prediction's numbers that fits the reference better than FreeSurfer's ids.
+    """Look for an interpretation of a prediction's numbers that fits the reference better than FreeSurfer ids.
 
     Parameters
     ----------
@@ -51,15 +51,15 @@ def other_numbers(
     at : (n,) ndarray of int
         Its ids at a sample of the reference's foreground.
     taken : (n,) int64
-        Places of that sample in the reference, every so many of its foreground.
+        Positions of that sample in the reference, at equal steps through its foreground.
     protocol : Protocol
     scale : float
-        Volume of a voxel of the prediction over one of the reference.
+        Volume of a voxel of the prediction divided by that of the reference.
 
     Notes
     -----
-    A reading is tried by the Dice of each pair of a number and a region. Ids modulo 256, and ids cut off at 255, are what
-    storing them in 8 bits makes of them. Class numbers are found by giving each region the number that most of it has.
+    An interpretation is tried by the Dice of each pair of a number and a region. If ids are stored in 8 bits, they become ids
+    modulo 256, or ids cut off at 255. Class numbers are found by giving each region the number that most of it has.
     """
     ids = flat(reference.labels.data)
     n = protocol.n_regions
@@ -76,7 +76,7 @@ def other_numbers(
     column = {int(value): place for place, value in enumerate(values)}
 
     def fit(number_of: dict[int, int]) -> float:
-        """Mean over the reference's regions of the Dice of their number; regions of one number are taken as one."""
+        """Return the mean Dice over the reference's regions and their numbers; regions with one number count as one."""
         sharing: dict[int, list[int]] = {}
         for place in there:
             sharing.setdefault(number_of[place], []).append(place)
@@ -110,7 +110,7 @@ def other_numbers(
 
 
 def _mean_of_merged(dice: npt.NDArray[Any], values: npt.NDArray[Any], there: list[int], protocol: Protocol) -> float:
-    """Mean Dice as FreeSurfer ids where a region may have several."""
+    """Return the mean Dice as FreeSurfer ids, of which a region may have several."""
     scores = []
     for place in there:
         columns = np.flatnonzero(np.isin(values, protocol.regions[place].ids))

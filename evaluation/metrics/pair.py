@@ -1,4 +1,4 @@
-"""A reference and a prediction on one grid, at the voxels that a protocol scores; what was left out is counted."""
+"""A reference and a prediction on one grid, at the voxels that a protocol scores; voxels left out are counted."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ Places = npt.NDArray[np.uint16]
 
 @dataclass(frozen=True)
 class Pair:
-    """Two label maps as places of a protocol's regions; background is one after the last.
+    """Two label maps as positions of a protocol's regions; background comes after the last.
 
     Attributes
     ----------
     reference, prediction : (n,) uint16
         At the scored voxels; voxels that are background in both files are left out.
     at : (n,) int64
-        Their places in the volume as it lies in memory (Fortran order).
+        Their positions in the volume in memory order (Fortran order).
     shape : tuple of int
-        Of the volume.
+        Shape of the volume.
     masked : dict of int to int
-        Reference ids that are no region of the protocol, and their voxels, which were taken out of both maps.
+        Reference ids outside the protocol to number of voxels, which were removed from both maps.
     as_background : dict of int to int
-        Reference ids that the protocol doesn't name, and their voxels, which count as background.
+        Reference ids that the protocol doesn't name to number of voxels, which count as background.
     dropped : dict of int to int
-        Prediction ids that are no region of the protocol, and their voxels, which count as background.
+        Prediction ids outside the protocol to number of voxels, which count as background.
     """
 
     reference: Places
@@ -45,7 +45,7 @@ class Pair:
     dropped: dict[int, int]
 
     def volumes(self, into: npt.NDArray[np.int64]) -> tuple[Places, Places]:
-        """Return both maps as Fortran-ordered volumes, each place p as `into[p]`; the last of `into` is background."""
+        """Return both maps as Fortran-ordered volumes, each position p as `into[p]`; the last of `into` is background."""
         return self._volume(self.reference, into), self._volume(self.prediction, into)
 
     def _volume(self, places: Places, into: npt.NDArray[np.int64]) -> Places:
@@ -59,15 +59,15 @@ def bring_together(
 ) -> Pair:
     """Bring a reference and a prediction on its grid to a protocol.
 
-    Voxels whose reference id the protocol masks, or does not name where `outside` is "mask", are taken out of both maps: the
-    reference doesn't say which of the regions they are. With "background" ids that it doesn't name are background. Ids of a
-    prediction that are no region are background.
+    Voxels with a reference id that the protocol masks, or does not name if `outside` is "mask", are removed from both maps,
+    because the reference doesn't show which region they belong to. With "background", ids that the protocol does not name are
+    background. Ids of a prediction that are not regions are background.
 
     Parameters
     ----------
     reference : Reference
     prediction : ndarray of int
-        FreeSurfer ids, shape of the reference.
+        FreeSurfer ids, with the shape of the reference.
     protocol : Protocol
     outside : {"mask", "background"}
 

@@ -32,19 +32,19 @@ Columns = dict[str, list[Any]]
 
 @dataclass(frozen=True)
 class Scoring:
-    """What is scored and how.
+    """What is scored, and how.
 
     Attributes
     ----------
     protocol : Protocol
     places : tuple of int
-        Which of its regions, as places in `protocol.regions`.
+        Which of its regions, as positions in `protocol.regions`.
     outside : {"mask", "background"}
-        What becomes of reference voxels whose id the protocol doesn't name.
+        How reference voxels with ids outside the protocol are treated.
     definitions : tuple of {"voxel", "dual_grid"}
-        Surfaces to measure; none: overlap alone.
+        Surfaces to measure; none: only overlap.
     tolerances : tuple of float
-        mm, of the surface Dice.
+        Tolerances of the surface Dice, in mm.
     misses : {"exclude", "worst", "inf"}
         Distance of a region that only one map has: see :func:`evaluation.metrics.surface.surface_scores`.
     """
@@ -58,7 +58,7 @@ class Scoring:
 
     @property
     def regions(self) -> list[ProtocolRegion]:
-        """The regions scored, in the order of the tables."""
+        """The scored regions, in the order of the tables."""
         return [self.protocol.regions[place] for place in self.places]
 
     @cached_property
@@ -68,18 +68,18 @@ class Scoring:
 
     @cached_property
     def group_layers(self) -> list[list[GroupPlaces]]:
-        """Those of several regions, in sets in which none is twice."""
+        """The groups of several regions, in sets without a common region."""
         return layers([one for one in self.groups if len(one.places) > 1])
 
     def digest(self) -> str:
-        """Return a sha256 that changes when any of these do."""
+        """Return a sha256 that changes with any of these settings."""
         words = [self.protocol.digest, *map(str, (self.places, self.outside, self.definitions, self.tolerances, self.misses))]
         return hashlib.sha256(json.dumps(words).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class _Head:
-    """What a row is about: one region, a pair of them, or a group; and the places of its regions."""
+    """The subject of a row: one region, a pair of regions, or a group; and the positions of its regions."""
 
     id: int | None
     name: str
@@ -90,7 +90,7 @@ class _Head:
 
 @dataclass(frozen=True)
 class _Measured:
-    """A pair brought together, and its joint histogram."""
+    """A pair on one grid, and its joint histogram."""
 
     reference: Reference
     pair: Pair
@@ -110,7 +110,7 @@ class PairScores:
     Attributes
     ----------
     regions, groups, merged : dict of str to list
-        Columns from `region_id` on of the tables of :mod:`evaluation.results.folder`; `merged` has the sides of each pair as
+        Columns of the tables of :mod:`evaluation.results.folder`, from `region_id` on; in `merged`, both sides of a region are
         one.
     masked, as_background, dropped
         See :class:`evaluation.metrics.pair.Pair`.
@@ -122,7 +122,7 @@ class PairScores:
         The protocols that the labels follow.
     reference_map, prediction_map : Fingerprint
     empty : bool
-        Whether the prediction has no label at all.
+        Whether the prediction has no label.
     fault : Fault or None
     laid_on : bool
         Whether the maps were compared voxel on voxel because the reference's header is known to be wrong.
@@ -146,14 +146,14 @@ class PairScores:
     laid_on: bool
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as what :mod:`json` takes; NaN and infinities stay numbers of Python's JSON."""
-        # Not asdict, which copies every number.
+        """Return the scores in a form for :mod:`json`; NaN and infinities stay numbers, as in Python's JSON."""
+        # Without asdict, which copies every number.
         nested = {name: vars(getattr(self, name)) for name in (*_LABELS, *_MAPS)}
         return {**vars(self), **nested, "fault": None if self.fault is None else vars(self.fault)}
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> PairScores:
-        """Undo :meth:`to_json`: JSON knows no keys but text."""
+        """Undo :meth:`to_json`: in JSON, all keys are text."""
         fault = content["fault"]
         counts = {
             name: {int(id_): count for id_, count in content[name].items()} for name in ("masked", "as_background", "dropped")
@@ -172,13 +172,13 @@ def score_pair(
     ----------
     reference : Reference
     prediction : Scan
-        Of :func:`evaluation.metrics.grids.read_prediction`, on its own grid.
+        From :func:`evaluation.metrics.grids.read_prediction`, on its own grid.
     scoring : Scoring
     also_merged : bool
-        Also score with homologous regions made one.
+        Also score with homologous regions merged.
     wrong_header : bool
-        Whether the reference's header is known to be wrong: a prediction that fits voxel on voxel, and not through the
-        affines, is then laid on it.
+        Whether the reference's header is known to be wrong: then a prediction that fits voxel by voxel, but not through the
+        affines, is compared voxel by voxel.
     """
     protocol = scoring.protocol
     fault = find_fault(reference, prediction, protocol)
@@ -223,7 +223,7 @@ def _region_rows(measured: _Measured) -> Columns:
 
 
 def _merged_rows(measured: _Measured) -> Columns:
-    """Rows with both sides of a pair as one region, under the left id; pairs of which one side is not wanted are left out."""
+    """Return rows with both sides of a pair as one region, with the left id; pairs with only one wanted side are left out."""
     protocol = measured.scoring.protocol
     heads = []
     for place in measured.scoring.places:
@@ -237,7 +237,7 @@ def _merged_rows(measured: _Measured) -> Columns:
 
 
 def _group_rows(measured: _Measured, regions: Columns) -> Columns:
-    """Rows of the groups, in their order; groups that share regions are measured apart, those of one region are its row."""
+    """Return the rows of the groups, in order; groups with common regions are measured separately."""
     groups = measured.scoring.groups
     row_of_place = {place: row for row, place in enumerate(measured.scoring.places)}
     rows: dict[str, dict[str, Any]] = {}
@@ -257,7 +257,7 @@ def _group_rows(measured: _Measured, regions: Columns) -> Columns:
 
 
 def _rows(measured: _Measured, heads: list[_Head]) -> Columns:
-    """Measure disjoint sets of regions, each taken as one under the place of its first."""
+    """Measure disjoint sets of regions, each as one region at the position of its first."""
     scoring = measured.scoring
     into = np.arange(scoring.protocol.n_regions + 1)
     for head in heads:

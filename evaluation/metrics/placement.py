@@ -1,7 +1,7 @@
-"""Is a prediction where its reference is, under the same numbers: exchanged, shifted, another affine, hardly any overlap.
+"""Check that a prediction is where its reference is, with the same numbers: not exchanged, shifted or almost disjoint.
 
-Each is a fault of files, not of a method. It is found by asking whether another placement fits clearly better, on a sample of
-the reference's voxels.
+These are faults of files, not of a method. They are found by testing, on a sample of the reference's voxels, whether another
+placement fits clearly better.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ FaultKind = Literal[
 ]  # fmt: skip
 Points = npt.NDArray[np.float64]
 
-#: Mean Dice by which another placement must be better to be suspected; real pairs gain less than 0.01 by any.
+#: A fault is suspected if another placement is better by this mean Dice; in real pairs, any other gains less than 0.01.
 CLEARLY = 0.1
-#: Mean Dice, over at least as many regions, below which two maps are hardly of one brain in one place.
+#: Below this mean Dice, over at least this number of regions, two maps are hardly of the same brain in the same place.
 NEAR_ZERO, FEWEST_REGIONS = 0.05, 5
-#: Two brains of which less than this share of the smaller lies in the other are not the same head in the same place.
+#: If less than this share of the smaller brain is inside the other, they are not the same head in the same place.
 SMALLEST_OVERLAP = 0.1
-#: Voxels of the reference that are looked at.
+#: Number of voxels sampled from the reference.
 _SAMPLE = 200_000
-#: A region of fewer sampled voxels has no steady centre.
+#: With fewer sampled voxels, the centre of a region is not reliable.
 _FEWEST_VOXELS = 10
 
 
@@ -56,7 +56,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class _Sample:
-    """Every so many foreground voxels of a map: places in memory, (n, 3) indices and mm, regions; sizes of all regions."""
+    """A sample of a map's foreground voxels: positions in memory, (n, 3) indices and mm, regions; sizes of all regions."""
 
     step: int
     taken: npt.NDArray[np.int64]
@@ -68,7 +68,7 @@ class _Sample:
 
 
 def find_fault(reference: Reference, prediction: Scan, protocol: Protocol) -> Fault | None:
-    """Look for a sign that a prediction is not where its reference is.
+    """Look for signs that a prediction is not where its reference is.
 
     Parameters
     ----------
@@ -84,9 +84,9 @@ def find_fault(reference: Reference, prediction: Scan, protocol: Protocol) -> Fa
 
     Notes
     -----
-    Compared by mean Dice over the regions that both maps hold: the prediction where its affine puts it; with homologous labels
-    exchanged; moved by the median distance between the centres of its regions and the reference's; and, where the shapes agree
-    and the affines don't, laid voxel on voxel.
+    The following are compared by the mean Dice over the regions that both maps have: the prediction placed by its affine; with
+    homologous labels exchanged; moved by the median distance between the centres of its regions and the reference's; and, if
+    the shapes agree but the affines differ, voxel by voxel.
     """
     one = _sample(reference.labels, reference.foreground, protocol)
     two = _sample(prediction, np.flatnonzero(flat(prediction.data)), protocol)
@@ -156,7 +156,7 @@ def _sample(labels: Scan, foreground: npt.NDArray[np.int64], protocol: Protocol)
 
 
 def _ids_at(labels: Scan, mm: Points) -> npt.NDArray[Any]:
-    """Ids of a map at points in mm, the nearest voxel's; 0 outside."""
+    """Return the ids of a map at points in mm, from the nearest voxel; 0 outside."""
     inverse = np.linalg.inv(labels.affine)
     return _ids_at_voxels(labels.data, mm @ inverse[:3, :3].T + inverse[:3, 3])
 
@@ -172,7 +172,7 @@ def _ids_at_voxels(data: npt.NDArray[Any], voxels: Points) -> npt.NDArray[Any]:
 def _mean_dice(
     reference: _Sample, places: npt.NDArray[np.int64], sizes: npt.NDArray[Any], exchange: npt.NDArray[np.int64] | None
 ) -> float:
-    """Mean Dice over the regions that both maps hold, with each label taken for its homologue where asked for."""
+    """Return the mean Dice over the regions that both maps have, optionally with each label replaced by its homologue."""
     n = len(sizes)
     if exchange is not None:
         places = np.append(exchange, [n, n, n])[places]
@@ -180,15 +180,15 @@ def _mean_dice(
     agree = reference.places[(reference.places == places) & (places < n)]
     shared = np.bincount(agree, minlength=n) * reference.step
     both = (reference.sizes > 0) & (sizes > 0)
-    # A sample can count more voxels of a small region than there are.
+    # A sample can suggest more voxels of a small region than there are.
     dice = np.minimum(1.0, 2 * shared[both] / (reference.sizes[both] + sizes[both]))
     return float(dice.mean()) if both.any() else 0.0
 
 
 def _shift(one: _Sample, two: _Sample) -> Points:
-    """The median, over regions, of the way in mm from the reference's centre to the prediction's; 0 where few have both.
+    """Return the median, over regions, of the shift in mm from the reference's centre to the prediction's; 0 for few regions.
 
-    A single region that a method misplaces always fits better elsewhere: that is no sign of a shifted origin.
+    A single region that a method misplaces always fits better elsewhere: this is no sign of a shifted origin.
     """
     n = len(one.sizes)
     centres, counts = [], []

@@ -19,9 +19,9 @@ __all__ = ["DEFINITIONS", "MISSES", "Definition", "Misses", "mean_surface_scores
 
 Definition = Literal["voxel", "dual_grid"]
 Misses = Literal["exclude", "worst", "inf"]
-#: What a surface is made of: centres of voxels that erosion takes away, or the half-voxel corners that a surface crosses.
+#: Points of a surface: centres of voxels that erosion removes, or the half-voxel corners that the surface crosses.
 DEFINITIONS: tuple[Definition, ...] = ("voxel", "dual_grid")
-#: What distance stands for a region that only one map has: none, the diagonal of the image, or infinity.
+#: The distance of a region that only one map has: none, the diagonal of the image, or infinity.
 MISSES: tuple[Misses, ...] = ("exclude", "worst", "inf")
 Size = tuple[float, float, float]
 
@@ -37,19 +37,19 @@ def surface_scores(
     tolerances: Sequence[float] = (1.0,),
     misses: Misses = "exclude",
 ) -> pd.DataFrame:
-    """Measure how far the surfaces of each region lie from each other.
+    """Measure the distances between the surfaces of each region in two maps.
 
     Parameters
     ----------
     reference, prediction : (I, J, K) array_like of int
         Label maps on one grid.
     spacing : three floats
-        Size of a voxel in mm along the three axes. Sizes that differ by less than a millionth are taken as one: headers hold
-        them as float32.
+        Size of a voxel in mm along the three axes. Sizes that differ by less than a millionth count as equal, because headers
+        hold them as float32.
     labels : sequence of int
-        The values that are regions, each 0 or more; every other value is background to them.
+        The values that are regions, each 0 or more; all other values are background.
     background : int
-        The value of most voxels; the pair is cropped to where one of the maps has another.
+        The value of most voxels; the pair is cropped to the part where one of the maps has another value.
     definitions : sequence of {"voxel", "dual_grid"}
         Which surfaces to measure.
     tolerances : sequence of float
@@ -60,25 +60,25 @@ def surface_scores(
     Returns
     -------
     DataFrame
-        One row a label. `label`; `status`: "scored", "missed" (only the reference has it), "invented" (only the prediction) or
-        "absent" (neither: all NaN); for each definition D `hd95_larger_D_mm`, `hd95_pooled_D_mm`, `assd_D_mm`, and
+        One row per label. `label`; `status`: "scored", "missed" (only the reference has it), "invented" (only the prediction)
+        or "absent" (neither: all NaN); for each definition D `hd95_larger_D_mm`, `hd95_pooled_D_mm`, `assd_D_mm`, and
         `surface_dice_Tmm_D` for each tolerance T, which is 0 for a missed or invented region under every policy.
 
     Raises
     ------
     ValueError
-        If the maps are not volumes of one shape, the spacing is not three positive numbers, or a word is unknown.
+        If the maps are not volumes of the same shape, the spacing is not three positive numbers, or a word is unknown.
 
     Notes
     -----
-    With a the distances from the reference's surface to the prediction's and b those back: `hd95_larger` is the larger of the
-    95th percentiles of a and of b; `hd95_pooled` the 95th percentile of both together; `assd` the mean of both together;
-    surface Dice the share of both surfaces within the tolerance.
+    With a the distances from the reference's surface to the prediction's and b those in the other direction: `hd95_larger` is
+    the larger of the 95th percentiles of a and of b; `hd95_pooled` is the 95th percentile of both together; `assd` is the mean
+    of both together; surface Dice is the share of both surfaces within the tolerance.
 
-    "voxel": points are the centres of voxels with one of six neighbours outside the region (what MONAI and medpy use); they
-    count alike and percentiles interpolate. "dual_grid": points are corners between voxels that the surface crosses (what
-    surface-distance uses), they count by the area that passes there, and a percentile is the first distance at which the
-    area reaches it. Beyond the image there is background.
+    "voxel": points are the centres of voxels with one of six neighbours outside the region (as in MONAI and medpy); all have
+    the same weight, and percentiles are interpolated. "dual_grid": points are corners between voxels that the surface crosses
+    (as in surface-distance), weighted by the area of the surface there, and a percentile is the first distance at which the
+    area reaches it. Outside the image there is background.
 
     References
     ----------
@@ -109,18 +109,18 @@ def surface_scores(
 
 
 def mean_surface_scores(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean of every measure over the rows of a table, beside the numbers that it can't be read without.
+    """Return the mean of every measure over the rows of a table, with the counts needed to understand it.
 
     Parameters
     ----------
     table : DataFrame
-        Of :func:`surface_scores`, or several of them below each other.
+        From :func:`surface_scores`, or several of them concatenated.
 
     Returns
     -------
     DataFrame
-        `measure`, `mean` (infinite where a value is), `n` values behind it, `n_missing` regions that only one map has, of which
-        `n_missed` and `n_invented`, and `n_absent` that neither has and no mean counts.
+        `measure`, `mean` (infinite if a value is), number `n` of its values, `n_missing` regions that only one map has, divided
+        into `n_missed` and `n_invented`, and `n_absent` regions that neither map has, which are in no mean.
     """
     counts = {f"n_{status}": int((table["status"] == status).sum()) for status in ("missed", "invented", "absent")}
     rows = [
@@ -138,7 +138,7 @@ def mean_surface_scores(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _columns(definition: Definition, tolerances: Sequence[float]) -> list[str]:
-    """Names of what :func:`surface_measures` gives."""
+    """Return the names of the results of :func:`surface_measures`."""
     names = [f"hd95_larger_{definition}_mm", f"hd95_pooled_{definition}_mm", f"assd_{definition}_mm"]
     return names + [f"surface_dice_{tolerance:g}mm_{definition}" for tolerance in tolerances]
 
@@ -146,9 +146,9 @@ def _columns(definition: Definition, tolerances: Sequence[float]) -> list[str]:
 def _foreground(
     one: npt.NDArray[Any], two: npt.NDArray[Any], size: Size, labels: Sequence[int], background: int
 ) -> tuple[npt.NDArray[Any], Size]:
-    """Cut both maps, (2, I, J, K), to where there is foreground; labels as 1, 2, ..., others more.
+    """Crop both maps, (2, I, J, K), to their foreground; labels become 1, 2, ..., other values a larger number.
 
-    The axes stand in the order that is fastest, and the voxel size with them: that of memory, but two axes of one size first.
+    The axes, with their voxel sizes, are put in the fastest order: that of memory, but with two axes of equal size first.
     """
     if not one.flags.c_contiguous and not two.flags.c_contiguous:
         one, two, size = one.T, two.T, (size[2], size[1], size[0])
@@ -164,7 +164,7 @@ def _foreground(
 
 
 def _masks(maps: npt.NDArray[Any], here: tuple[slice, ...], there: tuple[slice, ...], label: int) -> npt.NDArray[np.bool_]:
-    """Where each map has a label, in the box around both, with a margin of one voxel."""
+    """Return where each map has a label, in the box around both, with a margin of one voxel."""
     box = tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(here, there, strict=True))
     cut = maps[(slice(None), *box)]
     masks = np.zeros((2, *(n + 2 for n in cut.shape[1:])), dtype=bool)
@@ -173,7 +173,7 @@ def _masks(maps: npt.NDArray[Any], here: tuple[slice, ...], there: tuple[slice, 
 
 
 def _box(foreground: npt.NDArray[np.bool_]) -> tuple[slice, ...]:
-    """Smallest box that holds the foreground; one voxel where there is none."""
+    """Return the smallest box that holds the foreground; one voxel if there is none."""
     box: tuple[slice, ...] = ()
     for axis in range(3):
         inside = foreground[box]

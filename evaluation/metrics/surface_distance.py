@@ -13,9 +13,9 @@ from evaluation.metrics.surface_points import SurfacePair
 
 __all__ = ["squared_distances"]
 
-#: Places along an axis that distances are carried; what is farther goes to a search tree. 15 x 15 and 2 x 15 - 1 fit a byte.
+#: Largest distance along an axis, in voxels; farther points use a search tree. 15 x 15 and 2 x 15 - 1 fit in a byte.
 REACH = 15
-#: Stands for "so far or farther" in squared distances of a plane.
+#: Means "this far or farther" in squared distances of a plane.
 _FAR = REACH * REACH
 
 
@@ -27,17 +27,17 @@ def squared_distances(pair: SurfacePair, spacing: tuple[float, float, float]) ->
     pair : SurfacePair
         Points in both maps.
     spacing : tuple of three floats
-        mm, along the axes of the lattice. Fastest where the first two are equal, which then are worked on in whole numbers.
+        mm, along the axes of the lattice. Fastest if the first two are equal: then these axes are computed in whole numbers.
 
     Returns
     -------
-    (n,) ndarray of int32, or float64 where the spacings differ
+    (n,) ndarray of int32, or float64 if the spacings differ
         In units of the square of the first spacing; points in the order of `pair.points`.
 
     Notes
     -----
-    A squared distance is a sum over axes, and so its minimum can be found axis by axis: within lines, over the lines of a
-    plane, and over planes. The first two steps are made for all places of the lattice, the third for the surface's points.
+    A squared distance is a sum over axes, so that its minimum can be found axis by axis: within lines, over the lines of a
+    plane, and over planes. The first two steps are done for all points of the lattice, the third only for surface points.
 
     References
     ----------
@@ -56,14 +56,14 @@ def squared_distances(pair: SurfacePair, spacing: tuple[float, float, float]) ->
 
 
 def _in_lines(lattice: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
-    """Distance to the nearest point along the first axis, in places, REACH at most; axes I, map, J, K."""
+    """Return the distance to the nearest point along the first axis, in voxels, at most REACH; axes I, map, J, K."""
     steps = np.multiply(~lattice.transpose(1, 0, 2, 3), np.uint8(REACH), order="C")
     line = steps.size // len(steps)
     flat = steps.reshape(-1)
     more = np.empty_like(flat)
     step = 1
     while step <= REACH and step < len(steps):
-        # What is m away is reached by the steps that m is made of in binary.
+        # A distance m is reached by steps that are powers of 2: the binary digits of m.
         np.add(flat, step, out=more)
         _take_lower(flat, more, step * line)
         step *= 2
@@ -71,7 +71,7 @@ def _in_lines(lattice: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
 
 
 def _in_planes(steps: npt.NDArray[np.uint8], across: float) -> npt.NDArray[Any]:
-    """Squared distance within the plane of the first two axes, _FAR at most; axes map, I, J, K."""
+    """Return the squared distance within the plane of the first two axes, at most _FAR; axes map, I, J, K."""
     # With J first, a step along it is one step in memory.
     lines = steps.transpose(2, 1, 0, 3)
     planar = np.multiply(lines, lines, dtype=np.uint8 if across == 1 else np.float64, order="C")
@@ -90,7 +90,7 @@ def _take_lower(flat: npt.NDArray[Any], more: npt.NDArray[Any], step: int) -> No
 
 
 def _over_planes(planar: npt.NDArray[Any], pair: SurfacePair, up: float, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    """Squared distance of each point; _FAR or more where it isn't known."""
+    """Return the squared distance of each point; _FAR or more if it isn't known."""
     flat, half, depth = planar.reshape(-1), planar.size // 2, planar.shape[3]
     there = np.concatenate([pair.points[: pair.n_first] + half, pair.points[pair.n_first :] - half])
     squares = flat.take(there).astype(dtype)
@@ -100,7 +100,7 @@ def _over_planes(planar: npt.NDArray[Any], pair: SurfacePair, up: float, dtype: 
     at -= line
     for n in range(1, min(int(REACH / up**0.5), depth - 1) + 1):
         cost = n * n * (1 if up == 1 else up)
-        # Beyond the ends stands the last plane: it is nearer than it is taken for, and has had its turn.
+        # Beyond the ends, the last plane is used: it has been considered before at its true, smaller distance.
         for plane in (np.minimum(at + n, depth - 1), np.maximum(at - n, 0)):
             plane += line
             np.minimum(nearest, np.add(flat.take(plane), cost, dtype=dtype), out=nearest)
@@ -115,7 +115,7 @@ def _over_planes(planar: npt.NDArray[Any], pair: SurfacePair, up: float, dtype: 
 def _far_squares(
     pair: SurfacePair, far: npt.NDArray[np.intp], sizes: npt.NDArray[np.float64], dtype: np.dtype[Any]
 ) -> npt.NDArray[Any]:
-    """Squared distance of some of the points, however far."""
+    """Return the squared distance of some of the points, without a limit."""
     squares = np.empty(len(far))
     first = far < pair.n_first
     for mine, theirs in ((first, slice(pair.n_first, None)), (~first, slice(pair.n_first))):
@@ -124,14 +124,14 @@ def _far_squares(
         points = _places(pair.points[far[mine]], pair.lattice.shape).T * sizes
         goals = _places(pair.points[theirs], pair.lattice.shape)
         goals = goals.take(_may_be_nearest(goals, points, sizes), axis=1)
-        # On a lattice many points are about as near as each other: wide leaves and no balancing are faster.
+        # On a lattice, many points are almost equally near: large leaves without balancing are faster.
         tree = KDTree(goals.T * sizes, 50, compact_nodes=False, balanced_tree=False)
         squares[mine] = tree.query(points)[0] ** 2
     return np.rint(squares).astype(dtype) if dtype.kind == "i" else squares
 
 
 def _places(flat: npt.NDArray[np.intp], shape: tuple[int, ...]) -> npt.NDArray[np.int32]:
-    """Places along the last three axes, (3, n)."""
+    """Return positions along the last three axes, (3, n)."""
     left = flat.astype(np.int32)
     places = np.empty((3, len(flat)), dtype=np.int32)
     # numpy.unravel_index takes several times as long.
@@ -145,7 +145,7 @@ def _places(flat: npt.NDArray[np.intp], shape: tuple[int, ...]) -> npt.NDArray[n
 def _may_be_nearest(
     goals: npt.NDArray[np.int32], points: npt.NDArray[np.float64], sizes: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.intp]:
-    """Which goals, (3, n), can be the nearest of a point, judged by the cubes of eight places a side that they lie in."""
+    """Return which goals, (3, n), can be the nearest of a point, judged by cubes with sides of eight voxels."""
     cubes = goals >> 3
     shape = cubes.max(axis=1) + 1
     cube = (cubes[0] * shape[1] + cubes[1]) * shape[2] + cubes[2]

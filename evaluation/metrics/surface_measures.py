@@ -12,7 +12,7 @@ from evaluation.metrics.surface_points import SurfacePair
 
 __all__ = ["surface_measures"]
 
-#: mm; a voxel of 1.0000001 mm, which float32 makes of 1, is within a tolerance of 1 mm.
+#: mm; a voxel of 1.0000001 mm, which is 1 in float32, is within a tolerance of 1 mm.
 _SLACK = 1e-6
 Values = npt.NDArray[np.float64]
 
@@ -41,7 +41,7 @@ def surface_measures(pair: SurfacePair, spacing: tuple[float, float, float], tol
     else:
         levels, squares = np.unique(squares, return_inverse=True)
     distances = np.sqrt(levels) * spacing[0]
-    # How much of each surface lies at each distance; a sum over some hundred distances stands for one over all points.
+    # Amount of each surface at each distance; a sum over some hundred distances replaces a sum over all points.
     ends = (slice(pair.n_first), slice(pair.n_first, None))
     one, two = (
         np.bincount(squares[end], None if pair.weights is None else pair.weights[end], len(levels)).astype(np.float64)
@@ -56,7 +56,7 @@ def surface_measures(pair: SurfacePair, spacing: tuple[float, float, float], tol
 
 
 def _percentile_by_count(distances: Values, counts: Values) -> float:
-    """95th percentile of values that stand for as many as are counted, between which it interpolates."""
+    """Return the 95th percentile of values with counts, with interpolation between them."""
     reached = np.cumsum(counts)
     place = 0.95 * (reached[-1] - 1)
     lower, upper = (float(distances[np.searchsorted(reached, end, side="right")]) for end in (np.floor(place), np.ceil(place)))
@@ -64,7 +64,7 @@ def _percentile_by_count(distances: Values, counts: Values) -> float:
 
 
 def _percentile_by_area(distances: Values, areas: Values) -> float:
-    """The first distance within which 95 % of an area lie."""
+    """Return the first distance within which 95 % of an area are."""
     reached = np.cumsum(areas)
-    # A sum that is 0.95 but for its last bit has reached it.
+    # A sum that differs from 0.95 only in its last bit has reached it.
     return float(distances[np.searchsorted(reached, (0.95 - 1e-12) * reached[-1])])

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 __all__ = ["SurfacePair", "dual_grid_areas", "dual_grid_surfaces", "voxel_surfaces"]
 
-#: The corners of a cube of eight voxel centres; bit j of a code stands for the j-th.
+#: The corners of a cube of eight voxel centres; bit j of a code means the j-th corner.
 _CORNERS = tuple(itertools.product((0, 1), repeat=3))
 Corner = tuple[int, ...]
 
@@ -23,13 +23,13 @@ class SurfacePair:
     Attributes
     ----------
     lattice : (2, I, J, K) ndarray of bool, C-contiguous
-        Where the first and the second map's surface has a point.
+        Where the surfaces of the first and the second map have a point.
     points : (n,) ndarray of int
-        Flat places of the points in `lattice`, in order: those of the first map come first.
+        Flat positions of the points in `lattice`, in order: those of the first map come first.
     n_first : int
-        Points of the first map.
+        Number of points of the first map.
     weights : (n,) ndarray of float64, or None
-        Surface that a point stands for, in mm2; None where all count alike.
+        Surface area of each point, in mm2; None if all have the same weight.
     """
 
     lattice: npt.NDArray[np.bool_]
@@ -39,9 +39,9 @@ class SurfacePair:
 
 
 def voxel_surfaces(masks: npt.NDArray[np.bool_]) -> SurfacePair:
-    """Return the voxels of a label of which one of the six neighbours has another label.
+    """Return the voxels of a label that have another label at one of their six neighbours.
 
-    These are the voxels that erosion by one voxel along the axes takes away.
+    These are the voxels that erosion by one voxel along the axes removes.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def voxel_surfaces(masks: npt.NDArray[np.bool_]) -> SurfacePair:
     """
     flat = masks.reshape(-1)
     inside = flat.copy()
-    # The empty margin keeps one row, slice or map from meeting the next: steps along the axes are steps in memory.
+    # Because of the empty margin, steps in memory never lead from one row, slice or map into labels of the next.
     for step in _steps(masks):
         inside[step:] &= flat[:-step]
         inside[:-step] &= flat[step:]
@@ -58,7 +58,7 @@ def voxel_surfaces(masks: npt.NDArray[np.bool_]) -> SurfacePair:
 
 
 def dual_grid_surfaces(masks: npt.NDArray[np.bool_], spacing: tuple[float, float, float]) -> SurfacePair:
-    """Return the corners between eight voxels of which a label has some and not all, with the surface that passes there.
+    """Return the corners between eight voxels where some, but not all, have a label, with the surface area there.
 
     Parameters
     ----------
@@ -70,14 +70,14 @@ def dual_grid_surfaces(masks: npt.NDArray[np.bool_], spacing: tuple[float, float
     Returns
     -------
     SurfacePair
-        Place (i, j, k) of the lattice is the corner between the voxels (i, j, k) and (i + 1, j + 1, k + 1); its weight the
-        area of :func:`dual_grid_areas`.
+        Point (i, j, k) of the lattice is the corner between the voxels (i, j, k) and (i + 1, j + 1, k + 1); its weight is the
+        area from :func:`dual_grid_areas`.
     """
     codes = masks.reshape(-1).astype(np.uint8)
     # Two corners along the last axis, then four in a plane, then all eight: the bits are those of _CORNERS.
     for step, bits in zip(reversed(_steps(masks)), (1, 2, 4), strict=True):
         codes[:-step] |= codes[step:] << np.uint8(bits)
-    # 0 and 255, none and all, become 1 and 0.
+    # 0 and 255 (none and all) become 1 and 0.
     pair = _pair(codes + np.uint8(1) > 1, masks.shape)
     return replace(pair, weights=dual_grid_areas(spacing).take(codes.take(pair.points)))
 
@@ -98,11 +98,11 @@ def dual_grid_areas(spacing: tuple[float, float, float]) -> npt.NDArray[np.float
 
     Notes
     -----
-    The surface goes through the middle of every edge that joins an inner and an outer corner. Corners of the rarer kind that no
-    edge joins have surfaces of their own; the area of one such group follows from its shape: a single corner is cut off by a
-    triangle, an edge by a rectangle, a face by another, and so on. Areas of whole flat pieces and, for the two groups that no
-    plane cuts off, the triangulation agree with the table of marching cubes in use (Lorensen and Cline, Computer Graphics 21,
-    1987), so that the areas are those of other tools.
+    The surface passes through the middle of every edge between an inner and an outer corner. Groups of corners of the rarer
+    kind that are not joined by edges have separate surfaces. The area of a group follows from its shape: a single corner is cut
+    off by a triangle, an edge by a rectangle, a face by another one, and so on. The areas of flat pieces and, for the two
+    groups that no plane cuts off, the triangulation agree with the usual table of marching cubes (Lorensen and Cline, Computer
+    Graphics 21, 1987), so that areas equal those of other tools.
     """
     sides = np.array([spacing[1] * spacing[2], spacing[0] * spacing[2], spacing[0] * spacing[1]])
     areas = np.zeros(256)
@@ -115,7 +115,7 @@ def dual_grid_areas(spacing: tuple[float, float, float]) -> npt.NDArray[np.float
 
 
 def _pieces(group: list[Corner]) -> list[npt.NDArray[np.float64]]:
-    """Flat pieces that cut a group of joined corners off its cube: normals as long as their area in a cube of unit sides."""
+    """Return the flat pieces that cut a group of joined corners off its cube, as normals with the length of their area."""
     edges = [axis for one, two in itertools.combinations(group, 2) if (axis := _axis(one, two)) is not None]
     across = np.array([axis not in edges for axis in range(3)], dtype=np.float64)
     diagonal = np.ones(3)
@@ -140,13 +140,13 @@ def _pieces(group: list[Corner]) -> list[npt.NDArray[np.float64]]:
 
 
 def _axis(one: Corner, two: Corner) -> int | None:
-    """Axis of the edge between two corners; None where no edge joins them."""
+    """Return the axis of the edge between two corners; None if no edge joins them."""
     axes = [axis for axis in range(3) if one[axis] != two[axis]]
     return axes[0] if len(axes) == 1 else None
 
 
 def _joined(corners: list[Corner]) -> list[list[Corner]]:
-    """Corners in groups that edges join."""
+    """Return the corners in groups that are joined by edges."""
     left, groups = list(corners), []
     while left:
         group = [left.pop()]
@@ -159,7 +159,7 @@ def _joined(corners: list[Corner]) -> list[list[Corner]]:
 
 
 def _steps(masks: npt.NDArray[np.bool_]) -> tuple[int, int, int]:
-    """Places in memory between neighbours along the three axes of a map."""
+    """Return the steps in memory between neighbours along the three axes of a map."""
     _, _, j, k = masks.shape
     return j * k, k, 1
 
