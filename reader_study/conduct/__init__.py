@@ -1,0 +1,1 @@
+"""A study while it runs: preview, status, late readers, backup."""

@@ -1,0 +1,1 @@
+"""Exchange of items and ratings with other tools."""
