@@ -1,4 +1,4 @@
-"""Figures of a reader study: ratings, readers, comparisons; those of made-up ratings say so on their face."""
+"""Figures of a reader study: ratings, readers, comparisons; figures of made-up ratings are marked as such."""
 
 from __future__ import annotations
 

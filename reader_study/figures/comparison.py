@@ -1,4 +1,4 @@
-"""Figures of a study beside a printed table, and of power against the size of a study."""
+"""Figures that compare a study with a printed table, and show power against the size of a study."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["draw_comparison", "draw_power"]
 
 
 def draw_comparison(comparison: pd.DataFrame, order: Sequence[str]) -> Figure:
-    """Draw both means of every region, side and method that both have: hollow as printed, filled of the study, joined.
+    """Draw both means of every region, side and method: printed (hollow) and of the study (filled), joined by a line.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def draw_comparison(comparison: pd.DataFrame, order: Sequence[str]) -> Figure:
 
 
 def draw_power(table: pd.DataFrame, analyses: Sequence[str]) -> Figure:
-    """Draw power against the number of cases: a panel an analysis, a line a number of readers and a shift.
+    """Draw power against the number of cases: one panel per analysis, one line per number of readers and shift.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""All figures of a study, drawn and written; those of made-up ratings say so on their face."""
+"""Draw and write all figures of a study; figures of made-up ratings are marked as such."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = ["StudyFigure", "mark_synthetic", "save_power_curve", "save_ranking_fi
 
 @dataclass(frozen=True)
 class StudyFigure:
-    """A figure: its name, which is that of its files, what it shows in words, and how it is drawn."""
+    """A figure: its name, also that of its files, its caption, a description, and how it is drawn."""
 
     name: str
     caption: str
@@ -39,7 +39,7 @@ class StudyFigure:
 
 
 def study_figures(analysis: StudyAnalysis, title: str) -> list[StudyFigure]:
-    """Return the figures that a study has something for; none is drawn yet."""
+    """Return the figures for which a study has data; they are not drawn yet."""
     missing = [unshown(analysis.methods, "method"), unshown(analysis.readers, "reader")]
     said = "".join(f" No font has the letters of {text}." for text in missing if text)
     figures = [
@@ -128,12 +128,12 @@ def _figure_of_comparison(analysis: StudyAnalysis) -> Iterator[StudyFigure]:
 def save_study_figures(
     analysis: StudyAnalysis, folder: Path, title: str, *, report: Callable[[str], None] | None = None
 ) -> list[StudyFigure]:
-    """Draw all figures and write them as PDF, SVG and PNG; those of an earlier run that this study has nothing for go.
+    """Draw all figures and write them as PDF, SVG and PNG; remove figures of an earlier run that this study does not have.
 
     Returns
     -------
     list of StudyFigure
-        Those written, to be found at ``folder / name``.
+        The written figures, at ``folder / name``.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Names in figures: wrapped where long, shortened where very long, never two alike, and only letters that a font has."""
+"""Names in figures: long ones wrapped, very long ones shortened, all different, and only with letters that a font has."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from matplotlib.ft2font import FT2Font
 
 __all__ = ["shown_name", "shown_names", "unshown"]
 
-#: Letters of a line, and lines of a name.
+#: Most letters per line, and most lines per name.
 WIDTH, LINES = 20, 2
 
 
 def shown_names(names: Sequence[str], width: int = WIDTH, lines: int = LINES, kind: str = "name") -> list[str]:
-    """Return names as a figure shows them, each different from the others.
+    """Return names for a figure, each different from the others.
 
-    A name longer than `width` letters is wrapped at spaces, hyphens and underscores, and loses its middle where that gives
-    more than `lines` lines. A name in letters that no font here has is shown as its number, ``name 3``;
-    :func:`unshown` lists those for the caption.
+    A name longer than `width` letters is wrapped at spaces, hyphens and underscores; if this gives more than `lines` lines, its
+    middle is left out. A name with letters that no font has is shown as its number, ``name 3``; :func:`unshown` lists these
+    names for the caption.
     """
     shown = [
         shown_name(name, width, lines) if has_letters(name) else f"{kind} {place}" for place, name in enumerate(names, start=1)
@@ -36,12 +36,12 @@ def shown_names(names: Sequence[str], width: int = WIDTH, lines: int = LINES, ki
 
 
 def unshown(names: Sequence[str], kind: str = "name") -> str:
-    """Return which numbers stand for which names, as ``name 3: 山田``, or "" where every name can be drawn."""
+    """Return which numbers mean which names, as ``name 3: 山田``, or "" if every name can be drawn."""
     return "; ".join(f"{kind} {place}: {name}" for place, name in enumerate(names, start=1) if not has_letters(name))
 
 
 def shown_name(name: str, width: int = WIDTH, lines: int = LINES) -> str:
-    """Return a name wrapped to lines of a width; what needs more lines loses its middle."""
+    """Return a name wrapped to lines of a width; if it needs more lines, its middle is left out."""
     wrapped = _wrapped(name, width)
     if len(wrapped) <= lines:
         return "\n".join(wrapped)
@@ -71,7 +71,7 @@ def _letters() -> frozenset[int]:
 
 
 def _wrapped(name: str, width: int, *, anywhere: bool = False) -> list[str]:
-    """Lines that break after a space, a hyphen or an underscore, or anywhere where there is none in reach."""
+    """Return lines that break after a space, a hyphen or an underscore, or anywhere if there is none in the line."""
     if anywhere:
         return [name[start : start + width] for start in range(0, len(name), width)]
     lines, line = [], ""

@@ -52,7 +52,7 @@ def _ranks_on(axes: Axes, analysis: RankingAnalysis) -> list[Patch]:
 
 
 def rank_shares(analysis: RankingAnalysis) -> np.ndarray:
-    """Share of the rankings in which each method came at each rank, (methods, ranks); a tie is spread over what it spans."""
+    """Return the share of rankings with each method at each rank, (methods, ranks); ties are spread over their ranks."""
     count = len(analysis.methods)
     rows = analysis.rankings
     shares = np.zeros((count, count))

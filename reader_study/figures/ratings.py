@@ -29,22 +29,22 @@ __all__ = [
     "draw_box_plots", "draw_differences", "draw_likert", "level_colours", "likert_on", "place_name",
 ]  # fmt: skip
 
-#: Regions side by side in a row of box plots, and regions and sides below each other in a column of bars.
+#: Number of regions in a row of box plots, and of regions and sides in a column of bars.
 _ROW, _COLUMN = 8, 16
-#: Letters of a method's name beside a bar.
+#: Most letters per line of a method's name next to a bar.
 LIKERT_WIDTH = 20
 _SIDE_NAMES = {"L": "Left", "R": "Right", "": "Midline"}
 
 
 def place_name(roi: str, side: str) -> str:
-    """Return a region and side as figures name it: `Lateral Ventricles L`."""
+    """Return the name of a region and side in figures: `Lateral Ventricles L`."""
     return f"{roi.replace('-', ' ').replace('_', ' ')} {side}".rstrip()
 
 
 def draw_box_plots(ratings: pd.DataFrame, methods: Sequence[str], scale: RatingScale) -> Figure:
-    """Draw the published kind of figure: a box of all ratings of each region and method, one panel a side.
+    """Draw box plots as published: one box for all ratings of each region and method, one panel per side.
 
-    Boxes are quartiles with whiskers to the furthest rating within 1.5 of their length; diamonds are means.
+    Boxes are quartiles; whiskers reach the furthest rating within 1.5 times the length of the box; diamonds are means.
     """
     rows = first_ratings(ratings)
     rows = rows.assign(place=[place_name(roi, "") for roi in rows["roi"]])
@@ -52,7 +52,7 @@ def draw_box_plots(ratings: pd.DataFrame, methods: Sequence[str], scale: RatingS
     panels = []
     paired = list(dict.fromkeys(place_name(roi, "") for roi, side in places_of(rows) if side))
     midline = list(dict.fromkeys(place_name(roi, "") for roi, side in places_of(rows) if not side))
-    # Left above right with the same regions in the same places, so that both sides of a region lie below each other.
+    # Left above right with the same regions in the same places, so that both sides of a region are in one column.
     for names, sides in ((paired, ("L", "R")), (midline, ("",))):
         for start in range(0, len(names), _ROW):
             for side in [one for one in sides if one in set(rows["hemisphere"])]:
@@ -83,7 +83,7 @@ def draw_box_plots(ratings: pd.DataFrame, methods: Sequence[str], scale: RatingS
 
 
 def draw_likert(ratings: pd.DataFrame, methods: Sequence[str], scale: RatingScale) -> Figure:
-    """Draw a bar of the share of each level for every region, side and method, centred on the middle of the scale."""
+    """Draw a bar with the share of each level for every region, side and method, centred on the middle of the scale."""
     rows = first_ratings(ratings)
     places = places_of(rows)
     n_columns = -(-len(places) // _COLUMN)
@@ -101,10 +101,10 @@ def draw_likert(ratings: pd.DataFrame, methods: Sequence[str], scale: RatingScal
 def likert_on(
     axes: Axes, ratings: pd.DataFrame, places: Sequence[tuple[str, str]], methods: Sequence[str], scale: RatingScale
 ) -> None:
-    """Draw the bars of :func:`draw_likert` on axes; ``(ALL_REGIONS, "")`` is a place of all ratings together."""
+    """Draw the bars of :func:`draw_likert` on axes; ``(ALL_REGIONS, "")`` means all ratings together."""
     levels, colours = scale.allowed, level_colours(scale)
     step = len(methods) + 0.8
-    # Points that the longest name of a method takes beside the axes, at 0.6 of the size of its letters each.
+    # Width in points of the longest name of a method next to the axes; a letter is about 0.6 of the font size wide.
     shown = shown_names(methods, LIKERT_WIDTH, 1, "method")
     beside = 10 + 0.6 * 0.83 * FONT_SIZE * max(len(name) for name in shown)
     labels, ends = [], []
@@ -140,9 +140,9 @@ def likert_on(
 
 
 def draw_differences(ratings: pd.DataFrame, methods: Sequence[str], case_means: pd.DataFrame) -> Figure:
-    """Draw every pair's differences of case means: dots are cases, the marker is Hodges-Lehmann with its interval.
+    """Draw the differences of case means of every pair: dots are cases, the marker is Hodges-Lehmann with its interval.
 
-    A filled marker is a pair that differs by Wilcoxon's test after Holm within the region and side.
+    A filled marker means that the pair differs by Wilcoxon's test after Holm within the region and side.
     """
     places = [*places_of(first_ratings(ratings)), (ALL_REGIONS, "")]
     pairs = list(combinations(methods, 2))
@@ -176,7 +176,7 @@ def draw_differences(ratings: pd.DataFrame, methods: Sequence[str], case_means: 
 
 
 def level_colours(scale: RatingScale) -> list[Any]:
-    """Return a colour for each level: brown for the worst over grey to blue-green for the best."""
+    """Return a colour for each level, from brown for the worst through grey to blue-green for the best."""
     places = np.linspace(0.12, 0.88, len(scale.allowed))
     return ["0.86" if abs(place - 0.5) < 1e-9 else mpl.colormaps["BrBG"](place) for place in places]
 
@@ -190,7 +190,7 @@ def _level_handles(scale: RatingScale) -> list[Patch]:
 
 
 def _start_of(share: npt.NDArray[np.float64]) -> float:
-    """Where a bar begins so that the middle of the scale lies at zero: half of a middle level to each side."""
+    """Return where a bar begins so that the middle of the scale is at zero: half of a middle level on each side."""
     half = len(share) // 2
     return -float(share[:half].sum() + (share[half] / 2 if len(share) % 2 else 0))
 

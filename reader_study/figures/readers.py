@@ -26,7 +26,7 @@ __all__ = [
     "severity_on", "statistics_on",
 ]  # fmt: skip
 
-#: Letters of a reader's name beside an axis.
+#: Most letters per line of a reader's name next to an axis.
 READER_WIDTH = 24
 _STATISTICS = {
     "kappa_light": "Light's kappa", "gwet_ac2": "Gwet's AC2", "icc_2_1": "ICC(2,1)", "icc_2_k": "ICC(2,k)",
@@ -35,7 +35,7 @@ _STATISTICS = {
 
 
 def severity_of(effects: pd.DataFrame) -> pd.DataFrame:
-    """Return the readers' effects of the model over all regions, or of the only one there is; empty where none has readers."""
+    """Return the effects of readers from the model over all regions, or from the only model; empty if there are none."""
     if not len(effects):
         return effects
     readers = effects[effects["term"] == "reader"]
@@ -46,7 +46,7 @@ def severity_of(effects: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_severity(ratings: pd.DataFrame, methods: Sequence[str], effects: pd.DataFrame) -> Figure:
-    """Draw each reader's mean rating by method, and beside it the severity that the mixed model finds."""
+    """Draw each reader's mean rating by method, and next to it the severity estimated by the mixed model."""
     severity = severity_of(effects)
     readers = sorted(ratings["reader"].unique(), key=natural_key)
     with study_style():
@@ -80,7 +80,7 @@ def draw_agreement(agreement: pd.DataFrame) -> Figure:
     names, _ = kappa_matrix(agreement)
     with study_style():
         side = max(1.6, 0.36 * len(names))
-        wide = len(names) > 9  # a matrix that needs the whole width, with the measures below it
+        wide = len(names) > 9  # the matrix needs the whole width: the measures are below it
         size = (PAGE_WIDTH, side + 3.0 if wide else side + 1.1)
         shape: dict[str, Any] = {"height_ratios": (side + 1.1, 1.9)} if wide else {"width_ratios": (1.2, 1)}
         figure, (left, right) = plt.subplots(2 if wide else 1, 1 if wide else 2, figsize=size, layout="constrained", **shape)
@@ -92,7 +92,7 @@ def draw_agreement(agreement: pd.DataFrame) -> Figure:
 def agreement_on(axes: Axes, agreement: pd.DataFrame, *, most_numbers: int = 16, labelled: bool = True) -> None:
     """Draw the matrix of kappas on axes, with numbers in the cells of up to `most_numbers` readers.
 
-    Without labels readers are shown by their numbers in the order of the study.
+    Without labels, readers are shown by their numbers in the order of the study.
     """
     names, matrix = kappa_matrix(agreement)
     image = axes.imshow(matrix, cmap="viridis", vmin=min(0.0, float(np.nanmin(matrix, initial=0.0))), vmax=1)
@@ -129,7 +129,7 @@ def statistics_on(axes: Axes, agreement: pd.DataFrame) -> None:
             axes.plot([low, high], [y, y], color="black", linewidth=1.1)
         axes.plot(max(value, -1.0), y, marker="D" if value >= -1 else "<", markersize=3.4, color="black", clip_on=False)
     lowest = float(np.nanmin(rows.loc[list(_STATISTICS), ["value", "low"]].to_numpy(dtype=float), initial=0.0))
-    # ICC(2,k) has no lower bound: what lies below -1 is cut off there, and its number stays in the table.
+    # ICC(2,k) has no lower bound: values below -1 are drawn at -1; the table has the number.
     lowest = max(lowest, -1.0)
     axes.set(xlim=(lowest - 0.02, 1.02), ylim=(len(_STATISTICS) - 0.5, -0.5), xlabel="Agreement (95 % interval over cases)")
     axes.set_yticks(range(len(_STATISTICS)), list(_STATISTICS.values()))
@@ -150,7 +150,7 @@ def kappa_matrix(agreement: pd.DataFrame) -> tuple[list[str], np.ndarray]:
 def draw_odds_ratios(odds: pd.DataFrame, methods: Sequence[str]) -> Figure:
     """Draw the odds ratio of a higher rating of every pair of methods, in every region and side, with 95 % intervals.
 
-    A filled marker is a pair that differs after Holm within the region and side.
+    A filled marker means that the pair differs after Holm within the region and side.
     """
     places = list(dict.fromkeys(zip(odds["roi"], odds["hemisphere"], strict=True)))
     pairs = list(combinations(methods, 2))

@@ -1,4 +1,4 @@
-"""The style of the study's figures: that of the project, with names taken as they are and readable ticks for ratios."""
+"""The style of the study's figures: that of the project, with names drawn literally and readable ticks for ratios."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from evaluation.figures.style import figure_style
 
 __all__ = ["label_ratios", "ratio_ticks", "study_style"]
 
-#: Steps within a decade, from coarse to fine: the first that gives three ticks is taken.
+#: Steps within a decade, from coarse to fine: the first that gives three ticks is used.
 _STEPS = ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7), tuple(np.round(np.arange(1, 10, 0.2), 1)))
-#: Odds ratios are drawn between these; what lies beyond is cut off there, and its number is in the table.
+#: Odds ratios outside these limits are drawn at the limit; the table has the number.
 _LEAST, _MOST = 1e-4, 1e4
 
 
@@ -39,7 +39,7 @@ def label_ratios(axes: Axes, values: Sequence[float]) -> None:
 
 
 def ratio_ticks(low: float, high: float) -> list[float]:
-    """Return ticks of a logarithmic axis, 1 among them where it lies inside: three at least, and five at most."""
+    """Return three to five ticks of a logarithmic axis, including 1 if it is in the range."""
     decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
     for steps in _STEPS:
         ticks = sorted({float(f"{step * 10.0**decade:.3g}") for decade in decades for step in steps})

@@ -1,4 +1,4 @@
-"""One page that sums a study up: bars of all ratings, the tests, the readers and how far they agree."""
+"""One page with a summary of a study: bars of all ratings, the tests, the readers and their agreement."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from reader_study.statistics.study_analysis import StudyAnalysis
 
 __all__ = ["draw_summary_page"]
 
-#: Regions of which the page shows bars (both sides together), places with odds ratios, and pairs; other figures have all.
+#: Most regions with bars on the page (both sides together), places with odds ratios, and pairs; other figures have all.
 _MOST_BARS, _MOST_ODDS, _MOST_PAIRS = 8, 14, 3
 
 
@@ -39,7 +39,7 @@ def draw_summary_page(analysis: StudyAnalysis, title: str) -> Figure:
     Returns
     -------
     Figure
-        Of the size of a printed page. Parts that the study has nothing for say so.
+        With the size of a printed page. Parts without data say so.
     """
     ratings = first_ratings(analysis.ratings)
     with study_style():
@@ -72,7 +72,7 @@ def _facts(analysis: StudyAnalysis) -> str:
 
 
 def _tests_on(axes: Axes, analysis: StudyAnalysis) -> None:
-    """Mean and SD of each method, and what each analysis says of each pair over all regions."""
+    """Write mean and SD of each method, and the result of each analysis for each pair over all regions."""
     axes.axis("off")
     lines: list[tuple[str, str]] = [("All regions", "bold")]
     if analysis.published is not None:

@@ -35,7 +35,7 @@ _MODE_STEPS = 100
 
 @dataclass(frozen=True)
 class OrdinalDesign:
-    """What a model is fitted to.
+    """The data that a model is fitted to.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ class OrdinalDesign:
 
     @property
     def fixed_names(self) -> tuple[str, ...]:
-        """Names of the columns of the fixed effects, as R writes them: factor and level."""
+        """Names of the columns of the fixed effects, as in R: factor and level."""
         return tuple(f"{factor}{level}" for factor, levels in self.factors for level in levels[1:])
 
     @property
@@ -93,7 +93,7 @@ class OrdinalDesign:
 
     @cached_property
     def term_of_mode(self) -> Ints:
-        """Term that each of the q random effects belongs to, (q,)."""
+        """The term of each of the q random effects, (q,)."""
         return np.repeat(np.arange(len(self.term_levels)), [len(levels) for levels in self.term_levels]).astype(np.int64)
 
 

@@ -1,6 +1,6 @@
 """The cumulative-logit mixed model of a whole study: fitted per region and side, and once with regions as a fixed effect.
 
-Everything is a table, one row a block: what could not be fitted has its row, with the reason and no number.
+All results are tables with one row per block: a block that could not be fitted has a row with the reason and no numbers.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from reader_study.ratings.table import first_ratings, region_blocks
 
 __all__ = ["RANDOM_TERMS", "ModelTables", "model_study"]
 
-#: Random effects: of case and reader, and of what a case or a reader makes of a method.
+#: Random effects: case and reader, and their interactions with the method.
 RANDOM_TERMS = ("case", "reader", "case:method", "reader:method")
-#: A proportional-odds test below this, after Holm over the blocks, is warned of.
+#: A proportional-odds test with a p below this, after Holm over the blocks, gives a warning.
 _LEVEL = 0.05
 
 
 @dataclass(frozen=True)
 class ModelTables:
-    """What the models say.
+    """Results of the models.
 
     Attributes
     ----------
     tests : pandas.DataFrame
-        One row a block: `roi`, `hemisphere`, `formula` (as R writes it), `n`, `n_cases`, `n_readers`, `loglik`;
+        One row per block: `roi`, `hemisphere`, `formula` (as R writes it), `n`, `n_cases`, `n_readers`, `loglik`;
         `lr_statistic`, `lr_df`, `lr_p` of the methods together, `lr_p_holm`, `lr_p_fdr` (over regions and sides);
         `po_statistic`, `po_df`, `po_p`, `po_p_holm` of proportional odds and `po_merged`; `warnings`; `reason` why there is no
         fit, or "".
@@ -88,8 +88,8 @@ def model_study(
     methods : sequence of str, optional
         Their order; the first is the reference.
     random : sequence of str
-        Random intercepts. One that a block can't tell (a single reader, one rating a level) is left out of its formula, and
-        named.
+        Random intercepts. A term that can't be estimated in a block (a single reader, one rating per level) is left out of its
+        formula, with a warning.
     report : callable, optional
         Called with a line after each block.
 
@@ -139,7 +139,7 @@ def _blocks(ratings: pd.DataFrame, methods: Sequence[str], random: Sequence[str]
 
 
 def _telling(ratings: pd.DataFrame, random: Sequence[str]) -> tuple[str, ...]:
-    """Random terms with two levels or more, fewer than ratings, that part the ratings otherwise than methods and each other."""
+    """Return random terms with two or more levels, but fewer than ratings, whose grouping differs from methods and others."""
     kept: list[str] = []
     seen: list[np.ndarray[Any, Any]] = [ratings.groupby("method", sort=False, observed=True).ngroup().to_numpy()]
     for term in random:
@@ -190,7 +190,7 @@ def _modelled(block: _Block, methods: Sequence[str]) -> tuple[dict[str, Any], di
 
 
 def _without_separated(table: pd.DataFrame, reasons: list[str]) -> pd.DataFrame:
-    """Odds ratios, with NaN where the reason says that they mean nothing."""
+    """Return odds ratios, with NaN for those that are not meaningful according to their reason."""
     result = table.assign(reason=reasons)
     values = ["odds_ratio", "low", "high", "z", "p", "log_odds", "se"]
     result.loc[[text.startswith("separation") for text in reasons], values] = math.nan

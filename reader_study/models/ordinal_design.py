@@ -34,7 +34,7 @@ def ordinal_design(
     random : sequence of str
         Random intercepts: a column, or several joined by ``:``, as ``case:method``.
     nominal : str, optional
-        A factor that has thresholds of its own per level, instead of one shift of all thresholds; it must not be in `fixed`.
+        A factor with separate thresholds for each level, instead of one shift of all thresholds; it must not be in `fixed`.
 
     Returns
     -------

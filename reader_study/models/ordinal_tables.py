@@ -1,4 +1,4 @@
-"""What a fitted cumulative-logit model says, as tables: odds ratios, tests, category probabilities, severity of readers."""
+"""Tables of a fitted cumulative-logit model: odds ratios, tests, category probabilities, severity of readers."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def odds_ratios_with_reasons(
 
 
 def _vectors(fit: OrdinalFit, factor: str) -> dict[str, Floats]:
-    """For each level of a factor the weights of the coefficients that give its log odds."""
+    """Return for each level of a factor the weights of the coefficients in its log odds."""
     vectors = {level: np.zeros(len(fit.design.fixed_names)) for level in _levels(fit, factor)}
     for number, level in _columns(fit, factor):
         vectors[level][number] = 1.0
@@ -76,7 +76,7 @@ def _vectors(fit: OrdinalFit, factor: str) -> dict[str, Floats]:
 
 
 def _error_of(fit: OrdinalFit, contrast: Floats, names: str) -> tuple[float, str]:
-    """Standard error of a contrast, and why it or the contrast means nothing, or ""."""
+    """Return the standard error of a contrast, and why it or the contrast is not meaningful, or ""."""
     used = contrast != 0
     error = math.sqrt(max(contrast[used] @ fit.covariance[np.ix_(used, used)] @ contrast[used], 0.0))
     if not is_suspicious(float(contrast @ fit.coefficients), error):

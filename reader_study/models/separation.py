@@ -1,8 +1,8 @@
-"""Separation in a fitted cumulative-logit model: whether a log odds ratio has a maximum inside, told from its profile.
+"""Separation in a fitted cumulative-logit model: whether a log odds ratio has a finite maximum, from its profile.
 
 A large coefficient is no sign of separation: with random effects of large variance, log odds of 12 can be finite and well
-estimated. What tells the two apart is the log-likelihood with the contrast held further out and everything else fitted again.
-It falls where there is a maximum, and stays level or climbs where the ratings separate.
+estimated. The two are distinguished by the log-likelihood with the contrast held at larger values and all other parameters
+fitted again: it falls if there is a maximum, and stays constant or rises if the ratings separate.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["contrast_error", "is_separated", "is_suspicious", "profile"]
 Floats = npt.NDArray[np.float64]
 #: Estimates within these are finite without a look at the profile: log odds and their standard error.
 _PLAIN_VALUE, _PLAIN_ERROR = 6.0, 3.0
-#: How far out, in log odds, the profile is looked at, and by how much it must fall there.
+#: Distance, in log odds, at which the profile is computed, and by how much it must have fallen there.
 _FURTHER, _FALL = 10.0, 0.01
 #: Half the distance of the three points that the curvature is taken from, in log odds.
 _STEP = 0.5

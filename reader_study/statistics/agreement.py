@@ -1,7 +1,7 @@
 """Measures of how well readers agree: weighted kappa, Gwet's AC2, ICC(2,1) and (2,k), Krippendorff's ordinal alpha.
 
-Quadratic weights are taken over the positions of the levels on the scale, so for a scale in equal steps over the ratings.
-Every measure is a function of sums over units, so that a resample is a weight a unit (:class:`Tally`).
+Quadratic weights use the positions of the levels on the scale; if its steps are equal, these are the ratings themselves.
+Every measure is a function of sums over units, so that a resample is one weight per unit (:class:`Tally`).
 
 References
 ----------
@@ -33,22 +33,22 @@ def weighted_kappa(first: npt.ArrayLike, second: npt.ArrayLike, levels: Sequence
     Parameters
     ----------
     first, second : (units,) float
-        NaN where not rated; units that both rated are used.
+        NaN if not rated; units that both rated are used.
     levels : sequence of float
         Levels of the scale, increasing.
 
     Returns
     -------
     float
-        1 - sum v o / sum v e, with v the squared distance of levels, o the joint and e the product frequencies; NaN where
-        both always give the same single level.
+        1 - sum v o / sum v e, with v the squared distance of levels, o the joint and e the product frequencies; NaN if both
+        always give the same single level.
     """
     matrix = np.column_stack([np.asarray(first, float), np.asarray(second, float)])
     return Tally.of(matrix, levels).kappas(np.ones(len(matrix)))[0]
 
 
 def lights_kappa(matrix: npt.ArrayLike, levels: Sequence[float]) -> float:
-    """Light's kappa: mean of :func:`weighted_kappa` over all pairs of readers, NaN where one of them is.
+    """Light's kappa: mean of :func:`weighted_kappa` over all pairs of readers; NaN if one of them is NaN.
 
     Parameters
     ----------
@@ -66,9 +66,9 @@ def gwet_ac2(matrix: npt.ArrayLike, levels: Sequence[float]) -> float:
     Parameters
     ----------
     matrix : (units, readers) float
-        NaN where not rated; units with one rating count for how often levels are used, not for agreement.
+        NaN if not rated; units with one rating count for the frequency of levels, not for agreement.
     levels : sequence of float
-        All levels of the scale, used or not: they enter the agreement expected by chance.
+        All levels of the scale, used or not: the agreement expected by chance depends on them.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def gwet_ac2(matrix: npt.ArrayLike, levels: Sequence[float]) -> float:
 
 
 def icc_two_way(matrix: npt.ArrayLike) -> tuple[float, float]:
-    """ICC(2,1) and ICC(2,k): two-way random effects, absolute agreement, of one reader and of the mean of all.
+    """ICC(2,1) and ICC(2,k): two-way random effects, absolute agreement, for one reader and for the mean of all readers.
 
     Parameters
     ----------
@@ -90,8 +90,8 @@ def icc_two_way(matrix: npt.ArrayLike) -> tuple[float, float]:
     Returns
     -------
     tuple of float
-        NaN where fewer than two units are complete, nothing varies, or the estimate of the variance in the denominator is not
-        positive: a ratio beyond 1, or of two negative numbers, is no correlation. At most 1; ICC(2,k) has no lower bound.
+        NaN if fewer than two units are complete, nothing varies, or the estimate of the variance in the denominator is not
+        positive: a ratio above 1, or of two negative numbers, is not a correlation. At most 1; ICC(2,k) has no lower bound.
     """
     ratings = np.asarray(matrix, float)
     complete = ratings[~np.isnan(ratings).any(axis=1)]
@@ -179,7 +179,7 @@ class Tally:
         return np.array(kappas)
 
     def ac2(self, weights: Floats) -> float:
-        """Gwet's AC2, each unit counted as often as its weight says."""
+        """Gwet's AC2, with a weight for each unit."""
         rated, paired = weights @ self.rated, weights @ self.paired
         if not paired:
             return math.nan
@@ -190,7 +190,7 @@ class Tally:
         return float((weights @ self.agreed / paired - by_chance) / (1 - by_chance))
 
     def alpha(self, weights: Floats) -> float:
-        """Krippendorff's alpha, each unit counted as often as its weight says."""
+        """Krippendorff's alpha, with a weight for each unit."""
         levels = self.use.shape[1]
         observed = (weights @ self.coincidences).reshape(levels, levels)
         margin = observed.sum(axis=1)
@@ -202,7 +202,7 @@ class Tally:
 
 
 def weighted_icc(complete: Floats, weights: Floats) -> tuple[float, float]:
-    """ICC(2,1) and ICC(2,k) of (units, readers) ratings without a hole, each unit counted as often as its weight says."""
+    """ICC(2,1) and ICC(2,k) of complete (units, readers) ratings, with a weight for each unit."""
     units, readers = float(weights.sum()), complete.shape[1]
     if units < 2 or readers < 2:
         return math.nan, math.nan
@@ -214,7 +214,7 @@ def weighted_icc(complete: Floats, weights: Floats) -> tuple[float, float]:
     error = float((weights @ rest**2).sum()) / ((units - 1) * (readers - 1))
     shift = (between_readers - error) / units
     single, average = between_units + (readers - 1) * error + readers * shift, between_units + shift
-    # Both denominators estimate a variance. Where chance makes one zero or negative, the ratio is no correlation.
+    # Both denominators estimate a variance. If one is zero or negative by chance, the ratio is not a correlation.
     tiny = 1e-12
     return (
         float((between_units - error) / single) if single > tiny else math.nan,

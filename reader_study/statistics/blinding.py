@@ -1,7 +1,8 @@
-"""Did the blinding hold: what readers guessed about the methods, by the indices of James and of Bang.
+"""Whether the blinding was successful: the readers' guesses of the methods, by the indices of James and of Bang.
 
-Both are defined for trials with two arms. James' index takes any number of methods as it is. Bang's is scaled here so that it
-stays 0 for guesses by chance: of K methods a wrong guess counts -1 / (K - 1) instead of -1; for two it is the published index.
+Both are defined for trials with two arms. James' index can be used for any number of methods. Bang's index is scaled here so
+that it is 0 for guesses by chance: for K methods a wrong guess counts -1 / (K - 1) instead of -1; for two methods it is the
+published index.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from reader_study.ratings.spreadsheets import read_text_table, row_numbers
 __all__ = ["BlindingIndex", "bang_index", "blinding_table", "guess_counts", "james_index", "read_guesses"]
 
 Floats = npt.NDArray[np.float64]
-#: What stands for no guess, in lower case.
+#: Cells that mean no guess, in lower case.
 _UNSURE = ("", "?", "don't know", "dont know", "do not know", "unsure", "unknown", "none")
 _COLUMNS = ("reader", "guess", "method")
 
@@ -39,7 +40,7 @@ class BlindingIndex:
 
 
 def read_guesses(path: Path, methods: Sequence[str] | None = None) -> pd.DataFrame:
-    """Read what readers guessed.
+    """Read the guesses of readers.
 
     Parameters
     ----------
@@ -47,7 +48,7 @@ def read_guesses(path: Path, methods: Sequence[str] | None = None) -> pd.DataFra
         Table with columns `reader`, `guess`, `method` (others are ignored): the method guessed, "" or "don't know"
         for none, and the true one.
     methods : sequence of str, optional
-        Methods of the study; those of the column `method` without.
+        Methods of the study; by default those in the column `method`.
 
     Returns
     -------
@@ -57,7 +58,7 @@ def read_guesses(path: Path, methods: Sequence[str] | None = None) -> pd.DataFra
     Raises
     ------
     RatingsError
-        If columns are missing or a cell names no method of the study.
+        If columns are missing or a cell is not a method of the study.
     """
     table = read_text_table(path)
     missing = [column for column in _COLUMNS if column not in table]
@@ -77,19 +78,19 @@ def read_guesses(path: Path, methods: Sequence[str] | None = None) -> pd.DataFra
 
 
 def guess_counts(guesses: pd.DataFrame, methods: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Count guesses: (methods + 1, methods), rows what was guessed with "don't know" last, columns what it was."""
+    """Count guesses, (methods + 1, methods): rows are the guesses, with "don't know" last, columns the true methods."""
     rows = [*methods, ""]
     table = pd.crosstab(guesses["guess"], guesses["method"]).reindex(index=rows, columns=list(methods), fill_value=0)
     return table.to_numpy(dtype=np.int64)
 
 
 def bang_index(counts: npt.ArrayLike, arm: int, *, confidence: float = 0.95) -> BlindingIndex:
-    """Bang's index of one method: 1 where every guess is right, 0 by chance, below where readers take it for another.
+    """Bang's index of one method: 1 if every guess is right, 0 by chance, below 0 if readers take it for another method.
 
     Parameters
     ----------
     counts : (K + 1, K) array_like of int
-        As :func:`guess_counts` returns them.
+        From :func:`guess_counts`.
     arm : int
         Column of the method.
     confidence : float
@@ -116,7 +117,7 @@ def bang_index(counts: npt.ArrayLike, arm: int, *, confidence: float = 0.95) -> 
 
 
 def james_index(counts: npt.ArrayLike, *, confidence: float = 0.95) -> BlindingIndex:
-    """James' index of all methods together: 0 where every guess is right, 0.5 by chance, 1 where nobody knows or all are wrong.
+    """James' index of all methods together: 0 if every guess is right, 0.5 by chance, 1 if nobody knows or all are wrong.
 
     Parameters
     ----------
@@ -128,7 +129,7 @@ def james_index(counts: npt.ArrayLike, *, confidence: float = 0.95) -> BlindingI
     -------
     BlindingIndex
         (1 + d + (1 - d) k) / 2, with d the share of "don't know" and k the disagreement of guesses and methods beyond
-        chance, and its variance by the delta method. 1 with no error where nobody guessed.
+        chance, and its variance by the delta method. 1 without an error if nobody guessed.
 
     References
     ----------
@@ -153,7 +154,7 @@ def james_index(counts: npt.ArrayLike, *, confidence: float = 0.95) -> BlindingI
     sure, errors = 1 - unsure, float((wrong * guessed).sum())
     ratio = errors * sure / by_chance
     value = (1 + unsure + sure * (ratio - 1)) / 2
-    # Slope of the index by each share; the variance of a multinomial sample follows.
+    # Derivative of the index with respect to each share, for the variance of a multinomial sample.
     slope = np.empty_like(shares)
     of_ratio = wrong * sure / by_chance - ratio * (wrong @ true)[:, None] / by_chance - ratio * (said @ wrong) / by_chance
     slope[:-1] = sure * of_ratio / 2
@@ -168,9 +169,9 @@ def blinding_table(guesses: pd.DataFrame, methods: Sequence[str], *, confidence:
     Returns
     -------
     pandas.DataFrame
-        `reader` ("all" first), `index` (james, bang), `method` ("" for James), `value`, `se`, `low`, `high`, `n` guesses asked
-        for, `n_right`, `n_wrong`, `n_unsure`, `reason`. Intervals take guesses as independent; those of one reader are not, so
-        for all readers they are too narrow by what readers differ.
+        `reader` ("all" first), `index` (james, bang), `method` ("" for James), `value`, `se`, `low`, `high`, the number `n` of
+        questions, `n_right`, `n_wrong`, `n_unsure`, `reason`. Intervals assume independent guesses; those of one reader are
+        not independent, so that intervals for all readers are too narrow if readers differ.
     """
     groups = [("all", guesses), *((str(name), part) for name, part in guesses.groupby("reader", sort=True))]
     rows = []

@@ -1,8 +1,8 @@
 """Compare methods with cases as the independent units: tests on case means over readers, with intervals and corrections.
 
-The mean over readers is taken of a case's differences, by the readers who rated it by both methods: a reader who left one
-method out would else move its mean by his severity. These tests speak for the readers of the study;
-:mod:`reader_study.statistics.crossed_test`, made beside them, for others too.
+For each case, the differences of two methods are averaged over the readers who rated both: otherwise, the severity of a reader
+who left out one method would change its mean. These tests hold for the readers of the study;
+:mod:`reader_study.statistics.crossed_test`, done as well, holds for other readers, too.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from reader_study.statistics.few_cases import FEWEST_CASES, few_cases_note
 
 __all__ = ["case_differences", "compare_case_means"]
 
-#: Up to this many cases all flips of signs are counted; the normal approximation beyond is as good.
+#: Up to this number of cases, all combinations of signs are counted; for more, the normal approximation is as good.
 _MOST_FOR_PERMUTATION = 400
 
 
@@ -42,8 +42,8 @@ def case_differences(ratings: pd.DataFrame, first: str, second: str) -> pd.DataF
     Returns
     -------
     pandas.DataFrame
-        One row a case and one column a reader, the mean over regions, sides and views that the reader rated by both methods
-        there; NaN where there are none. Cases without any value are left out.
+        One row per case and one column per reader, with the mean over the regions, sides and views that the reader rated for
+        both methods; NaN if there are none. Cases without any value are left out.
     """
     rows = first_ratings(ratings)
     rows = rows[rows["method"].isin([first, second])]
@@ -72,9 +72,9 @@ def compare_case_means(
     Returns
     -------
     pandas.DataFrame
-        One row a region, side and pair, then those of all regions (a case's mean over regions): `roi`, `hemisphere`, `first`,
-        `second`; `n` cases, `n_readers`, `n_dropped` (cases without a pair of ratings); the columns of
-        :func:`evaluation.statistics.paired.summarise_differences`, with Pratt's zeros and all flips of signs counted;
+        One row per region, side and pair, then those for all regions (means of a case over regions): `roi`, `hemisphere`,
+        `first`, `second`; `n` cases, `n_readers`, `n_dropped` (cases without a pair of ratings); the columns of
+        :func:`evaluation.statistics.paired.summarise_differences`, with Pratt's zeros and all combinations of signs counted;
         `t_p_holm`, `wilcoxon_p_holm` (over the pairs within a region and side), `t_p_fdr`, `wilcoxon_p_fdr` (over all rows of
         regions; not those of all regions); `crossed_difference`, `crossed_low`, `crossed_high`, `crossed_t`, `crossed_df`,
         `crossed_p`, `crossed_p_holm` of :func:`reader_study.statistics.crossed_test.crossed_test`, and `crossed_note`.

@@ -1,4 +1,4 @@
-"""A new study beside a printed table: means and SDs of both, region by region, where names agree."""
+"""Compare a new study with a printed table: means and SDs of both for each region, if names agree."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ __all__ = ["compare_with_summary"]
 
 
 def compare_with_summary(table: PublishedTable, summary: Summary) -> pd.DataFrame:
-    """Put the means of a study beside those of a printed table.
+    """Compare the means of a study with those of a printed table.
 
-    No test is made: a printed table does not say how its ratings depend on each other, nor, often, how many there were.
+    There is no test: a printed table does not show how its ratings depend on each other, and often not their number.
 
     Parameters
     ----------
     table : PublishedTable
-        Of the new study.
+        Table of the new study.
     summary : Summary
-        The printed one.
+        The printed table.
 
     Returns
     -------
     pandas.DataFrame
-        One row a region, side and method that either has, the printed ones first: `roi`, `hemisphere`, `method`,
+        One row per region, side and method of either, the printed ones first: `roi`, `hemisphere`, `method`,
         `printed_mean`, `printed_sd`, `study_mean`, `study_sd`, `study_n`, `difference` (study - printed),
-        `printed_best`, `study_best` (methods with the highest mean there, of those that both have), `best_agrees` (True, False,
-        or None where one has none); NaN where one has no such row.
+        `printed_best`, `study_best` (methods with the highest mean there, among those that both have), `best_agrees` (True,
+        False, or None if one has none); NaN if one has no such row.
 
     Raises
     ------
     SummaryError
-        If the two share no region, side and method.
+        If the two have no region, side and method in common.
     """
     printed = pd.DataFrame(
         [

@@ -1,4 +1,4 @@
-"""Compare two methods for readers and cases like these: a paired test in which both are random samples."""
+"""Compare two methods with a paired test in which both readers and cases are random samples."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class CrossedTest:
     t, df, p : float
         `df` is not a whole number.
     reason : str
-        Why there is no p, or what must be known of it; "" otherwise.
+        Why there is no p, or a note on it; "" otherwise.
     """
 
     difference: float
@@ -52,11 +52,11 @@ def crossed_test(differences: npt.ArrayLike, *, confidence: float = 0.95) -> Cro
 
     Notes
     -----
-    With the mean squares of a two-way table without replication, of readers R, cases C and the rest E, the variance of the mean
-    is (R + max(C - E, 0)) / n: the test of Dorfman, Berbaum and Metz. Its degrees of freedom are Satterthwaite's with all mean
-    squares that are in it: (R + C - E)**2 / (R**2 / (readers - 1) + C**2 / (cases - 1) + E**2 / ((readers - 1) (cases - 1)))
-    where C > E, and readers - 1 otherwise. Hillis' formula leaves the terms of C and E out, which is right for many cases only:
-    at the 5 % level it rejects 17 % of true hypotheses for 3 cases and 10 readers, and this one 5 to 6 %.
+    With the mean squares of a two-way table without replication, for readers R, cases C and the residual E, the variance of the
+    mean is (R + max(C - E, 0)) / n: the test of Dorfman, Berbaum and Metz. Its degrees of freedom are Satterthwaite's with all
+    mean squares in this variance: if C > E, (R + C - E)**2 / (R**2 / (readers - 1) + C**2 / (cases - 1) + E**2 / ((readers - 1)
+    (cases - 1))), otherwise readers - 1. Hillis' formula leaves out the terms of C and E, which is only right for many cases:
+    at the 5 % level, it rejects 17 % of true hypotheses for 3 cases and 10 readers, and this one 5 to 6 %.
 
     References
     ----------

@@ -1,8 +1,8 @@
 """The table as published: mean and SD per region, side and method, the best, and which pairs differ by two paired tests.
 
-The published tests take every reader x case rating as one more independent observation. It is repeated here because the
-published table is to be compared with, and it is labelled: such tests reject too often. Tests on case means belong to
-:mod:`evaluation.statistics.paired`, and a model of readers and cases to :mod:`reader_study.models.ordinal`.
+The published tests treat every reader x case rating as an independent observation. They are repeated here for comparison with
+the published table, and labelled, because such tests reject too often. Tests on case means are in
+:mod:`evaluation.statistics.paired`, and a model of readers and cases is in :mod:`reader_study.models.ordinal`.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ class PublishedTable:
     methods : tuple of str
         In the order of the columns.
     rows : pandas.DataFrame
-        One row a region and side, then :data:`reader_study.ratings.summary.ALL_REGIONS`: `roi`, `hemisphere`, then
-        `<method>_mean`, `<method>_sd` (divisor n - 1) and `<method>_n` for each method, `best` (the method of the highest
-        mean, several joined by ``;`` where they tie), `significant_ttest` and `significant_wilcoxon` (pairs as ``FS-FT``,
-        joined by ``;``) and `analysis` (:data:`POOLED`).
+        One row per region and side, then :data:`reader_study.ratings.summary.ALL_REGIONS`: `roi`, `hemisphere`, then
+        `<method>_mean`, `<method>_sd` (divisor n - 1) and `<method>_n` for each method, `best` (the method with the highest
+        mean, ties joined by ``;``), `significant_ttest` and `significant_wilcoxon` (pairs as ``FS-FT``, joined by ``;``) and
+        `analysis` (:data:`POOLED`).
     tests : pandas.DataFrame
         As :func:`pooled_tests` returns it.
     """
@@ -52,7 +52,7 @@ class PublishedTable:
 
 
 def published_table(ratings: pd.DataFrame, methods: Sequence[str] | None = None, *, level: float = 0.05) -> PublishedTable:
-    """Summarise ratings as the published table does.
+    """Summarise ratings as in the published table.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def published_table(ratings: pd.DataFrame, methods: Sequence[str] | None = None,
     methods : sequence of str, optional
         Methods in the order of the columns; all, in the study's order (:mod:`reader_study.ratings.study_order`), without.
     level : float
-        A pair differs where p is below it.
+        A pair differs if p is below this level.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def published_table(ratings: pd.DataFrame, methods: Sequence[str] | None = None,
 def pooled_tests(ratings: pd.DataFrame, methods: Sequence[str] | None = None) -> pd.DataFrame:
     """Paired t-test and Wilcoxon signed-rank test of every pair of methods, on pooled ratings.
 
-    A pair of ratings is one reader's of one case, region, side and view by both methods; what only one method was rated for is
+    A pair of ratings is by one reader, of one case, region, side and view, for both methods; ratings of only one method are
     left out. Wilcoxon: zero differences dropped (``zero_method="wilcox"``), normal approximation with the variance corrected
     for ties and without continuity correction, two-sided: SciPy's default for samples of the published size.
 
@@ -108,7 +108,7 @@ def pooled_tests(ratings: pd.DataFrame, methods: Sequence[str] | None = None) ->
     Returns
     -------
     pandas.DataFrame
-        One row a region, side and pair, and one for all regions: `roi, hemisphere, first, second, n` (pairs), `n_nonzero`,
+        One row per region, side and pair, and one for all regions: `roi, hemisphere, first, second, n` (pairs), `n_nonzero`,
         `mean_difference`, `t`, `t_p`, `wilcoxon_w` (the smaller rank sum), `wilcoxon_p`, `reason` (why a p is NaN, or "").
     """
     names = _methods_of(ratings, methods)
@@ -139,7 +139,7 @@ def _blocks(ratings: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
 
 
 def _paired(difference: Floats) -> dict[str, object]:
-    """Both tests of one set of differences; NaN and a reason where a test says nothing."""
+    """Return both tests of one set of differences; NaN and a reason if a test is not possible."""
     n, nonzero = len(difference), int(np.count_nonzero(difference))
     t = t_p = w = w_p = math.nan
     reasons = []

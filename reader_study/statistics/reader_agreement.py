@@ -1,6 +1,6 @@
 """Agreement of the readers of a study, and of each with their own repeats, as tables with bootstrap intervals.
 
-Intervals resample cases, not ratings: what one case gives in several regions and by several methods stays together.
+Intervals resample cases, not ratings: the ratings of one case for several regions and methods stay together.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from reader_study.statistics.few_cases import FEWEST_CASES, few_cases_note
 __all__ = ["RatedUnits", "agreement_table", "rated_units", "repeated_units", "within_reader_table"]
 
 Floats = npt.NDArray[np.float64]
-#: Share of resamples in which a statistic may be undefined before its interval is withheld.
+#: If a statistic is undefined in a larger share of resamples, it gets no interval.
 _UNDEFINED_SHARE = 0.05
 _WHY_UNDEFINED = "undefined: no variation among the ratings that are shared"
 _WHY_OUTSIDE = "undefined: the estimated variances give a denominator that is not positive (few units, or opposed readers)"
@@ -34,11 +34,11 @@ class RatedUnits:
     Attributes
     ----------
     ratings : (units, readers) float64
-        NaN where a reader did not rate a unit.
+        NaN if a reader did not rate a unit.
     readers : tuple of str
-        Names of the columns; repeats where a reader is compared with himself.
+        Names of the columns; for one reader, the repeats.
     cases : (units,) int64
-        Which case a unit belongs to; cases are what intervals resample.
+        The case of each unit; intervals resample cases.
     levels : tuple of float
         Every rating the scale allows, increasing.
     """
@@ -50,7 +50,7 @@ class RatedUnits:
 
 
 def rated_units(ratings: pd.DataFrame, scale: RatingScale = LIKERT) -> RatedUnits:
-    """Bring the first ratings of all readers side by side: one unit a case, region, side, method and view.
+    """Arrange the first ratings of all readers in columns: one unit per case, region, side, method and view.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def rated_units(ratings: pd.DataFrame, scale: RatingScale = LIKERT) -> RatedUnit
 
 
 def repeated_units(ratings: pd.DataFrame, reader: str, scale: RatingScale = LIKERT) -> RatedUnits:
-    """Bring the repeated ratings of one reader side by side: one unit rated at least twice, one column a repeat.
+    """Arrange the repeated ratings of one reader in columns, one per repeat; units are items rated at least twice.
 
     Raises
     ------
@@ -96,15 +96,15 @@ def agreement_table(units: RatedUnits, *, resamples: int = 2000, confidence: flo
     confidence : float
         Coverage of the intervals.
     seed : int
-        Of the resampling; the same seed gives the same intervals.
+        Seed of the resampling; the same seed gives the same intervals.
 
     Returns
     -------
     pandas.DataFrame
         `statistic` (kappa_quadratic for each pair, kappa_light, gwet_ac2, icc_2_1, icc_2_k, alpha_ordinal), `readers`,
         `value`, `low`, `high` (float; NaN with a `reason`; no interval from fewer than six cases), `n_units` (with two
-        ratings or more; for a pair, rated by both; for the ICC, by all), `n_cases`, `n_readers`, `reason` ("" where nothing is
-        amiss), `reader_a`, `reader_b` (of a pair; "" otherwise).
+        ratings or more; for a pair, rated by both; for the ICC, by all), `n_cases`, `n_readers`, `reason` ("" without a
+        problem), `reader_a`, `reader_b` (of a pair; "" otherwise).
     """
     tally = Tally.of(units.ratings, units.levels)
     given = ~np.isnan(units.ratings)
@@ -150,8 +150,8 @@ def within_reader_table(
 ) -> pd.DataFrame:
     """Agreement of each reader with their own repeats: :func:`agreement_table` with a column `reader` before it.
 
-    Readers without a repeat have no rows; those whose repeats have no other rating of the same item have a row with the reason.
-    The table is empty where nobody repeated anything.
+    Readers without a repeat have no rows; readers whose repeats have no other rating of the same item have a row with the
+    reason. The table is empty if nobody repeated an item.
     """
     again = ratings.loc[ratings["repeat"] > 1, "reader"]
     tables = []
@@ -172,7 +172,7 @@ def within_reader_table(
 
 
 def _interval(value: float, samples: Floats, n_cases: int, confidence: float) -> tuple[float, float, str]:
-    """Percentile interval and what must be known of it, or NaN and why there is none."""
+    """Return the percentile interval and a note on it, or NaN and why there is none."""
     if math.isnan(value):
         return math.nan, math.nan, _WHY_UNDEFINED
     if n_cases < FEWEST_CASES:
