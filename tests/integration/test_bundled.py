@@ -52,10 +52,10 @@ def run(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_ensemble_and_views_are_as_good_as_the_model_card_says(run: Run) -> None:
     dice = run.means["mean_dice"]
-    assert dice["ensemble"] >= 0.798
-    assert dice["coronal"] >= 0.769
-    assert dice["axial"] >= 0.765
-    assert dice["sagittal (sides merged)"] >= 0.776
+    assert dice["ensemble"] >= 0.791
+    assert dice["coronal"] >= 0.755
+    assert dice["axial"] >= 0.752
+    assert dice["sagittal (sides merged)"] >= 0.770
     assert not run.means["seen_in_training"].any()
 
 
