@@ -114,7 +114,9 @@ comment, synthetic. `darts-reader-study import` makes one of other layouts. A bl
 
 
 def analyse(
-    ratings: Annotated[Path, typer.Argument(help="Ratings, or rankings alone: CSV, TSV, Parquet or xlsx.")],
+    ratings: Annotated[
+        Path, typer.Argument(help="Ratings, or rankings alone: CSV, TSV, Parquet, xlsx, or an export's study.zip.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for tables, figures and the report.")],
     methods: Annotated[
         list[str] | None,
@@ -145,6 +147,7 @@ def analyse(
     from evaluation.statistics.intervals import Bootstrap
     from reader_study.commands.ranking_run import analyse_only_rankings, rankings_beside
     from reader_study.commands.screen import show_study, steps
+    from reader_study.exchange.archive import from_archive
     from reader_study.figures.draw import save_study_figures
     from reader_study.rankings.table import is_ranking_table
     from reader_study.ratings.spreadsheets import read_text_table
@@ -156,8 +159,10 @@ def analyse(
     from reader_study.statistics.study_analysis import analyse_study
 
     console = Console(quiet=quiet or as_json, markup=False, highlight=False, soft_wrap=True)
-    levels = scale_of(scale, half_points)
-    names = [*known_regions(), *(region or [])]
+    opened = from_archive(ratings, out, scale, region, guesses, title)
+    ratings, guesses, title = opened.ratings, opened.guesses, opened.title
+    levels = opened.scale or scale_of(scale, half_points)
+    names = [*known_regions(), *opened.regions]
     notes: list[str] = []
     text = read_text_table(ratings, encoding=encoding, separator=_typed(separator), report=notes.append)
     order = exported_order(ratings)

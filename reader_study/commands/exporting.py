@@ -35,6 +35,7 @@ def export(
         Path | None, typer.Option(help="key.json, where it is kept elsewhere than in the study.", show_default=False)
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier export.")] = False,
+    excel: Annotated[bool, typer.Option("--excel", help="Write ratings.xlsx as well, a sheet for each table.")] = False,
     with_withdrawn: Annotated[
         bool, typer.Option("--with-withdrawn", help="Keep all ratings of withdrawn readers, marked in a column.")
     ] = False,
@@ -42,9 +43,14 @@ def export(
 ) -> None:
     """Export the ratings as darts-reader-study analyse reads them: blinded, or with the methods named."""
     console = Console(quiet=as_json, markup=False, highlight=False, soft_wrap=True)
+    from dataclasses import replace
+
+    from reader_study.exchange.archive import write_companions
     from reader_study.study.export import export_study
 
     done = export_study(study, out, unblind=unblind, key=key, reason=reason, overwrite=overwrite, with_withdrawn=with_withdrawn)
+    more = write_companions(study, out, done.files, key=key, unblinded=unblind, excel=excel)
+    done = replace(done, files=(*done.files, *more))
     if as_json:
         files = [str(path) for path in done.files]
         typer.echo(json.dumps({"files": files, "answers": done.n_ratings, "planned": done.n_planned, "unblinded": unblind}))

@@ -12,8 +12,8 @@ import pandas as pd
 from reader_study.study.storage import setting
 
 __all__ = [
-    "audit_table", "event_table", "guess_table", "question_names", "ranking_table", "rating_table", "seconds_until_answer",
-    "withdrawn_table",
+    "audit_table", "event_table", "guess_table", "order_table", "question_names", "ranking_table", "rating_table",
+    "seconds_until_answer", "withdrawn_table",
 ]  # fmt: skip
 
 _WHERE = """
@@ -122,6 +122,13 @@ def guess_table(connection: sqlite3.Connection) -> pd.DataFrame:
         if event["guess"] is not None
     ]
     return pd.DataFrame(rows, columns=["reader", "case", "roi", "hemisphere", "guess", "arm"])
+
+
+def order_table(connection: sqlite3.Connection) -> pd.DataFrame:
+    """Return what every reader sees in order, a row for each picture: `reader`, `position`, `part`, `repeat`, place, `arm`."""
+    return pd.read_sql_query(
+        f'SELECT reader, position, part, repeat, "case", roi, hemisphere, arm, column_number FROM ({_WHERE})', connection
+    )
 
 
 def event_table(connection: sqlite3.Connection) -> pd.DataFrame:

@@ -102,7 +102,7 @@ def test_a_whole_study_is_exported_as_analyse_reads_it(study: SmallStudy, anna: 
     events = pd.read_csv(tmp_path / "open" / "events.csv")
     assert events["kind"].value_counts().to_dict() == {"shown": 24, "rated": 19, "ranked": 2, "guessed": 3}
     trail = pd.read_csv(tmp_path / "open" / "audit.csv")
-    assert trail["what"].tolist() == ["planned", "exported, blinded", "unblinded"]
+    assert trail["what"].tolist() == ["planned", "signed in", "exported, blinded", "unblinded"]
     assert trail["detail"].iloc[-1] == "19 of 38 answers; done"
 
 
@@ -288,6 +288,7 @@ def test_export_refuses_a_study_without_ratings_another_key_and_an_earlier_expor
     assert told.exit_code == 0 and "warning: unblinded before the study was complete" in told.output
     for connection in database(study):
         assert [row["what"] for row in connection.execute("SELECT what FROM audit ORDER BY id")][1:] == [
+            "signed in",
             "exported, blinded",
             "unblinded",
         ]
