@@ -17,17 +17,17 @@ __all__ = ["quality_flags", "region_agreement", "region_volumes", "unusual_volum
 
 #: FreeSurfer ids of regions lie below this.
 _MOST_IDS = 3000
-#: Below this mean agreement of the views over the brain a segmentation deserves a look.
+#: A segmentation is flagged if the mean agreement of the views over the brain is below this.
 LOW_AGREEMENT = 0.7
-#: Two sides of a pair of at least 500 mm^3 that differ by more than this share of their mean deserve a look.
+#: The two sides of a pair of at least 500 mm^3 are flagged if they differ by more than this share of their mean.
 ASYMMETRY = 0.5
-#: Volume of all regions in cm^3 outside which a segmentation deserves a look: adult brains span 1173 to 1626 (Filipek et al.,
-#: Cerebral Cortex 4:344, 1994), widened for age, small heads and what the 102 regions leave out.
+#: A segmentation is flagged if the volume of all regions is outside this range, in cm^3: adult brains have 1173 to 1626
+#: (Filipek et al., Cerebral Cortex 4:344, 1994); wider for age, small heads and the parts outside the 102 regions.
 BRAIN_CM3 = (800, 1900)
 
 
 def region_volumes(ids: npt.NDArray[Any], affine: npt.NDArray[np.float64]) -> pd.DataFrame:
-    """Return one row a region: region_id, region_name, hemisphere, group, n_voxels, volume_mm3.
+    """Return one row per region: region_id, region_name, hemisphere, group, n_voxels, volume_mm3.
 
     Parameters
     ----------
@@ -70,17 +70,17 @@ def region_agreement(ids: npt.NDArray[Any], agreement: npt.NDArray[np.float32]) 
 
 @cache
 def _usual_volumes() -> dict[int, tuple[float, float]]:
-    """Half the smallest and one and a half times the largest volume, in mm^3, that `benchmarks/volume_ranges.py` measured."""
+    """Return half the smallest and 1.5 times the largest volume, in mm^3, measured by `benchmarks/volume_ranges.py`."""
     text = files("darts_ensemble.results").joinpath("volume_ranges.tsv").read_text(encoding="utf-8")
     rows = csv.DictReader(text.splitlines(), delimiter="\t")
     return {int(row["region_id"]): (float(row["low_mm3"]), float(row["high_mm3"])) for row in rows}
 
 
 def unusual_volumes(volumes: pd.DataFrame) -> list[str]:
-    """Return one flag that names the regions whose volume lies outside the usual range, or none.
+    """Return one flag that names the regions with a volume outside the usual range, or none.
 
-    The ranges are those of eight people's FreeSurfer maps, widened by half: wide enough that most brains raise no flag, and
-    not a norm. A region that is missing is not named here.
+    The ranges are those of the FreeSurfer maps of eight people, widened by half, so that most brains are not flagged; they are
+    not norms. Missing regions are not named here.
 
     Parameters
     ----------
@@ -97,9 +97,9 @@ def unusual_volumes(volumes: pd.DataFrame) -> list[str]:
 
 
 def quality_flags(volumes: pd.DataFrame, ids: npt.NDArray[Any], agreement: float | None) -> list[str]:
-    """Return what deserves a look.
+    """Return the quality flags of a segmentation.
 
-    Missing regions, unlike sides, a brain of unlikely size or at the border of the scan, views that disagree.
+    Missing regions, sides that differ, a brain of unlikely size or at the border of the scan, views that disagree.
 
     Parameters
     ----------

@@ -153,7 +153,7 @@ def _read(path: Path, *, labels: bool = False) -> Scan:
         count = int((~np.isfinite(data)).sum())
         raise ScanError(f"{path}: {count} voxels are NaN or infinite; expected finite values: mend the scan")
     if data.dtype.kind not in "iufb":
-        raise ScanError(f"{path}: voxels of type {data.dtype}; expected one number a voxel")
+        raise ScanError(f"{path}: voxels of type {data.dtype}; expected one number per voxel")
     return Scan(path, data, affine, image, notes=tuple(notes))
 
 

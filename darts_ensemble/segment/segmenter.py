@@ -41,13 +41,13 @@ from darts_ensemble.weights.checkpoints import load_ensemble, load_view
 __all__ = ["CROPS", "Labelled", "Loaded", "Segmentation", "Segmenter"]
 
 CROPS = ("none", "head", "brain")
-#: With more filters than these, a network is too slow to look for the brain itself: the bundled one does it.
+#: A network with more filters is too slow to find the brain: the bundled network does it.
 MOST_SCOUT_FILTERS = 64
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A scan that is read, on the networks' grid."""
+    """A scan that has been read and brought to the networks' grid."""
 
     conformed: Conformed
     stages: Stages
@@ -55,7 +55,7 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Labelled:
-    """A scan after the networks: what the views say in a box of its conformed volume."""
+    """A scan after the networks: fused predictions in a box of its conformed volume."""
 
     conformed: Conformed
     fused: Fused
@@ -79,26 +79,27 @@ class Segmenter:
         "auto": see :func:`darts_ensemble.device.choose_precision`.
     fusion : {"mean", "geometric", "vote"}
     weights : mapping of view to float, or to (103,) float64, optional
-        Of a view, or of each class of it (:func:`darts_ensemble.fusion.view_weights.read_fusion_weights`). 0.3 coronal, 0.3
-        axial, 0.4 sagittal by default.
+        Weight of each view, or of each class in it (:func:`darts_ensemble.fusion.view_weights.read_fusion_weights`). Default:
+        0.3 coronal, 0.3 axial, 0.4 sagittal.
     sagittal_pooling : {"split", "duplicate", "none"}
     views : sequence of str, optional
         Use only these views of the ensemble.
     batch_size : int, optional
-        Slices at once; by default what suits the memory. Changes no result.
+        Number of slices at once; by default as many as the memory allows. Does not change the result.
     crop : {"brain", "head", "none"}
-        Where the networks look: in a box around the brain that a quick look at every eighth slice finds (around the head, where
-        labels reach the box's faces), around the head, or everywhere. Intensities are normalised on whole slices all the same.
+        Where the networks look: in a box around the brain, found by a quick prediction of every eighth slice (in a box around
+        the head, if labels reach the faces of the first box), around the head, or everywhere. Intensities are always
+        normalised on whole slices.
     low_memory : bool
-        Small batches, one network in memory at a time (a large one is read again for its view), and on a GPU a fused volume of
-        more than 4 GB in the host's memory.
+        Small batches, only one network in memory at a time (a large one is read again for each scan), and, with a GPU, fused
+        volumes of more than 4 GB in main memory.
 
     Raises
     ------
     UsageError
-        If the device isn't there, or no view used has a weight.
+        If the device is not available, or no view in use has a weight.
     CheckpointError
-        If the ensemble lacks a view asked for.
+        If the ensemble lacks one of `views`.
     """
 
     def __init__(
@@ -141,7 +142,7 @@ class Segmenter:
 
     @property
     def _sides_estimated(self) -> bool:
-        """Whether sides come from the mid-sagittal plane: no view in use tells them."""
+        """Whether left and right come from the mid-sagittal plane, because no view in use distinguishes them."""
         return self.views == ("sagittal",) and self.pooling != "none"
 
     def segment(self, scan: str | Path | Scan, *, keep_views: bool = False, keep_probabilities: bool = False) -> Segmentation:
@@ -151,9 +152,9 @@ class Segmenter:
         ----------
         scan : path or Scan
         keep_views : bool
-            Also give the label map of each view.
+            Also return the label map of each view.
         keep_probabilities : bool
-            Also give the fused probabilities.
+            Also return the fused probabilities.
 
         Raises
         ------
@@ -179,9 +180,9 @@ class Segmenter:
             return Loaded(conform(scan), stages)
 
     def label(self, loaded: Loaded) -> Labelled:
-        """Run the networks and fuse what they say: the second step.
+        """Run the networks and fuse their predictions: the second step.
 
-        Labels that reach an inner face of the box around the brain send the networks to the box around the head.
+        If labels reach an inner face of the box around the brain, the networks are run again in the box around the head.
 
         Raises
         ------
@@ -203,7 +204,7 @@ class Segmenter:
             box = outer
 
     def finish(self, labelled: Labelled, *, keep_views: bool = False, keep_probabilities: bool = False) -> Segmentation:
-        """Bring the labels to the scan's grid, measure and judge them: the third step."""
+        """Bring the labels to the scan's grid, measure and check them: the third step."""
         conformed, stages, origin = labelled.conformed, labelled.stages, labelled.origin
         fused = self._with_sides(labelled)
         with stages("to the scan's grid"):
@@ -235,7 +236,7 @@ class Segmenter:
         )
 
     def _with_sides(self, labelled: Labelled) -> Fused:
-        """Give the sagittal view the sides that it can't tell; where it is the only view, the fused labels as well."""
+        """Add left and right to the sagittal view, which can't distinguish them; if it is the only view, to the result, too."""
         fused = labelled.fused
         if "sagittal" not in fused.view_classes or self.pooling == "none":
             return fused
@@ -266,21 +267,21 @@ class Segmenter:
 
     @cached_property
     def scout(self) -> ViewNetwork | None:
-        """The bundled network, where those in use are too slow to look for the brain; else None."""
+        """The bundled network, if those in use are too slow to find the brain; else None."""
         if self.ensemble.networks[self.views[0]].filters <= MOST_SCOUT_FILTERS:
             return None
         try:
             bundled = load_ensemble("bundled").networks
-        except CheckpointError:  # taken out of an installation: then the network in use has to do it
+        except CheckpointError:  # removed from the installation: then the network in use has to do it
             return None
         return made_ready(bundled.get(self.views[0]) or next(iter(bundled.values())), self.device, self.precision)
 
     def _network(self, view: str) -> ViewNetwork:
-        """A view's network made ready; kept for the next scan where it is small or lives on a GPU."""
+        """Return the prepared network of a view; kept for the next scan if it is small or on a GPU."""
         if view in self._ready:
             return self._ready[view]
         held = self.ensemble.networks[view]
-        if self.low_memory:  # what the last view's network took
+        if self.low_memory:  # memory of the last view's network
             give_back_freed_memory()
         with large_blocks_apart() if self.low_memory else nullcontext():
             if held.set_aside and held.path is not None:
@@ -288,7 +289,7 @@ class Segmenter:
             ready = made_ready(held, self.device, self.precision)
         if ready.filters < FEWEST_FILTERS or (self.device.type != "cpu" and not self.low_memory):
             self._ready[view] = ready
-        if self.low_memory:  # half of what making this one ready took
+        if self.low_memory:  # half of the memory used to prepare this network
             give_back_freed_memory()
         return ready
 
@@ -306,7 +307,7 @@ class Segmenter:
             return fuse(host)
         with suppress(torch.OutOfMemoryError, DeviceError):
             return fuse(self.device)
-        # Here and not while the error is handled, which would hold on to what is on the device.
+        # Not while the error is handled: that would keep the data on the device.
         warnings.warn(f"{self.device}: out of memory; the views are fused on the CPU", DeviceMemoryWarning, stacklevel=2)
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
@@ -325,7 +326,7 @@ class Segmenter:
         return (yield from stages.each(f"{view} view", steps))
 
     def has_seen(self, scan: Scan) -> bool:
-        """Whether any of the networks in use was trained on these very voxels."""
+        """Whether any of the networks in use was trained on exactly these voxels."""
         checksum = voxel_checksum(scan.data)
         return any(
             subject["sha256"] == checksum for view in self.views for subject in self.ensemble.networks[view].training_subjects
@@ -339,7 +340,7 @@ def _mean_in_brain(agreement: npt.NDArray[np.float32], classes: npt.NDArray[np.u
 
 
 def _aside(view_network: ViewNetwork) -> ViewNetwork:
-    """A large network that can be read again, without its weights; any other as it is."""
+    """Return a large network that can be read again without its weights; any other unchanged."""
     if view_network.filters < FEWEST_FILTERS or view_network.path is None:
         return view_network
     return view_network.without_weights()

@@ -1,4 +1,4 @@
-"""What a run has finished, one file a subject: pairs of files whose content and options are the same are not scored again."""
+"""Finished pairs of a run, one file per subject: pairs of files whose content and options are the same are not scored again."""
 
 from __future__ import annotations
 

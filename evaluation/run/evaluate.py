@@ -47,7 +47,7 @@ def score_cohort(
     cluster : str, optional
         Instead of processes, the Dask cluster at this address: see :func:`darts_ensemble.segment.cluster.spread`.
     report : callable
-        Called with one line a subject.
+        Called with one line per subject.
 
     Raises
     ------

@@ -30,7 +30,7 @@ __all__ = ["counting", "show_power", "show_study", "steps"]
 
 @contextmanager
 def steps(console: Console, what: str) -> Iterator[Callable[[str], None]]:
-    """Give a function that takes a line a step: the last one beside a clock on a terminal, every one elsewhere."""
+    """Give a function that is called with a line per step: on a terminal it shows the last one, elsewhere it prints all."""
     if not console.is_terminal or console.quiet:
         yield console.print
         return
@@ -43,7 +43,7 @@ def steps(console: Console, what: str) -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def counting(console: Console, total: int, what: str) -> Iterator[Callable[[int, int], None]]:
-    """Give a function that takes how many of how many are done: a bar on a terminal, a line for each tenth elsewhere."""
+    """Give a function that is called with the numbers done and in all: a bar on a terminal, a line per tenth elsewhere."""
     if not console.is_terminal or console.quiet:
         tenth = 0
 

@@ -18,10 +18,10 @@ if TYPE_CHECKING:  # what it imports takes longer to load than --help may
 
 __all__ = ["register"]
 
-CaseShare = Annotated[float, typer.Option(help="Share of the variance of a rating that is of the case.")]
-ReaderShare = Annotated[float, typer.Option(help="... of the reader.")]
-CaseMethodShare = Annotated[float, typer.Option(help="... of what a case makes of a method.")]
-ReaderMethodShare = Annotated[float, typer.Option(help="... of what a reader makes of a method.")]
+CaseShare = Annotated[float, typer.Option(help="Share of the variance of a rating that is due to the case.")]
+ReaderShare = Annotated[float, typer.Option(help="... due to the reader.")]
+CaseMethodShare = Annotated[float, typer.Option(help="... due to the interaction of case and method.")]
+ReaderMethodShare = Annotated[float, typer.Option(help="... due to the interaction of reader and method.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print warnings and errors only.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the account as JSON and nothing else.")]
 
@@ -51,7 +51,7 @@ def simulate(
     readers: Annotated[int, typer.Option(min=1)] = 5,
     means: Annotated[str, typer.Option(metavar="METHOD=MEAN,...", help="Mean rating of each method.")] = "",
     sd: Annotated[float, typer.Option(help="SD of the ratings of a method.")] = 1.0,
-    regions: Annotated[str, typer.Option(help="Comma-separated; the published seven without.")] = "",
+    regions: Annotated[str, typer.Option(help="Comma-separated. Default: the seven published ones.")] = "",
     sides: Annotated[str, typer.Option(help="L, R or both; empty for midline regions.")] = "L,R",
     like: Annotated[str, typer.Option(metavar="published|TABLE", help="Take means and SDs of a printed table instead.")] = "",
     case_share: CaseShare = 0.25,

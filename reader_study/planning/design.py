@@ -36,7 +36,7 @@ _KEYS = (
 )  # fmt: skip
 _REQUIRED = ("readers", "scans", "methods", "seed")
 MODES = ("rating", "ranking")
-#: Washout where none is asked for; half of what the design allows where that is less.
+#: Default washout; or half of what the design allows, if that is less.
 _WASHOUT = 10
 _MOST_READERS = 200
 
@@ -53,7 +53,7 @@ class Design:
     readers : tuple of str
         Names or codes, as the ratings table will have them.
     scans : mapping of str to Path, or Path
-        A scan a case, or a place in which scans are found.
+        One scan per case, or a place in which scans are found.
     methods : mapping of str to Path
         Label maps of each method: whatever `darts-eval --pred` finds (`DIR:CHOICE` included).
     cases : tuple of str

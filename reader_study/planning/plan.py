@@ -104,7 +104,7 @@ def length_table(design: Design, orders: Orders) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row a reader: `reader`, the parts `practice`, `rating`, `repeats` (within `rating`), `ranking`, `guess`, and
+        One row per reader: `reader`, the parts `practice`, `rating`, `repeats` (within `rating`), `ranking`, `guess`, and
         `minutes`, an estimate by the design's seconds per item (a ranking takes as long as its methods one by one).
     """
     rows = []
@@ -128,7 +128,7 @@ def balance_table(design: Design, orders: Orders) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row a method: `rated` and `repeats` (items over all readers), `mean_position` (0 first, 1 last, over readers),
+        One row per method: `rated` and `repeats` (items over all readers), `mean_position` (0 first, 1 last, over readers),
         `largest_share_of_a_pass` and `smallest_share_of_a_pass` (of a reader's first showings, cut into as many runs as there
         are methods).
     """

@@ -1,4 +1,4 @@
-"""The files a study is made of: a scan a case, and each method's label map of it."""
+"""The files of a study: one scan per case, and the label map of each method."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _scans(design: Design) -> dict[str, Path]:
         return {scan.name: scan.path for scan in name_scans(find_scans([design.scans]))}
     absent = [str(path) for path in design.scans.values() if not path.is_file()]
     if absent:
-        raise StudyError(f"{', '.join(absent[:3])}: no such file; expected a scan a case")
+        raise StudyError(f"{', '.join(absent[:3])}: no such file; expected one scan per case")
     return dict(design.scans)
 
 

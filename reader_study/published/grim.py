@@ -2,7 +2,7 @@
 
 A mean of n whole ratings is a whole number over n (GRIM), the squares sum to a whole number of the same parity as the
 ratings (GRIMMER), no SD on a bounded scale exceeds that of ratings at the two ends, and a row over all regions follows from
-the rows under it. Every check gives a printed number the benefit of its rounding, in either direction at a half.
+the rows under it. Every check allows for the rounding of printed numbers, in either direction at a half.
 All sums are exact: fractions, never floats.
 
 References
@@ -161,7 +161,7 @@ def check_cells(summary: Summary, n: int, scale: RatingScale = LIKERT) -> pd.Dat
     Returns
     -------
     pandas.DataFrame
-        One row a cell: `roi, hemisphere, method, mean, sd` (as printed), `n`, `grim`, `grimmer` (bool; None without an
+        One row per cell: `roi, hemisphere, method, mean, sd` (as printed), `n`, `grim`, `grimmer` (bool; None without an
         SD), `sd_min, sd_max` (float), `sd_possible` (bool; None without an SD).
     """
     rows = []
@@ -182,12 +182,12 @@ def check_cells(summary: Summary, n: int, scale: RatingScale = LIKERT) -> pd.Dat
 
 
 def check_totals(summary: Summary, n: int) -> pd.DataFrame:
-    """Check the row over all regions against the rows under it, every row standing for n ratings.
+    """Check the row over all regions against the rows under it, each over n ratings.
 
     Returns
     -------
     pandas.DataFrame
-        One row a method: `method, mean, sd` (as printed in the total), `mean_of_rows, sd_of_rows` (float, from
+        One row per method: `method, mean, sd` (as printed in the total), `mean_of_rows, sd_of_rows` (float, from
         :func:`pooled_moments`; SD NaN where a row has none), `mean_agrees, sd_agrees` (bool): whether the printed total can
         come from rows that each were rounded by at most half a unit. Empty where the table has no such row.
     """
@@ -212,12 +212,12 @@ def check_totals(summary: Summary, n: int) -> pd.DataFrame:
 
 
 def grim_by_size(summary: Summary, sizes: Sequence[int]) -> dict[int, int]:
-    """How many of the printed means each number of ratings allows."""
+    """Return for each number of ratings how many of the printed means are possible."""
     return {n: sum(grim(cell.mean, n, summary.decimals) for cell in summary.cells) for n in sizes}
 
 
 def findings(summary: Summary, n: int, scale: RatingScale = LIKERT) -> list[str]:
-    """Everything in a printed table that does not add up, in sentences; empty for a table without a finding."""
+    """Return sentences on everything in a printed table that is not consistent; empty for a table without a finding."""
     cells = check_cells(summary, n, scale)
     sentences = []
     for cell, row in zip(summary.cells, cells.to_dict("records"), strict=True):
@@ -245,7 +245,7 @@ def findings(summary: Summary, n: int, scale: RatingScale = LIKERT) -> list[str]
 
 
 def _misprint_finding(summary: Summary, cell: Cell, greatest: float) -> list[str]:
-    """Whether an impossible SD was misprinted, or entered the row over all regions: both pooled, for many ratings a row."""
+    """Return whether an impossible SD is a misprint or also in the row over all regions: pooled both ways."""
     totals = [total for total in summary.totals if total.method == cell.method and total.sd]
     cells = [one for one in summary.cells if one.method == cell.method]
     first, point, digits = cell.sd.partition(".")

@@ -1,8 +1,8 @@
 """Made-up reader studies: ratings with chosen means, SDs and correlations, or matched to a printed table; marked synthetic.
 
 A rating is a normal value cut at the points half-way between levels. Its mean and SD are chosen so that the cut ratings have
-those asked for; its variance is shared out among case, reader, what a case and what a reader makes of a method, and the rest.
-Cases are drawn anew for every region and side; a reader's severity is the same in all of them.
+the wanted ones; its variance is divided among case, reader, their interactions with the method, and the residual. Cases are
+drawn separately for every region and side; the severity of a reader is the same in all of them.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from reader_study.ratings.table import LIKERT, RatingScale
 __all__ = ["CellTarget", "Shares", "level_probabilities", "simulate_study", "targets_of_shifts", "targets_of_summary"]
 
 Floats = npt.NDArray[np.float64]
-#: Share of the greatest SD of a mean that is aimed at where a table prints more.
+#: If a table prints an impossible SD, this share of the largest possible one is used instead.
 _MOST_OF_GREATEST = 0.98
-#: Share of what is left over that a hidden repeat keeps: the reader's opinion of the item, against that of the moment.
+#: Share of the residual that is the same in a hidden repeat: the reader's opinion of the item, not of the moment.
 _KEPT_BY_REPEAT = 0.5
 
 
@@ -42,7 +42,7 @@ class Shares:
     reader : float
         The correlation of one reader's ratings of two cases.
     case_method, reader_method : float
-        What a case, and a reader, makes of a method.
+        Interaction of a case, and of a reader, with a method.
 
     Raises
     ------
@@ -68,7 +68,7 @@ class Shares:
 
 @dataclass(frozen=True)
 class CellTarget:
-    """Mean and SD (divisor n) that the ratings of a region, side and method are drawn with; `note` where they were changed."""
+    """Mean and SD (divisor n) with which the ratings of a region, side and method are drawn; `note` if they were changed."""
 
     roi: str
     hemisphere: str
@@ -131,7 +131,7 @@ def simulate_study(
     repeats, missing : float
         Share of the ratings that come a second time, and that are lost; 0 to 1.
     seed : int
-        The same gives the same study.
+        The same seed gives the same study.
     scale : RatingScale
 
     Returns
@@ -142,7 +142,7 @@ def simulate_study(
     Raises
     ------
     SummaryError
-        If a mean and SD are not to be had on the scale.
+        If a mean and SD are not possible on the scale.
     """
     parts = shares or Shares()
     rng = np.random.default_rng(seed)
@@ -188,7 +188,7 @@ def level_probabilities(mean: float, sd: float, scale: RatingScale = LIKERT) -> 
 
 @lru_cache(maxsize=512)
 def _cuts(mean: float, sd: float, scale: RatingScale) -> Floats:
-    """Where a standard normal value is cut so that the levels have this mean and SD."""
+    """Return where a standard normal value is cut so that the levels have this mean and SD."""
     levels = np.asarray(scale.allowed)
     points = (levels[1:] + levels[:-1]) / 2
     if not levels[0] < mean < levels[-1]:

@@ -81,7 +81,7 @@ def repeated_units(ratings: pd.DataFrame, reader: str, scale: RatingScale = LIKE
     units = _side_by_side(own, "repeat", scale)
     twice = np.sum(~np.isnan(units.ratings), axis=1) >= 2
     if not twice.any():
-        raise RatingsError(f"ratings: reader {reader} rated nothing twice; repeats are told by the column repeat")
+        raise RatingsError(f"ratings: reader {reader} rated nothing twice; the column repeat marks repeats")
     return RatedUnits(units.ratings[twice], units.readers, units.cases[twice], units.levels)
 
 

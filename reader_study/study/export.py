@@ -43,7 +43,7 @@ class Exported:
     ----------
     files : tuple of Path
     n_ratings, n_planned : int
-        Ratings given, and asked for.
+        Number of ratings given, and planned.
     unblinded : bool
     """
 

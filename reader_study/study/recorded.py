@@ -36,7 +36,7 @@ def rating_table(connection: sqlite3.Connection, *, part: str = "rating") -> pd.
     Returns
     -------
     pandas.DataFrame
-        One row an item answered, in reading order: `reader`, `case`, `roi`, `hemisphere`, `arm`, `rating` (the last one
+        One row per answered item, in reading order: `reader`, `case`, `roi`, `hemisphere`, `arm`, `rating` (the last one
         given), `view`, `repeat`, `seconds` (on the screen before the first answer), `timestamp` (of the last answer, UTC),
         `comment`, `changes` (how often it was changed), `position`, and a column for each further question of the study
         (several choices are joined by "; ").
@@ -93,7 +93,7 @@ def withdrawn_table(connection: sqlite3.Connection) -> pd.DataFrame:
 
 
 def ranking_table(connection: sqlite3.Connection) -> pd.DataFrame:
-    """Return the rankings given so far: one row an item and column, `rank` 1 the best, `column_number` from the left."""
+    """Return the rankings given so far: one row per item and column, `rank` 1 the best, `column_number` from the left."""
     columns = ["reader", "case", "roi", "hemisphere", "arm", "rank", "column_number", "view", "seconds", "timestamp"]
     events = _events_by_item(connection)
     rows = []

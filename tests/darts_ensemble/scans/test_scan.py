@@ -147,7 +147,7 @@ def test_voxels_of_colour_or_complex_numbers_are_refused(tmp_path: Path) -> None
     nib.save(nib.Nifti1Image(colours, AFFINE), tmp_path / "colours.nii")
     nib.save(nib.Nifti1Image(voxels().astype(np.complex64), AFFINE), tmp_path / "complex.nii")
     for name in ("colours.nii", "complex.nii"):
-        with pytest.raises(ScanError, match=f"{name}: voxels of type .*expected one number a voxel"):
+        with pytest.raises(ScanError, match=f"{name}: voxels of type .*expected one number per voxel"):
             read_scan(tmp_path / name)
 
 
