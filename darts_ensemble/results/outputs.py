@@ -10,10 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import pandas as pd
-
 from darts_ensemble.errors import ScanError
 from darts_ensemble.labels import REGIONS
 from darts_ensemble.results.bids_names import derivative_name
@@ -23,7 +19,6 @@ __all__ = [
     "FORMATS",
     "OUTPUT_OPTIONS",
     "Targets",
-    "freesurfer_stats",
     "remove_earlier",
     "target_paths",
     "write_colour_tables",
@@ -189,41 +184,3 @@ def write_colour_tables(out: Path) -> None:
         snap.append(f'{region.id} {red} {green} {blue} 1 1 1 "{region.name}"')
     write_text(out / "darts_colours.txt", "\n".join(freeview) + "\n")
     write_text(out / "darts_itksnap.txt", "\n".join(snap) + "\n")
-
-
-def freesurfer_stats(volumes: pd.DataFrame, ids: npt.NDArray[Any], intensity: npt.NDArray[Any], subject: str) -> str:
-    """Return a table in the form of FreeSurfer's `aseg.stats`, readable by `asegstats2table`.
-
-    Parameters
-    ----------
-    volumes : DataFrame
-        From :func:`darts_ensemble.results.volumetry.region_volumes`.
-    ids, intensity : (x, y, z) ndarrays
-        Label map and scan.
-    subject : str
-    """
-    inside = ids > 0
-    labels, values = ids[inside], intensity[inside].astype(np.float64)
-    count = np.bincount(labels, minlength=3000)
-    mean = np.bincount(labels, values, minlength=3000) / np.maximum(count, 1)
-    spread = np.sqrt(np.bincount(labels, (values - mean[labels]) ** 2, minlength=3000) / np.maximum(count - 1, 1))
-    low, high = np.full(3000, np.inf), np.full(3000, -np.inf)
-    np.minimum.at(low, labels, values)
-    np.maximum.at(high, labels, values)
-    lines = [
-        "# Title Segmentation Statistics",
-        "# generating_program darts-segment",
-        "# anatomy_type volume",
-        f"# subjectname {subject}",
-        f"# NRows {int((count[volumes['region_id']] > 0).sum())}",
-        "# NTableCols 10",
-        "# ColHeaders  Index SegId NVoxels Volume_mm3 StructName normMean normStdDev normMin normMax normRange",
-    ]
-    present = volumes[volumes["n_voxels"] > 0].sort_values("region_id")
-    for index, row in enumerate(present.itertuples(index=False), start=1):
-        one = int(row.region_id)  # type: ignore[arg-type]
-        lines.append(
-            f"{index:3d} {one:5d} {row.n_voxels:9d} {row.volume_mm3:11.1f}  {row.region_name:<32s} "
-            f"{mean[one]:10.4f} {spread[one]:10.4f} {low[one]:10.4f} {high[one]:10.4f} {high[one] - low[one]:10.4f}"
-        )
-    return "\n".join(lines) + "\n"

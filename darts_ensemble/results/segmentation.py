@@ -15,7 +15,8 @@ import pandas as pd
 from darts_ensemble.errors import UsageError
 from darts_ensemble.results.bids_dataset import describe_dataset, label_table, sidecar
 from darts_ensemble.results.cleaning import remove_islands
-from darts_ensemble.results.outputs import freesurfer_stats, remove_earlier, target_paths, write_json, write_text
+from darts_ensemble.results.freesurfer_table import freesurfer_stats
+from darts_ensemble.results.outputs import remove_earlier, target_paths, write_json, write_text
 from darts_ensemble.results.probabilities import parse_wanted, write_probabilities
 from darts_ensemble.results.volumetry import quality_flags, region_agreement, region_volumes, unusual_volumes
 from darts_ensemble.scans.conform import Conformed

@@ -8,23 +8,18 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import pandas as pd
 import pytest
 
 from darts_ensemble.errors import ScanError
 from darts_ensemble.labels import REGIONS
 from darts_ensemble.results.outputs import (
     FORMATS,
-    freesurfer_stats,
     target_paths,
     write_colour_tables,
     write_json,
     write_text,
 )
-from darts_ensemble.results.volumetry import region_volumes
 from tests.conftest import ROOT
 
 #: As FreeSurferColorLUT.txt has them.
@@ -83,51 +78,6 @@ def test_freeview_and_itksnap_find_every_region_in_its_published_colour(tmp_path
     assert snap.pop(0) == ("Clear Label", 0, 0, 0)
     assert snap == freeview
     assert {one: freeview[one][1:] for one in PUBLISHED_COLOURS} == PUBLISHED_COLOURS
-
-
-def parse_stats(text: str) -> tuple[dict[str, str], pd.DataFrame]:
-    """Read a table as FreeSurfer's asegstats2table does: comments, then columns between blanks, named in ColHeaders."""
-    comments = [line.removeprefix("# ").split(None, 1) for line in text.splitlines() if line.startswith("#")]
-    header = {words[0]: words[1] for words in comments if len(words) == 2}
-    rows = [line.split() for line in text.splitlines() if not line.startswith("#")]
-    assert {len(row) for row in rows} == {int(header["NTableCols"])}
-    return header, pd.DataFrame(rows, columns=header["ColHeaders"].split())
-
-
-@pytest.mark.parametrize("order", ["C", "F"])
-@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
-def test_freesurfer_reads_volumes_and_intensities_of_the_regions_present(order: Any, dtype: Any) -> None:
-    rng = np.random.default_rng(2)
-    ids = rng.choice([0, 17, 53, 1024, 2035], size=(11, 9, 10)).astype(np.int16)
-    ids[5, 5, 5] = 30  # a region of one voxel
-    data = np.asarray(rng.uniform(3, 250, size=ids.shape).astype(dtype), order=order)
-    affine = np.diag([0.8, 0.8, 1.5, 1.0])
-    header, stats = parse_stats(freesurfer_stats(region_volumes(ids, affine), ids, data, "bert"))
-    assert header["subjectname"] == "bert"
-    assert header["ColHeaders"].split() == [
-        "Index", "SegId", "NVoxels", "Volume_mm3", "StructName", "normMean", "normStdDev", "normMin", "normMax", "normRange",
-    ]  # fmt: skip
-    assert int(header["NRows"]) == len(stats) == 5
-    assert list(stats["Index"].astype(int)) == [1, 2, 3, 4, 5]
-    assert list(stats["SegId"].astype(int)) == [17, 30, 53, 1024, 2035]
-    assert list(stats["StructName"]) == [
-        "Left-Hippocampus", "Left-vessel", "Right-Hippocampus", "ctx-lh-precentral", "ctx-rh-insula",
-    ]  # fmt: skip
-    for row in stats.itertuples(index=False):
-        values = data[ids == int(row.SegId)].astype(np.float64)
-        spread = values.std(ddof=1) if len(values) > 1 else 0
-        assert int(row.NVoxels) == len(values)
-        assert float(row.Volume_mm3) == pytest.approx(len(values) * 0.96, abs=0.051)
-        expected = [values.mean(), spread, values.min(), values.max(), np.ptp(values)]
-        found = [float(one) for one in (row.normMean, row.normStdDev, row.normMin, row.normMax, row.normRange)]
-        np.testing.assert_allclose(found, expected, atol=6e-5)
-
-
-def test_a_scan_without_a_region_still_gives_a_table() -> None:
-    ids = np.zeros((3, 3, 3), dtype=np.int16)
-    text = freesurfer_stats(region_volumes(ids, np.eye(4)), ids, ids + 5, "empty")
-    assert "# NRows 0\n" in text
-    assert all(line.startswith("#") for line in text.splitlines())
 
 
 def test_texts_appear_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
