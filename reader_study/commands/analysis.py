@@ -125,6 +125,9 @@ def analyse(
     compare: Annotated[
         str, typer.Option(metavar="published|TABLE", help="Put the study beside the 2019 one, or a table of means and SDs.")
     ] = "",
+    margin: Annotated[
+        float | None, typer.Option(min=0.0001, help="Test non-inferiority and equivalence within this difference in rating.")
+    ] = None,
     rankings: Annotated[
         Path | None,
         typer.Option(help="Table of rankings; by default rankings.csv in the folder of the ratings."),
@@ -177,14 +180,14 @@ def analyse(
     with steps(console, "Analysing") as report:
         analysis = analyse_study(
             table, chosen, scale=levels, random=words(random), bootstrap=Bootstrap(resamples=resamples, seed=seed),
-            compare=printed, order=order, guesses=guessed, notes=notes, report=report,
+            compare=printed, order=order, margin=margin, guesses=guessed, notes=notes, report=report,
         )  # fmt: skip
         files = write_study(analysis, out)
         figures = save_study_figures(analysis, out / "figures", title, report=report)
         ranked = rankings_beside(ratings, rankings, chosen, order, names, out, report)
         write_study_report(analysis, figures, out, title, more=ranked.sections)
     files += [*(f"figures/{one.name}.png" for one in figures), *ranked.files, "report.html", "run.json"]
-    options: dict[str, Any] = {"random": random, "resamples": resamples, "seed": seed, "compare": compare}
+    options: dict[str, Any] = {"random": random, "resamples": resamples, "seed": seed, "compare": compare, "margin": margin}
     account = account_of(analysis, ratings, options, files)
     write_account(account, out)
     for warning in (*analysis.warnings, *ranked.warnings):

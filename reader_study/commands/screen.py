@@ -25,7 +25,7 @@ from reader_study.ratings.summary import ALL_REGIONS
 from reader_study.ratings.table import SYNTHETIC
 from reader_study.statistics.study_analysis import StudyAnalysis
 
-__all__ = ["counting", "show_power", "show_study", "steps"]
+__all__ = ["counting", "show_power", "show_study", "show_widths", "steps"]
 
 
 @contextmanager
@@ -105,6 +105,19 @@ def show_power(console: Console, table: pd.DataFrame, analyses: Sequence[str]) -
             power, low, high = by_analysis.loc[name, ["power", "low", "high"]].to_numpy(dtype=float)
             cells.append(f"{power:.3f} [{low:.3f}, {high:.3f}]")
         shown.add_row(str(cases), str(readers), f"{shift:g}", *cells)
+    console.print(shown)
+
+
+def show_widths(console: Console, table: pd.DataFrame, wished: float | None) -> None:
+    """Print the width of each agreement's interval, with * where it is as narrow as wished."""
+    title = "Agreement: mean over simulated studies, and width of its 95 % interval"
+    shown = Table(title=title + (f", * at most {wished:g}" if wished is not None else ""), title_justify="left")
+    for heading in ("cases", "readers", "measure", "value", "width"):
+        shown.add_column(heading, justify="left" if heading == "measure" else "right")
+    for row in table.to_dict("records"):
+        mark = "*" if wished is not None and row["width"] <= wished else " "
+        cells = (str(row["cases"]), str(row["readers"]), row["measure"], f"{row['value']:.2f}", f"{row['width']:.2f}{mark}")
+        shown.add_row(*cells)
     console.print(shown)
 
 

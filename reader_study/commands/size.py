@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -100,8 +101,14 @@ _POWER = """Examples:
 
   darts-reader-study power --cases 20 --readers 5 --shift 0 --analyses all --simulations 500 -o type-1-error/
 
+  darts-reader-study plan-size --cases 20,40 --shift 0 --margin 0.5 --analyses equivalence,crossed-equivalence
+
+  darts-reader-study plan-size --cases 20,40,80 --readers 3 --agreement kappa,ac2,icc --width 0.3
+
 Analyses: t, wilcoxon (on case means), crossed (readers and cases random), mixed-model, mixed-model-plain (case and reader
-only), pooled-t, pooled-wilcoxon (reader x case ratings, as published), or all. A shift of 0 gives the type I error.
+only), pooled-t, pooled-wilcoxon (reader x case ratings, as published), or all; with --margin also noninferiority,
+equivalence (two one-sided t-tests on case means) and crossed-noninferiority, crossed-equivalence. A shift of 0 gives the
+type I error.
 """
 
 
@@ -116,6 +123,14 @@ def power(
     case_method_share: CaseMethodShare = 0.10,
     reader_method_share: ReaderMethodShare = 0.05,
     analyses: Annotated[str, typer.Option(help="Comma-separated, or all.")] = "t,wilcoxon,crossed,mixed-model",
+    margin: Annotated[
+        float | None,
+        typer.Option(min=0.0001, help="Largest difference that does not matter, for noninferiority and equivalence."),
+    ] = None,
+    agreement: Annotated[
+        str, typer.Option(metavar="MEASURES", help="Plan an agreement study instead: some of kappa, ac2, icc, alpha.")
+    ] = "",
+    width: Annotated[float | None, typer.Option(min=0.001, help="Wished width of the 95 % interval of an agreement.")] = None,
     simulations: Annotated[int, typer.Option(min=1, help="Studies for each combination.")] = 500,
     level: Annotated[float, typer.Option(min=0.0001, max=0.5, help="Of the tests.")] = 0.05,
     seed: Annotated[int, typer.Option(min=0, help="The same gives the same table, whatever --jobs is.")] = 0,
@@ -127,15 +142,25 @@ def power(
     """Simulate studies and count how often each analysis finds a difference: how many cases and readers a study needs."""
     from darts_ensemble.results.outputs import write_text
     from reader_study.commands.screen import counting, show_power
-    from reader_study.simulation.power import ANALYSES, planned_studies, power_table
+    from reader_study.simulation.power import ANALYSES, MARGIN_ANALYSES, planned_studies, power_table
+
+    parts = _shares(case_share, reader_share, case_method_share, reader_method_share)
+    if agreement:
+        plan_agreement(
+            agreement, width, whole_numbers_of(cases, "--cases"), whole_numbers_of(readers, "--readers"), mean, sd, parts,
+            simulations, seed, out, as_json=as_json, quiet=quiet,
+        )  # fmt: skip
+        return
 
     chosen = list(ANALYSES) if analyses == "all" else words(analyses)
-    unknown = [name for name in chosen if name not in ANALYSES]
+    known = {**ANALYSES, **(MARGIN_ANALYSES if margin is not None else {})}
+    unknown = [name for name in chosen if name not in known]
     if unknown or not chosen:
-        raise UsageError(f"--analyses {', '.join(unknown)}: expected all or some of {', '.join(ANALYSES)}")
+        needed = " (with --margin)" if set(unknown) & set(MARGIN_ANALYSES) else ""
+        raise UsageError(f"--analyses {', '.join(unknown)}{needed}: expected all or some of {', '.join(known)}")
     plans = planned_studies(
         whole_numbers_of(cases, "--cases"), whole_numbers_of(readers, "--readers"), numbers_of(shift, "--shift"),
-        mean=mean, sd=sd, shares=_shares(case_share, reader_share, case_method_share, reader_method_share),
+        mean=mean, sd=sd, shares=parts, margin=math.nan if margin is None else margin,
     )  # fmt: skip
     console = Console(quiet=quiet or as_json, markup=False, highlight=False, soft_wrap=True)
     with counting(console, simulations * len(plans), "Simulated studies") as report:
@@ -151,6 +176,34 @@ def power(
     show_power(console, table, chosen)
     if out is not None:
         console.print(f"{out}: power.csv, power_curve.png")
+
+
+def plan_agreement(
+    words_of: str, width: float | None, cases: list[int], readers: list[int], mean: float, sd: float, shares: Shares,
+    simulations: int, seed: int, out: Path | None, *, as_json: bool, quiet: bool,
+) -> None:  # fmt: skip
+    """Print how wide the interval of an agreement is for each number of cases and readers, and which are narrow enough."""
+    from darts_ensemble.results.outputs import write_text
+    from reader_study.commands.screen import counting, show_widths
+    from reader_study.simulation.agreement_size import AGREEMENT_MEASURES, agreement_widths
+
+    measures = words(words_of)
+    unknown = [name for name in measures if name not in AGREEMENT_MEASURES]
+    if unknown or not measures:
+        raise UsageError(f"--agreement {', '.join(unknown)}: expected some of {', '.join(AGREEMENT_MEASURES)}")
+    console = Console(quiet=quiet or as_json, markup=False, highlight=False, soft_wrap=True)
+    with counting(console, simulations * len(cases) * len(readers), "Simulated studies") as report:
+        table = agreement_widths(
+            cases, readers, measures, mean=mean, sd=sd, shares=shares, simulations=simulations, seed=seed, report=report
+        )
+    marked = table.assign(synthetic="simulated")
+    if out is not None:
+        write_text(out / "agreement_size.csv", marked.to_csv(index=False, float_format="%.10g", lineterminator="\n"))
+    if as_json:
+        typer.echo(json.dumps(json.loads(marked.to_json(orient="records")), indent=1))
+    show_widths(console, table, width)
+    if out is not None:
+        console.print(f"{out}: agreement_size.csv")
 
 
 def _means(text: str) -> dict[str, float]:

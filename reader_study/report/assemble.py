@@ -33,6 +33,7 @@ from reader_study.report.columns import (
     BLINDING,
     CASE_MEANS,
     COMPARISON,
+    EQUIVALENCE,
     MODEL_TESTS,
     ODDS_RATIOS,
     PUBLISHED_TESTS,
@@ -179,6 +180,16 @@ def _case_means(analysis: StudyAnalysis, drawn: dict[str, Figure]) -> Section:
     blocks += [drawn[name] for name in ("paired_differences",) if name in drawn]
     caption = "Differences of case means, second method less first"
     blocks.append(Table(analysis.case_means, CASE_MEANS, caption, "case_means.csv"))
+    if analysis.equivalence is not None:
+        margin = analysis.equivalence["margin"].iloc[0]
+        blocks.append(Heading(f"Within a margin of {margin:g}"))
+        blocks.append(
+            Prose(
+                "Two one-sided t-tests: non-inferiority says that the second method is not rated lower by the margin or more, "
+                "equivalence that the two differ by less than the margin. The margin must be chosen before the study."
+            )
+        )
+        blocks.append(Table(analysis.equivalence, EQUIVALENCE, "Non-inferiority and equivalence", "equivalence.csv"))
     return Section("Tests on case means", blocks)
 
 

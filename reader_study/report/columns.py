@@ -5,7 +5,8 @@ from __future__ import annotations
 from evaluation.report.html_page import Column
 
 __all__ = [
-    "AGREEMENT", "BLINDING", "CASE_MEANS", "COMPARISON", "MODEL_TESTS", "ODDS_RATIOS", "PUBLISHED_TESTS", "VARIANCES",
+    "AGREEMENT", "BLINDING", "CASE_MEANS", "COMPARISON", "EQUIVALENCE", "MODEL_TESTS", "ODDS_RATIOS", "PUBLISHED_TESTS",
+    "VARIANCES",
 ]  # fmt: skip
 
 _PLACE = (Column("roi", "Region"), Column("hemisphere", "Side"))
@@ -43,6 +44,19 @@ CASE_MEANS = (
     Column("crossed_p_holm", "Holm (readers too)", "Test with readers and cases random.", "p"),
     Column("note", "Note", "Why a number is missing."),
     Column("crossed_note", "Note (readers too)"),
+)  # fmt: skip
+
+EQUIVALENCE = (
+    *_PLACE, *_PAIR,
+    Column("difference", "Difference", "Mean over cases, with its 90 % interval.", "signed", 2, low="low", high="high"),
+    Column("noninferior_p", "p (non-inferior)", "Small where the second is not worse by the margin.", "p"),
+    Column("noninferior_p_holm", "Holm (non-inferior)", "Over the pairs within the region and side.", "p"),
+    Column("equivalent_p", "p (equivalent)", "Small where the two differ by less than the margin.", "p"),
+    Column("equivalent_p_holm", "Holm (equivalent)", "", "p"),
+    Column("crossed_noninferior_p", "p (non-inferior, readers too)", "With readers and cases random.", "p"),
+    Column("crossed_equivalent_p", "p (equivalent, readers too)", "", "p"),
+    Column("n", "Cases", "", "integer"),
+    Column("reason", "Reason", "Why a number is missing."),
 )  # fmt: skip
 
 ODDS_RATIOS = (

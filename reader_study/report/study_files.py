@@ -37,6 +37,7 @@ def _tables(analysis: StudyAnalysis) -> dict[str, pd.DataFrame | None]:
         "within_readers.csv": analysis.within_readers,
         "blinding.csv": analysis.blinding,
         "comparison.csv": analysis.comparison,
+        "equivalence.csv": analysis.equivalence,
         "who_rated_what.csv": analysis.who_rated,
         "model_tests.csv": None if models is None else models.tests,
         "odds_ratios.csv": None if models is None else models.odds_ratios,

@@ -27,9 +27,10 @@ from reader_study.models.ordinal_tables import likelihood_ratio
 from reader_study.ratings.table import LIKERT, RatingScale
 from reader_study.simulation.simulate import CellTarget, Shares, level_probabilities, simulate_study
 from reader_study.statistics.crossed_test import crossed_test
+from reader_study.statistics.equivalence import equivalence_table
 from reader_study.statistics.published_table import pooled_tests
 
-__all__ = ["ANALYSES", "PlannedStudy", "p_values", "planned_studies", "power_table"]
+__all__ = ["ANALYSES", "MARGIN_ANALYSES", "PlannedStudy", "p_values", "planned_studies", "power_table"]
 
 #: Name and description of each analysis.
 ANALYSES = {
@@ -40,6 +41,19 @@ ANALYSES = {
     "mixed-model-plain": "the same with case and reader alone",
     "pooled-t": "paired t-test on pooled reader x case ratings, as published",
     "pooled-wilcoxon": "Wilcoxon signed-rank test on pooled ratings, as published",
+}
+#: Analyses that need a margin: whether the second method is not worse by it, and whether the two differ by less.
+MARGIN_ANALYSES = {
+    "noninferiority": "one-sided t-test on case means against the margin",
+    "equivalence": "two one-sided t-tests (TOST) on case means",
+    "crossed-noninferiority": "the first with readers and cases random",
+    "crossed-equivalence": "the second with readers and cases random",
+}
+_MARGIN_COLUMNS = {
+    "noninferiority": "noninferior_p",
+    "equivalence": "equivalent_p",
+    "crossed-noninferiority": "crossed_noninferior_p",
+    "crossed-equivalence": "crossed_equivalent_p",
 }
 _FIRST, _SECOND = "A", "B"
 #: Studies that a worker simulates before it reports.
@@ -59,6 +73,8 @@ class PlannedStudy:
         Of the first method; the SD is that of both.
     shares : Shares
     scale : RatingScale
+    margin : float
+        Of non-inferiority and equivalence; NaN where neither is tested.
 
     Raises
     ------
@@ -73,6 +89,7 @@ class PlannedStudy:
     sd: float = 0.9
     shares: Shares = field(default_factory=Shares)
     scale: RatingScale = LIKERT
+    margin: float = math.nan
 
     def __post_init__(self) -> None:
         if self.cases < 2 or self.readers < 1:
@@ -87,7 +104,7 @@ class PlannedStudy:
 
 def planned_studies(
     cases: Sequence[int], readers: Sequence[int], shifts: Sequence[float], *, mean: float = 3.5, sd: float = 0.9,
-    shares: Shares | None = None,
+    shares: Shares | None = None, margin: float = math.nan,
 ) -> list[PlannedStudy]:  # fmt: skip
     """Return every combination of numbers of cases, readers and shifts.
 
@@ -97,7 +114,7 @@ def planned_studies(
         If a mean with the SD is not to be had on the scale.
     """
     plans = [
-        PlannedStudy(n_cases, n_readers, shift, mean, sd, shares or Shares())
+        PlannedStudy(n_cases, n_readers, shift, mean, sd, shares or Shares(), margin=margin)
         for shift, n_readers, n_cases in product(shifts, readers, cases)
     ]
     for target in {target for plan in plans for target in plan.targets}:
@@ -105,7 +122,7 @@ def planned_studies(
     return plans
 
 
-def p_values(study: pd.DataFrame, analyses: Sequence[str]) -> list[float]:
+def p_values(study: pd.DataFrame, analyses: Sequence[str], margin: float = math.nan) -> list[float]:
     """Return the p-value of each analysis of a simulated study of two methods; NaN where it has none."""
     wide = study.pivot_table(index="reader", columns=["method", "case"], values="rating")
     difference = wide[_SECOND] - wide[_FIRST]
@@ -123,6 +140,9 @@ def p_values(study: pd.DataFrame, analyses: Sequence[str]) -> list[float]:
         found["wilcoxon"] = signed_rank_test(means, zeros="pratt", most_for_permutation=400).p
     if "crossed" in analyses:
         found["crossed"] = crossed_test(table).p
+    if set(MARGIN_ANALYSES) & set(analyses):
+        row = equivalence_table(study, (_FIRST, _SECOND), margin).iloc[0]
+        found |= {name: float(row[column]) for name, column in _MARGIN_COLUMNS.items()}
     n_readers = table.shape[0]
     for name, terms in (("mixed-model", RANDOM_TERMS), ("mixed-model-plain", RANDOM_TERMS[:2])):
         if name in analyses:
@@ -146,7 +166,7 @@ def power_table(
     ----------
     plans : sequence of PlannedStudy
     analyses : sequence of str
-        Names of :data:`ANALYSES`.
+        Names of :data:`ANALYSES` or, for plans with a margin, :data:`MARGIN_ANALYSES`.
     simulations : int
         Studies a plan.
     level : float
@@ -226,7 +246,7 @@ def _simulate(task: _Task) -> npt.NDArray[np.float64]:
         study = simulate_study(
             plan.targets, cases=plan.cases, readers=plan.readers, shares=plan.shares, seed=own, scale=plan.scale
         )
-        rows.append(p_values(study, analyses))
+        rows.append(p_values(study, analyses, plan.margin))
     return np.array(rows)
 
 

@@ -17,6 +17,7 @@ from reader_study.errors import RatingsError
 from reader_study.ratings.table import DESIGN, LIKERT, RatingScale
 from reader_study.statistics.agreement import Tally, weighted_icc
 from reader_study.statistics.few_cases import FEWEST_CASES, few_cases_note
+from reader_study.statistics.resampled_agreement import CaseSums, resampled_measures
 
 __all__ = ["RatedUnits", "agreement_table", "rated_units", "repeated_units", "within_reader_table"]
 
@@ -121,7 +122,7 @@ def agreement_table(units: RatedUnits, *, resamples: int = 2000, confidence: flo
     n_cases = len(case_codes)
     rng = np.random.default_rng(seed)
     draws = rng.multinomial(n_cases, np.full(n_cases, 1 / n_cases), size=resamples)
-    samples = np.array([measure(drawn[case_of_unit].astype(float)) for drawn in draws])
+    samples = resampled_measures(CaseSums.of(units.ratings, tally, case_of_unit.astype(np.int64)), draws.astype(np.float64))
 
     pairs = list(combinations(range(len(units.readers)), 2))
     names = [("kappa_quadratic", (units.readers[a], units.readers[b]), 2) for a, b in pairs]

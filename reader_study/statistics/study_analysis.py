@@ -15,6 +15,7 @@ from reader_study.ratings.table import LIKERT, RatingScale, first_ratings, is_sy
 from reader_study.statistics.blinding import blinding_table
 from reader_study.statistics.case_means import compare_case_means
 from reader_study.statistics.comparison import compare_with_summary
+from reader_study.statistics.equivalence import equivalence_table
 from reader_study.statistics.published_table import PublishedTable, published_table
 from reader_study.statistics.reader_agreement import agreement_table, rated_units, within_reader_table
 
@@ -46,6 +47,8 @@ class StudyAnalysis:
         As :func:`reader_study.statistics.blinding.blinding_table`; None without guesses.
     comparison : pandas.DataFrame or None
         As :func:`reader_study.statistics.comparison.compare_with_summary`; None without a table to compare with.
+    equivalence : pandas.DataFrame or None
+        As :func:`reader_study.statistics.equivalence.equivalence_table`; None without a margin.
     who_rated : pandas.DataFrame
         As :func:`reader_study.ratings.table.who_rated_what`.
     n_missing : int
@@ -65,6 +68,7 @@ class StudyAnalysis:
     within_readers: pd.DataFrame
     blinding: pd.DataFrame | None
     comparison: pd.DataFrame | None
+    equivalence: pd.DataFrame | None
     who_rated: pd.DataFrame
     n_missing: int
     warnings: tuple[str, ...]
@@ -102,6 +106,7 @@ def analyse_study(
     bootstrap: Bootstrap | None = None,
     compare: Summary | None = None,
     order: StudyOrder | None = None,
+    margin: float | None = None,
     guesses: pd.DataFrame | None = None,
     notes: Sequence[str] = (),
     report: Callable[[str], None] | None = None,
@@ -123,6 +128,8 @@ def analyse_study(
         A printed table to compare with.
     order : StudyOrder, optional
         The planned order of methods and regions; see :mod:`reader_study.ratings.study_order`.
+    margin : float, optional
+        Difference in rating up to which methods count as equivalent; above 0.
     guesses : pandas.DataFrame, optional
         As :func:`reader_study.statistics.blinding.read_guesses` returns it.
     notes : sequence of str
@@ -161,6 +168,7 @@ def analyse_study(
         within_readers=within,
         blinding=None if guesses is None else blinding_table(guesses, names, confidence=settings.confidence),
         comparison=comparison,
+        equivalence=equivalence_table(ratings, names, margin) if margin is not None and len(names) > 1 else None,
         who_rated=who_rated_what(ratings),
         n_missing=n_missing,
         warnings=(*notes, *unusual, *_warnings(names, n_missing, several_readers=_several_readers(ratings))),
