@@ -186,6 +186,8 @@ def _run(
             rows.append(row)
             bar.update(task, advance=1, description=row["name"])
             _tell(row, len(rows) - len(failed), len(jobs), console.print, complaints.print, stages=settings.verbose)
+            for warning in () if console.quiet else row.get("warnings", ()):
+                complaints.print(f"darts-segment: warning: {warning}")
 
         if dask is None:
             segment_here(segmenter, jobs, settings, report)

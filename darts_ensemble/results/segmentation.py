@@ -81,6 +81,11 @@ class Segmentation:
     made_with: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def warnings(self) -> list[str]:
+        """What was guessed or mended when the scan was read and conformed; each names the file."""
+        return [f"{self.scan.path}: {note}" for note in (*self.scan.notes, *self.conformed.notes)]
+
+    @property
     def labels(self) -> Any:
         """The label map as a nibabel image on the scan's grid."""
         return nib.Nifti1Image(self.ids, self.scan.affine)
@@ -190,6 +195,7 @@ class Segmentation:
             "scan": str(as_named(self.scan.path)),
             "scan_sha256": self.scan.sha256,
             "made_with": {"clean": False} | self.made_with | options,
+            "warnings": self.warnings,
             "flags": self.flags,
             "mean_view_agreement": self.mean_agreement,
             "seen_in_training": self.seen_in_training,

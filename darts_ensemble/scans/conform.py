@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import nibabel as nib
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from scipy import ndimage
 
+from darts_ensemble.scans.intensities import from_air_up
 from darts_ensemble.scans.scan import Scan
 
 __all__ = ["CONFORMING", "Conformed", "conform", "conform_labels", "whole_voxel_map"]
@@ -20,6 +21,8 @@ Affine = npt.NDArray[np.float64]
 #: Number of the way in which scans are conformed: raised when the same scan gives other voxels than before, so that nothing
 #: kept on disk from an earlier way is taken for today's.
 CONFORMING = 2
+#: A scan whose brightest voxel is below this is not on the scale of 0 to 255.
+_DARKEST_WHITE = 32
 #: Columns: directions of the axes of a conformed volume, left, inferior, anterior.
 LIA = np.array([[-1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 
@@ -36,12 +39,15 @@ class Conformed:
     scan : Scan
     identical : bool
         Whether the scan was already on such a grid and `data` holds its voxels as they are.
+    notes : tuple of str
+        What was done to its intensities.
     """
 
     data: npt.NDArray[np.float32]
     affine: Affine
     scan: Scan
     identical: bool
+    notes: tuple[str, ...] = ()
 
 
 def conform(scan: Scan, *, size: int = 256) -> Conformed:
@@ -58,11 +64,19 @@ def conform(scan: Scan, *, size: int = 256) -> Conformed:
     size : int
         Smallest window; it grows by multiples of 16 where tissue would lie outside.
     """
+    raw, remarks = from_air_up(scan.data, scan.path, abs(float(np.linalg.det(scan.affine[:3, :3]))))
+    conformed = _conformed(replace(scan, data=raw), size)
+    return replace(conformed, scan=scan, notes=remarks)
+
+
+def _conformed(scan: Scan, size: int) -> Conformed:
+    """Conform a scan whose air is dark."""
     reorder = ornt_transform(io_orientation(scan.affine), axcodes2ornt(("L", "I", "A")))
     data = nib.apply_orientation(scan.data, reorder)
     affine = scan.affine @ nib.orientations.inv_ornt_aff(reorder, scan.data.shape)
     if data.shape == (size,) * 3 and np.allclose(affine[:3, :3], LIA, atol=1e-4):
-        same = scan.data.dtype == np.uint8 or (data.min() >= 0 and data.max() <= 255)
+        # A scan of 0 to 1 is no scan of 0 to 255 that is nearly empty.
+        same = scan.data.dtype == np.uint8 or bool(data.min() >= 0 and _DARKEST_WHITE <= data.max() <= 255)
         values = data.astype(np.float32) if same else _to_bytes(data)
         return Conformed(np.ascontiguousarray(values), affine, scan, identical=same)
     values = data.astype(np.float32) if scan.data.dtype == np.uint8 else _to_bytes(data)
@@ -116,7 +130,7 @@ def _to_bytes(data: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """Scale raw intensities to 0..255: the 99.9th percentile of the positive voxels becomes 255, values below 0 become 0."""
     positive = data[data > 0]
     top = float(np.percentile(positive, 99.9)) if positive.size else 1.0
-    return np.clip(data.astype(np.float32) * np.float32(255 / max(top, 1e-12)), 0, 255).astype(np.float32)
+    return np.clip(data.astype(np.float32) * np.float32(255 / max(top, 1e-30)), 0, 255).astype(np.float32)
 
 
 def _window(values: npt.NDArray[np.float32], affine: Affine, centre: npt.NDArray[np.float64], size: int) -> int:

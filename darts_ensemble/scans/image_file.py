@@ -1,50 +1,47 @@
-"""Open an image file by what is in it: whether it is compressed, and which format it has, its name need not say rightly."""
+"""Open an image whatever its name says of its compression, with the faults of NIfTI headers that readers of the field mend."""
 
 from __future__ import annotations
 
 import gzip
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.imageglobals import LoggingOutputSuppressor
 
-__all__ = ["load_image", "one_volume"]
+from darts_ensemble.errors import ScanError
+from darts_ensemble.scans.links import why_empty
 
+__all__ = ["EXTENSIONS", "one_volume", "open_image"]
+
+EXTENSIONS = (".nii.gz", ".nii", ".mgz", ".mgh")
 _GZIP = b"\x1f\x8b"
+_HEADER_BYTES = {348: nib.Nifti1Header, 540: nib.Nifti2Header}
 
 
-def load_image(path: Path) -> tuple[Any, list[str]]:
-    """Open an image, and say what its name says wrongly.
-
-    Parameters
-    ----------
-    path : Path
-        Its name ends in an extension of :data:`darts_ensemble.scans.scan.EXTENSIONS`.
-
-    Returns
-    -------
-    image : nibabel image
-    notes : list of str
+def open_image(path: Path) -> tuple[Any, list[str]]:
+    """Return a nibabel image, its voxels not yet read, and what had to be mended, a phrase each.
 
     Raises
     ------
-    Exception
-        Whatever nibabel, gzip, zlib and struct raise on files that are damaged or no images.
+    ScanError
+        If there is no such file, it can't be read, or it is no image.
     """
-    with path.open("rb") as file:
-        compressed = file.read(2) == _GZIP
-    name = path.name.lower()
-    if compressed == name.endswith((".gz", ".mgz")):
-        return nib.load(path), []
-    raw = path.read_bytes()
-    content = gzip.decompress(raw) if compressed else raw
-    if name.endswith((".mgz", ".mgh")):
-        kind: Any = nib.MGHImage
-    else:
-        header_size = {int.from_bytes(content[:4], "little"), int.from_bytes(content[:4], "big")}
-        kind = nib.Nifti2Image if 540 in header_size else nib.Nifti1Image
-    found, other = ("compressed", "an uncompressed") if compressed else ("not compressed", "a compressed")
-    return kind.from_bytes(content), [f"the file is {found}, with the name of {other} one; it was read as it is"]
+    start = _first_bytes(path)
+    if not path.name.lower().endswith(EXTENSIONS):
+        dicom = path.suffix.lower() == ".dcm" or start[128:] == b"DICM"
+        hint = "DICOM: convert it with dcm2niix" if dicom else "convert it to NIfTI"
+        raise ScanError(f"{path}: not a file this reads; expected {', '.join(EXTENSIONS)} ({hint})")
+    try:
+        with LoggingOutputSuppressor():
+            return _opened(path, packed=start.startswith(_GZIP))
+    except ImageFileError:
+        raise ScanError(f"{path}: not an image; expected {', '.join(EXTENSIONS)}") from None
+    except Exception as error:  # nibabel lets through whatever gzip, zlib and struct raise on damaged files
+        raise ScanError(f"{path}: damaged ({type(error).__name__}); expected a whole image: copy it again") from None
 
 
 def one_volume(shape: tuple[int, ...]) -> tuple[int, ...] | None:
@@ -52,3 +49,73 @@ def one_volume(shape: tuple[int, ...]) -> tuple[int, ...] | None:
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
     return shape if len(shape) == 3 and min(shape) >= 2 else None
+
+
+def _opened(path: Path, *, packed: bool) -> tuple[Any, list[str]]:
+    name = path.name.lower()
+    named_packed = name.endswith((".nii.gz", ".mgz"))
+    remarks = []
+    if packed != named_packed:
+        found, other = ("compressed", "an uncompressed") if packed else ("not compressed", "a compressed")
+        remarks.append(f"the file is {found}, with the name of {other} one; it was read as it is")
+    if name.endswith((".mgz", ".mgh")):
+        image: Any = nib.MGHImage.from_stream(BytesIO(_content(path, packed=packed))) if remarks else nib.load(path)
+        # nibabel fills in an orientation of its own where the file has none, and says that it was there.
+        image.header["goodRASFlag"] = int.from_bytes(_content(path, 30, packed=packed)[28:], "big", signed=True)
+        return image, remarks
+    kind, mended, faults = _mended_header(_content(path, 540, packed=packed))
+    if kind is None or not (remarks or faults):
+        return nib.load(path), []
+    content = _content(path, packed=packed)
+    if faults:
+        content = mended + content[len(mended) :]
+    return kind.from_stream(BytesIO(content)), remarks + faults
+
+
+def _content(path: Path, count: int = -1, *, packed: bool) -> bytes:
+    with gzip.open(path) if packed else path.open("rb") as file:
+        return bytes(file.read(count))
+
+
+def _mended_header(start: bytes) -> tuple[Any, bytes, list[str]]:
+    """The image class of a NIfTI file's first bytes, its header mended, and what was wrong; no class where it is none."""
+    sizes = {int.from_bytes(start[:4], order): order for order in ("little", "big")}
+    size = next((size for size in sizes if size in _HEADER_BYTES), None)
+    if size is None or len(start) < size:
+        return None, b"", []
+    header = _HEADER_BYTES[size](start[:size], endianness="<" if sizes[size] == "little" else ">", check=False)
+    faults = []
+    if bytes(header["magic"].item()).startswith(b"n+") and header["vox_offset"] < size + 4:
+        # nifti1_io takes voxels to follow the header; there are always four bytes of it between them.
+        faults.append(f"voxels said to start at byte {int(header['vox_offset'])}: read from byte {size + 4}")
+        header["vox_offset"] = size + 4
+    imaginary = np.array([header[f"quatern_{axis}"] for axis in "bcd"], dtype=np.float64)
+    length = float(np.linalg.norm(imaginary))
+    if header["qform_code"] > 0 and length > 1 + 1e-5:
+        if header["sform_code"] <= 0:
+            faults.append(f"the qform's quaternion is invalid (length {length:.2f}, at most 1): scaled to 1, as nifti1_io does")
+        for axis, value in zip("bcd", imaginary / length * (1 - 1e-7), strict=True):
+            header[f"quatern_{axis}"] = value
+        if header["sform_code"] > 0:  # not in use: the sform is
+            header["qform_code"] = 0
+            faults.append("the qform's quaternion is invalid: the sform is used")
+    kind = nib.Nifti1Image if size == 348 else nib.Nifti2Image
+    return kind, header.binaryblock, faults
+
+
+def _first_bytes(path: Path) -> bytes:
+    """Read 132 bytes, enough to tell DICOM; nibabel takes a file that may not be opened for one that is no image."""
+    try:
+        if why := why_empty(path, b""):
+            raise ScanError(f"{path}: {why}")
+        if path.is_dir():
+            raise ScanError(f"{path}: a folder; expected one file {', '.join(EXTENSIONS)} (DICOM: convert it with dcm2niix)")
+        if not path.is_file():
+            raise ScanError(f"{path}: no such file; expected a scan {', '.join(EXTENSIONS)}")
+        with path.open("rb") as file:
+            start = file.read(132)
+        if why := why_empty(path, start):
+            raise ScanError(f"{path}: {why}")
+        return start
+    except OSError as error:
+        raise ScanError(f"{path}: not readable ({error.strerror}); expected a file you may read") from None

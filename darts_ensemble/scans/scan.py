@@ -16,13 +16,12 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import numpy.typing as npt
-from nibabel.filebasedimages import ImageFileError
 
 from darts_ensemble.errors import ScanError
 from darts_ensemble.labels import REGION_BY_ID
-from darts_ensemble.scans.image_file import load_image, one_volume
+from darts_ensemble.scans.image_file import EXTENSIONS, one_volume, open_image
 from darts_ensemble.scans.label_values import whole_numbers, why_several_volumes
-from darts_ensemble.scans.links import why_empty
+from darts_ensemble.scans.placement import check_size, placement
 
 __all__ = [
     "EXTENSIONS",
@@ -40,7 +39,6 @@ __all__ = [
     "write_volume",
 ]
 
-EXTENSIONS = (".nii.gz", ".nii", ".mgz", ".mgh")
 #: Scans of a FreeSurfer subject, the best first.
 SCAN_NAMES = ("T1.mgz", "orig.mgz", "brain.mgz", "brainmask.mgz")
 
@@ -55,7 +53,7 @@ class Scan:
     data : (x, y, z) ndarray
         Finite; scaled by the header's slope, else of the type on disk.
     affine : (4, 4) float64
-        Voxel indices to RAS millimetres.
+        Voxel indices to RAS millimetres; see :func:`darts_ensemble.scans.placement.placement`.
     image : nibabel image
         Source of the header.
     sha256 : str or None
@@ -100,14 +98,19 @@ def read_scan(path: str | Path) -> Scan:
     Raises
     ------
     ScanError
-        If it can't be read, is not one 3-D volume, has voxels that are not finite or no contrast, a singular affine, or is a
-        label map.
+        If it can't be read, is not one 3-D volume, has voxels that are not finite or no contrast, a singular affine, the size
+        of no head, or is a mask or a label map.
     """
     checksum = file_checksum(Path(path))
     scan = replace(_read(Path(path)), sha256=checksum)
-    if not np.any(scan.data) or np.all(scan.data == scan.data.flat[0]):
-        raise ScanError(f"{path}: all voxels are {scan.data.flat[0]}; expected a T1 scan: was it exported empty?")
-    if _looks_like_labels(scan.data):
+    values = np.unique(scan.data[::2, ::2, ::2])
+    if len(values) <= 3:
+        values = np.unique(scan.data)
+    if len(values) == 1:
+        raise ScanError(f"{path}: all voxels are {values[0]}; expected a T1 scan: was it exported empty?")
+    if len(values) <= 3:
+        raise ScanError(f"{path}: only {len(values)} different values found; expected a T1 scan, not a mask")
+    if _looks_like_labels(values):
         raise ScanError(f"{path}: FreeSurfer label ids found; expected a T1 scan such as mri/T1.mgz, not a label map")
     return scan
 
@@ -129,56 +132,30 @@ def read_label_map(path: str | Path) -> Scan:
 
 
 def _read(path: Path, *, labels: bool = False) -> Scan:
-    start = _first_bytes(path)
-    if not path.name.lower().endswith(EXTENSIONS):
-        dicom = path.suffix.lower() == ".dcm" or start[128:] == b"DICM"
-        hint = "DICOM: convert it with dcm2niix" if dicom else "convert it to NIfTI"
-        raise ScanError(f"{path}: not a file this reads; expected {', '.join(EXTENSIONS)} ({hint})")
-    try:
-        image, notes = load_image(path)
-        shape, affine = one_volume(image.shape), np.asarray(image.affine, dtype=np.float64)
-        if shape is None:
-            found = why_several_volumes(image) if labels else f"shape {image.shape}"
-            raise ScanError(f"{path}: {found}; expected one 3-D volume: choose one of a series")
-        data = np.asarray(image.dataobj).reshape(shape, order="F")
-    except ScanError:
-        raise
-    except ImageFileError:
-        raise ScanError(f"{path}: not an image; expected {', '.join(EXTENSIONS)}") from None
-    except Exception as error:  # nibabel lets through whatever gzip, zlib and struct raise on damaged files
-        raise ScanError(f"{path}: damaged ({type(error).__name__}); expected a whole image: copy it again") from None
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+    image, notes = open_image(path)
+    shape = one_volume(tuple(image.shape))
+    if shape is None:
+        found = why_several_volumes(image) if labels else f"shape {image.shape}"
+        raise ScanError(f"{path}: {found}; expected one 3-D volume: choose one of a series")
+    affine, guesses = placement(image)
+    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
         raise ScanError(f"{path}: singular affine; expected one that places the voxels in space: mend the header")
+    if not labels:
+        check_size(path, affine, shape)
+    try:
+        data = np.asarray(image.dataobj).reshape(shape, order="F")
+    except Exception as error:  # as for opening
+        raise ScanError(f"{path}: damaged ({type(error).__name__}); expected a whole image: copy it again") from None
     if not labels and np.issubdtype(data.dtype, np.floating) and not np.isfinite(data).all():
         count = int((~np.isfinite(data)).sum())
         raise ScanError(f"{path}: {count} voxels are NaN or infinite; expected finite values: mend the scan")
     if data.dtype.kind not in "iufb":
         raise ScanError(f"{path}: voxels of type {data.dtype}; expected one number per voxel")
-    return Scan(path, data, affine, image, notes=tuple(notes))
+    return Scan(path, data, affine, image, notes=(*notes, *guesses))
 
 
-def _first_bytes(path: Path) -> bytes:
-    """Read 132 bytes, enough to tell DICOM; nibabel takes a file that may not be opened for one that is no image."""
-    try:
-        if why := why_empty(path, b""):
-            raise ScanError(f"{path}: {why}")
-        if path.is_dir():
-            raise ScanError(f"{path}: a folder; expected one file {', '.join(EXTENSIONS)} (DICOM: convert it with dcm2niix)")
-        if not path.is_file():
-            raise ScanError(f"{path}: no such file; expected a scan {', '.join(EXTENSIONS)}")
-        with path.open("rb") as file:
-            start = file.read(132)
-        if why := why_empty(path, start):
-            raise ScanError(f"{path}: {why}")
-        return start
-    except OSError as error:
-        raise ScanError(f"{path}: not readable ({error.strerror}); expected a file you may read") from None
-
-
-def _looks_like_labels(data: npt.NDArray[Any]) -> bool:
+def _looks_like_labels(values: npt.NDArray[Any]) -> bool:
     """FreeSurfer maps hold few distinct whole values, nearly all of them region ids, both sides' white matter among them."""
-    sample = data[::2, ::2, ::2]
-    values = np.unique(sample)
     if len(values) > 300 or np.any(values != np.rint(values)):
         return False
     known = sum(int(value) in REGION_BY_ID for value in values)
@@ -225,7 +202,7 @@ def write_series(
     """
     source = scan.image.header.copy() if isinstance(scan.image, nib.Nifti1Image) else None
     empty = np.broadcast_to(np.zeros((), dtype=dtype), (*scan.data.shape, count))
-    image = nib.Nifti1Image(empty, scan.affine, source)
+    image = nib.Nifti1Image(empty, scan.affine if source is None else scan.image.affine, source)
     image.set_data_dtype(dtype)
     image.header.set_slope_inter(slope, 0)
     image.header["cal_max"] = image.header["cal_min"] = 0
@@ -254,7 +231,7 @@ def _write(data: npt.NDArray[Any], scan: Scan, path: Path) -> None:
     nifti = nib.Nifti2Image if isinstance(scan.image, nib.Nifti2Image) else nib.Nifti1Image
     kind = nib.MGHImage if path.name.endswith((".mgz", ".mgh")) else nifti
     header = scan.image.header.copy() if isinstance(scan.image, kind) else None
-    image: Any = kind(data, scan.affine, header)
+    image: Any = kind(data, _affine_on_disk(scan, kind), header)
     image.set_data_dtype(data.dtype)
     if kind is nifti:
         _state_units(image)
@@ -274,9 +251,17 @@ def _write(data: npt.NDArray[Any], scan: Scan, path: Path) -> None:
             temporary.unlink()
 
 
+def _affine_on_disk(scan: Scan, kind: Any) -> npt.NDArray[np.float64]:
+    """The affine that goes with the scan's own header, guessed or not; a header of another format gets the one in use."""
+    if not isinstance(scan.image, kind) or (kind is nib.MGHImage and scan.image.header["goodRASFlag"] != 1):
+        return scan.affine
+    return np.asarray(scan.image.affine)
+
+
 def _state_units(image: Any) -> None:
     """State the unit of the affine, which many scans leave open, and of a fourth axis, for which NIfTI has no other."""
-    image.header.set_xyzt_units("mm", "sec")
+    stated = int(image.header["xyzt_units"]) & 7
+    image.header.set_xyzt_units(stated if stated in (1, 3) else "mm", "sec")  # metres and microns stay with their affine
 
 
 def file_checksum(path: Path) -> str | None:

@@ -247,6 +247,7 @@ def _written(segmenter: Segmenter, job: Job, labelled: Labelled, settings: Setti
         "status": "wrote",
         "seconds": round(sum(seconds.values()), 2),
         "stages": seconds,
+        "warnings": result.warnings,
         "flags": result.flags,
         "mean_view_agreement": result.mean_agreement,
         "seen_in_training": result.seen_in_training,

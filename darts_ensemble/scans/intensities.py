@@ -1,0 +1,134 @@
+"""Where a scan's intensities start: air becomes 0, whatever a pipeline has subtracted, filled in or left around the head.
+
+The networks were trained on scans whose air is dark. A scan that is so already passes as it is, voxel for voxel.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from darts_ensemble.errors import ScanError
+
+__all__ = ["from_air_up"]
+
+Volume = npt.NDArray[Any]
+
+#: Share of the voxels on the faces of a volume that make one value its background.
+_BACKGROUND_SHARE = 0.4
+#: Share of the range of intensities by which air may lie off 0: noise, or what an interpolation leaves.
+_OFF_ZERO = 0.1
+#: Share of the range by which neighbours on the faces of a volume differ, on average, in salt-and-pepper noise (measured: 0.33
+#: and more; where a face cuts through tissue 0.05 to 0.12), and the least share of the faces that is so bright.
+_ROUGH, _ROUGH_SHARE = 0.2, 0.01
+#: Of tissue: largest standard deviation and least mean of 27 neighbours, as shares of the range.
+_SMOOTH, _BRIGHT = 0.12, 0.08
+#: A head in noise has at least so many cubic centimetres.
+_LEAST_HEAD = 200.0
+
+
+def from_air_up(data: Volume, path: Path, voxel_mm3: float) -> tuple[Volume, tuple[str, ...]]:
+    """Return a volume whose air is 0 and whose tissue is above, and what was done to it, a phrase each.
+
+    Intensities keep their scale. What lies below the darkest tissue becomes 0.
+
+    Parameters
+    ----------
+    data : (x, y, z) ndarray
+        Finite, of any scale.
+    path : Path
+        The file named in errors.
+    voxel_mm3 : float
+        Volume of a voxel.
+
+    Returns
+    -------
+    ndarray
+        `data` itself where nothing had to be done, else float32.
+    tuple of str
+
+    Raises
+    ------
+    ScanError
+        If there is noise around no head.
+    """
+    sample = data[::2, ::2, ::2].astype(np.float32).ravel()
+    faces = [np.take(data, end, axis=axis) for axis in range(3) for end in (0, -1)]
+    background, share = _most_frequent(np.concatenate([face.ravel() for face in faces]))
+    constant = share >= _BACKGROUND_SHARE
+    tissue = sample[sample != np.float32(background)] if constant else sample
+    low, top = (float(value) for value in np.percentile(tissue if tissue.size else sample, (0.1, 99.9)))
+    remarks: list[str] = []
+    if constant and not _dark(background, low, top):
+        zero = 0.0 if 0 <= low <= 0.2 * top else low
+        # Tissue may hold the value, too: only what hangs together with the outside is background.
+        outside = _reached_from_outside(data == background)
+        data = np.maximum(data.astype(np.float32) - np.float32(zero), 0)
+        data[outside] = 0
+        remarks.append(f"the background of {background:.4g} lies among the tissue ({low:.4g} to {top:.4g}): taken as air")
+    else:
+        # A filling far below zero, as -1000, says nothing of where tissue starts.
+        filled = constant and background < 0 and background < low - 0.5 * (top - low)
+        zero = background if constant and not filled else low
+        if abs(zero) > _OFF_ZERO * (top - zero):
+            data = np.maximum(data.astype(np.float32) - np.float32(zero), 0)
+            remarks.append(f"air is at {zero:.4g}, tissue up to {top:.4g}: intensities counted from there")
+        else:
+            zero = 0.0
+    if data.size * voxel_mm3 > 1000 * _LEAST_HEAD and _noisy(faces, zero, max(top - zero, 1e-30)):
+        data = _without_noise(data, top - zero, path, voxel_mm3)
+        remarks.append("noise around the head as bright as tissue: taken as air")
+    return data, tuple(remarks)
+
+
+def _most_frequent(values: Volume) -> tuple[float, float]:
+    found, counts = np.unique(values, return_counts=True)
+    return float(found[counts.argmax()]), float(counts.max() / len(values))
+
+
+def _dark(background: float, low: float, top: float) -> bool:
+    """Whether a background is darker than tissue, or as dark as the darkest."""
+    return background <= low + _OFF_ZERO * max(top - low, 0) and top > background
+
+
+def _reached_from_outside(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """The parts of a mask that touch a face of the volume."""
+    parts, _ = ndimage.label(mask)
+    touching = np.unique(np.concatenate([np.take(parts, end, axis=axis).ravel() for axis in range(3) for end in (0, -1)]))
+    reached = np.zeros(int(parts.max(initial=0)) + 1, dtype=bool)
+    reached[touching[touching > 0]] = True
+    return np.asarray(reached[parts], dtype=bool)
+
+
+def _noisy(faces: list[Volume], zero: float, span: float) -> bool:
+    """Whether neighbours on the faces are as unlike as in salt-and-pepper noise, where they are not dark."""
+    steps = []
+    pixels = 0
+    for face in faces:
+        bright = np.clip((face.astype(np.float32) - zero) / span, 0, 1)
+        pixels += bright.size
+        for one, next_one in ((bright[1:], bright[:-1]), (bright[:, 1:], bright[:, :-1])):
+            steps.append(np.abs(one - next_one)[np.maximum(one, next_one) > 0.2])
+    step = np.concatenate(steps)
+    return bool(len(step) / 2 > _ROUGH_SHARE * pixels and step.mean() > _ROUGH)
+
+
+def _without_noise(data: Volume, span: float, path: Path, voxel_mm3: float) -> Volume:
+    """The volume with 0 outside the largest smooth and bright piece, its holes closed."""
+    bright = np.clip(data.astype(np.float32) / np.float32(span), 0, 1)
+    mean = ndimage.uniform_filter(bright, 3)
+    spread = ndimage.uniform_filter(bright * bright, 3) - mean * mean
+    smooth = ndimage.binary_opening((spread < _SMOOTH**2) & (mean > _BRIGHT))
+    parts, count = ndimage.label(smooth)
+    sizes = np.bincount(parts.ravel())[1:]
+    if not count or sizes.max() * voxel_mm3 < 1000 * _LEAST_HEAD:
+        raise ScanError(f"{path}: nothing but noise found, no tissue in one piece; expected a T1 scan of a head")
+    head = parts == 1 + int(sizes.argmax())
+    # By a distance map, as fast for many voxels as for few; the first shell is that of the mean over neighbours.
+    near = ndimage.distance_transform_edt(~head) <= 6
+    closed = ndimage.distance_transform_edt(ndimage.binary_fill_holes(near)) > 4
+    return np.where(closed | head, data, 0).astype(np.float32)
