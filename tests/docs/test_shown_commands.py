@@ -38,6 +38,12 @@ def test_commands_are_found_where_they_are_shown() -> None:
     assert sum(map(len, SHOWN.values())) > 60
 
 
+def test_commands_stand_in_fenced_blocks_where_they_are_checked() -> None:
+    assert [
+        str(path) for path in pages() if re.search(r"^(    |\t)darts-", path.read_text(encoding="utf-8"), re.MULTILINE)
+    ] == []
+
+
 @pytest.mark.parametrize(
     ("line", "found"),
     [

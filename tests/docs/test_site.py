@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT
+from tests.docs.shown_commands import PROJECT
+from tests.test_import_rules import ROOMS
 
 pytest.importorskip("sphinx", reason="needs the extra `docs`")
 sys.path.append(str(ROOT / "docs/extensions"))
@@ -36,6 +39,19 @@ def test_a_link_of_a_page_leads_to_what_the_site_shows_of_that_file(link: str, o
 def test_links_of_a_file_shown_elsewhere_are_read_from_where_it_lies() -> None:
     shown = links_for_the_site("[a](docs/architecture.md)", ROOT, ROOT / "docs/project")
     assert shown == "[a](../architecture.md)"
+
+
+def test_the_architecture_names_every_room_in_its_order() -> None:
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    for package, rooms in ROOMS.items():
+        section = text.split(f"### {package}:", 1)[1].split("\n#", 1)[0]
+        assert tuple(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == rooms, package
+        begin = re.findall(r"^\| `(\w+)` \|.*\| `([\w.]+)` \|$", section, re.MULTILINE)
+        assert [name for room, name in begin if not (ROOT / package / room / name).exists()] == []
+
+
+def test_every_command_has_its_page() -> None:
+    assert {path.stem for path in (ROOT / "docs/reference/commands").glob("*.md")} == set(PROJECT["scripts"])
 
 
 def test_pages_that_show_a_file_and_their_files_exist() -> None:
