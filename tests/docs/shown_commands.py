@@ -55,7 +55,9 @@ def command_lines(text: str) -> list[str]:
     joined = re.sub(r"\\\n\s*", " ", text)
     lines = (re.sub(r"^\s*\$ ", "", line).strip() for line in joined.splitlines())
     return [
-        line for line in lines if re.match(r"(\.venv/bin/)?(darts-[a-z]|make\b|torchrun |python -m (darts|evaluation))", line)
+        line
+        for line in lines
+        if re.match(r"(\.venv/bin/)?(darts[- ][a-z]|make\b|torchrun |python -m (darts|evaluation))", line)
     ]
 
 
@@ -106,6 +108,8 @@ def wrong_with(words: tuple[str, ...]) -> str:
     """What is wrong with a command line that a page shows; empty if nothing is."""
     first, *rest = words
     script = first.removeprefix(".venv/bin/")
+    if script == "darts":
+        script, rest = f"darts-{rest[0]}", rest[1:]
     if script in PROJECT["scripts"]:
         return usage_error(script, rest)
     if first == "make":
