@@ -1,6 +1,6 @@
 """The Plackett-Luce model of rankings with ties and of incomplete rankings: worths, tie parameters, robust covariance.
 
-A ranking is a series of choices of the best of those left. With ties a choice may be of a set S of the alternatives A:
+A ranking is a series of choices of the best of those left. With ties a choice may be of a set S of the alternatives A::
 
     P(S | A) = d_|S| (prod_S w)**(1/|S|) / sum over subsets T of A with |T| <= D of d_|T| (prod_T w)**(1/|T|),
 
