@@ -55,7 +55,7 @@ def evaluate(
         typer.Option(help="Segment every scan with these: bundled, a folder or a file. Default without --pred: bundled."),
     ] = None,
     protocol: Annotated[
-        str, typer.Option(help="What is scored: darts102, dkt31 (cortex), dk (cortex), aseg, or a TSV of your own.")
+        str, typer.Option(help="What is scored: darts102, dkt31 (cortex), dk (cortex), aseg, oasis-cma, or a TSV of your own.")
     ] = "darts102",
     outside_protocol: Annotated[
         OutsideWord, typer.Option(help="Reference voxels with ids outside the protocol: not scored, or background.")

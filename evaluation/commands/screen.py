@@ -17,7 +17,7 @@ from evaluation.results.folder import SIDES_MERGED
 from evaluation.run.evaluate import Method, Report, Scores
 from evaluation.run.protocol_warnings import named
 
-__all__ = ["progress", "show_found", "show_outside", "show_summary"]
+__all__ = ["progress", "show_found", "show_labelling", "show_outside", "show_summary"]
 
 _LAYOUTS = {
     "mindboggle": "Mindboggle-101", "freesurfer": "SUBJECTS_DIR", "bids": "BIDS derivatives", "flat": "named by subject",
@@ -50,7 +50,7 @@ def show_found(console: Console, where: Location, cohort: Cohort, found: dict[st
             console.print(f"{name}: not matched: no label map of {named(absent)}")
         if one.unmatched:
             console.print(f"{name}: not matched: no reference for {named(one.unmatched)}")
-    if any(subject.layout == "mindboggle" for subject in cohort.subjects):
+    if any("manual+aseg" in subject.reference.name for subject in cohort.subjects):
         console.print("Mindboggle: the cortex is labelled by hand, all other regions by FreeSurfer")
     if verbose:
         for subject in cohort.subjects:
@@ -148,6 +148,20 @@ def show_summary(console: Console, summary: pd.DataFrame) -> None:
             console.print(f"{row['method']} never emits: {shown}")
     if not summary["n_subjects"].any():
         console.print("Every subject was seen in training: no means and no figures; --include-seen includes them.")
+
+
+def show_labelling(console: Console, means: pd.DataFrame | None) -> None:
+    """Print the means over regions labelled by hand and over those of FreeSurfer apart, where references mix them."""
+    if means is None:
+        return
+    table = Table(title="The same by who labelled the reference", title_justify="left")
+    for heading in ("method", "reference labels", "regions", "Dice"):
+        table.add_column(heading, justify="right" if heading in ("regions", "Dice") else "left", overflow="fold")
+    for row in means.to_dict("records"):
+        mean = _plus_minus(row["mean_dice"], row["sd_dice"])
+        table.add_row(str(row["method"]), str(row["reference_labels"]), str(row["n_regions"]), mean)
+    console.print(table)
+    console.print("Agreement with automatic labels is not accuracy.")
 
 
 def _plus_minus(mean: float, spread: float, digits: int = 3) -> str:

@@ -16,11 +16,12 @@ from rich.console import Console
 from darts_ensemble.commands.command_line import errors, words
 from darts_ensemble.errors import CohortError, UsageError
 from evaluation.cohort.find import Cohort, Predictions, choose_subjects, find_cohort, find_predictions, parse_location
-from evaluation.commands.screen import progress, show_found, show_outside, show_summary
+from evaluation.commands.screen import progress, show_found, show_labelling, show_outside, show_summary
 from evaluation.metrics.pair_scores import Scoring
 from evaluation.metrics.surface import Definition
 from evaluation.protocols.protocol import Protocol, ProtocolRegion, load_protocol
 from evaluation.quality.cohort_volumes import excluded_names
+from evaluation.results.labelling import means_by_labelling
 from evaluation.results.summaries import summarise
 from evaluation.run.account import run_account
 from evaluation.run.evaluate import Failure, Method, Scores, score_cohort
@@ -92,6 +93,7 @@ def find_segment_score_write(console: Console, out: Path, given: dict[str, Any])
     if not scores.table.empty:
         show_outside(console, scores, methods, scoring)
         show_summary(console, summarise(scores.table, include_seen=given["include_seen"]))
+        show_labelling(console, means_by_labelling(scores.table, account, include_seen=given["include_seen"]))
         console.print(f"{out}: {_shown(account['files'])}")
     left_out = any(not suspect.counted for suspect in scores.suspects)
     return account, not (failures or unwritten or left_out or scores.table.empty)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,10 @@ __all__ = ["STYLES", "DrawnFigure", "draw_figures", "save_figures"]
 STYLES = ("default", "published")
 # Structures whose volumes are shown: those of the published reader study, and the hippocampus.
 _STRUCTURES = ("thalamus", "caudate", "putamen", "pallidum", "hippocampus", "lateral ventricle", "cingulate gyrus", "insula")
+
+
+#: Who labelled each part of references that mix both kinds.
+_LABELS_OF = {"subcortical": "automatic (FreeSurfer) reference labels", "cortex": "manual reference labels"}
 
 
 @dataclass(frozen=True)
@@ -100,10 +104,21 @@ def save_figures(folder: Path, *, style: str = "default", metric: str = "dice", 
     written, captions = [], {}
     for drawn in draw_figures(results, style=style, metric=metric):
         written += save_figure(drawn.figure, target / drawn.stem)
-        captions[drawn.stem] = drawn.caption
+        captions[drawn.stem] = drawn.caption + _labelling(results, drawn.stem)
     if captions:
         write_captions(target, captions)
     return written
+
+
+def _labelling(results: Results, stem: str) -> str:
+    """Who labelled the references of a figure, where manual and automatic labels are mixed."""
+    if not results.account.get("labelled_by"):
+        return ""
+    part = next((key for key in _LABELS_OF if key in stem), "")
+    if part:
+        more = ": agreement with FreeSurfer, not accuracy" if part == "subcortical" else ""
+        return f" Reference labels: {_LABELS_OF[part].removesuffix(' reference labels')}{more}."
+    return " In the references the cortex is labelled by hand, all other regions automatically by FreeSurfer."
 
 
 def draw_figures(results: Results, *, style: str = "default", metric: str = "dice") -> Iterator[DrawnFigure]:
@@ -120,13 +135,20 @@ def draw_figures(results: Results, *, style: str = "default", metric: str = "dic
     if metric not in results.metrics:
         raise UsageError(f"metric {metric}; expected {', '.join(results.metrics)}")
     content = _content(results, metric)
+    if results.account.get("labelled_by"):
+        parts = [replace(part, title=f"{part.title}: {_LABELS_OF[part.key]}") for part in content.parts]
+        content = replace(content, parts=parts)
     if not content.parts:
         return
     yield from _box_plots(content, published=style == "published")
     means = content.scores.pivot_table(index="region_id", columns="method", values=metric, sort=False)
+    # Two parts beside each other have no room for long titles.
+    two_lines = [
+        replace(part, title=part.title.replace(" reference labels", " labels").replace(": ", "\n")) for part in content.parts
+    ]
     caption = f"Mean {content.label} over subjects, per region and method ({_counts(content)}). Hatched: no value."
     yield DrawnFigure(
-        f"heat_map{content.suffix}", draw_heat_map(means, content.parts, content.methods, label=content.label), caption
+        f"heat_map{content.suffix}", draw_heat_map(means, two_lines, content.methods, label=content.label), caption
     )
     if content.paired is not None and content.others:
         yield from _differences(content, content.paired)

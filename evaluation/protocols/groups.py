@@ -83,7 +83,9 @@ def _all_groups() -> tuple[Group, ...]:
         groups += [Group(f"{side} {lobe}", side, "lobe", *_cortical(side, numbers)) for side in ("left", "right")]
     for structure in _STRUCTURES:
         ids = frozenset(region.id for region in REGIONS if region.group == structure)
-        groups.append(Group(structure, "both", "structure", ids, frozenset()))
+        # Mindboggle's CMA labels have the cerebellar cortex under 6 and 45.
+        more = frozenset({6, 45}) if structure == "cerebellum" else frozenset()
+        groups.append(Group(structure, "both", "structure", ids, more))
     whole = frozenset(region.id for region in REGIONS)
     groups.append(Group("whole brain", "both", "whole brain", whole, groups[0].more_ids | groups[1].more_ids))
     for name, left in _READER_STUDY.items():

@@ -21,7 +21,7 @@ from darts_ensemble.labels import REGION_BY_ID, Hemisphere
 __all__ = ["PROTOCOLS", "Outside", "Protocol", "ProtocolRegion", "homologous_id", "load_protocol", "side_of"]
 
 #: The built-in protocols, each with a table in this folder.
-PROTOCOLS = ("darts102", "dkt31", "dk", "aseg")
+PROTOCOLS = ("darts102", "dkt31", "dk", "aseg", "oasis-cma")
 #: How reference voxels are treated whose id the protocol does not name.
 Outside = Literal["mask", "background"]
 

@@ -18,6 +18,7 @@ from evaluation.report.tables import (
     agreement_table,
     dice_table,
     group_table,
+    labelling_table,
     misses_table,
     mixed_model_table,
     overall_table,
@@ -30,12 +31,18 @@ from evaluation.report.tables import (
     worst_table,
 )
 from evaluation.results.folder import SIDES_MERGED, Results, read_results
+from evaluation.results.labelling import AUTOMATIC, means_by_labelling
 from evaluation.results.number_format import format_interval, format_p, format_value
 from evaluation.results.run_facts import count_of, listed
 from evaluation.results.significance import choose_baseline
 
 __all__ = ["evaluation_report", "write_report"]
 
+#: Said where references mix both kinds of labels.
+MIXED_LABELS = (
+    "In the references the cortex is labelled by hand, all other regions automatically by FreeSurfer. Agreement with automatic "
+    "labels is not accuracy: read the two kinds apart."
+)
 #: Number of worst cases in the list, and of methods named in the first paragraph.
 WORST_CASES, NAMED_METHODS = 20, 5
 
@@ -97,6 +104,14 @@ def _subtitle(results: Results) -> str:
 def _lead(results: Results) -> list[str]:
     if not _has_means(results):
         return [_no_means().title]
+    by_labelling = means_by_labelling(results.scores, results.account, include_seen=results.include_seen)
+    text = []
+    for kind, part in by_labelling.groupby("reference_labels", sort=False) if by_labelling is not None else []:
+        rows = part[part["mean_dice"].notna()].sort_values("mean_dice", ascending=False, kind="stable").to_dict("records")
+        best = "; ".join(_mean(row, with_n=False) for row in rows[:NAMED_METHODS])
+        regions = count_of(int(part["n_regions"].iloc[0]), "region")
+        note = " (agreement with FreeSurfer, not accuracy)" if kind == AUTOMATIC else ""
+        text.append(f"Mean Dice over {regions} with {kind} reference labels{note}: {best}.")
     ranked = results.summary[results.summary["mean_dice"].notna()].sort_values("mean_dice", ascending=False, kind="stable")
     # Methods on different subjects can't share one n.
     numbers = sorted(set(ranked["n_subjects"]))
@@ -105,7 +120,8 @@ def _lead(results: Results) -> list[str]:
     shown = "; ".join(means[:NAMED_METHODS]) + (
         f"; {len(means) - NAMED_METHODS} more below" if len(means) > NAMED_METHODS else ""
     )
-    text = [f"Mean Dice over regions, mean ± SD over {over}: {shown}."]
+    which = "all regions, manual and automatic together" if text else "regions"
+    text.append(f"Mean Dice over {which}, mean ± SD over {over}: {shown}.")
     overall = results.paired_overall
     if overall is not None and len(overall):
         text.append(_difference(results, _of_dice(overall)))
@@ -155,10 +171,16 @@ def _of_dice(frame: pd.DataFrame) -> pd.DataFrame:
 def _summary(results: Results) -> list[Block]:
     if not _has_means(results):
         return [_no_means(), summary_table(results)]
+    blocks: list[Block] = []
+    by_labelling = means_by_labelling(results.scores, results.account, include_seen=results.include_seen)
+    if by_labelling is not None:
+        blocks.append(Notice(MIXED_LABELS, level="note"))
+        blocks.append(labelling_table(results, by_labelling))
     groups = group_table(results)
     if groups is None:
-        return [summary_table(results), Notice("The protocol has no complete group of regions: none is scored.", level="note")]
-    return [summary_table(results), groups]
+        note = Notice("The protocol has no complete group of regions: none is scored.", level="note")
+        return [*blocks, summary_table(results), note]
+    return [*blocks, summary_table(results), groups]
 
 
 def _worst(results: Results) -> list[Block]:

@@ -12,7 +12,7 @@ from evaluation.results.folder import SIDES_MERGED, Results, is_distance
 from evaluation.results.metric_text import describe_metric
 
 __all__ = [
-    "MOST_PAIRED_ROWS", "MOST_PRINTED_ROWS", "agreement_table", "dice_table", "group_table", "misses_table",
+    "MOST_PAIRED_ROWS", "MOST_PRINTED_ROWS", "agreement_table", "dice_table", "group_table", "labelling_table", "misses_table",
     "mixed_model_table", "overall_table", "paired_table", "rank_table", "region_table", "subject_table", "summary_table",
     "worst_cases", "worst_table",
 ]  # fmt: skip
@@ -58,6 +58,17 @@ def summary_table(results: Results) -> Table:
     return _table(
         results.summary, columns, "Mean over regions within each subject, then mean ± SD over subjects.", "summary.csv"
     )
+
+
+def labelling_table(results: Results, means: pd.DataFrame) -> Table:
+    """Return the means over the regions labelled by hand and over the others, one row per method and kind."""
+    columns = [
+        _METHOD, Column("reference_labels", "Reference labels", "Who labelled these regions in the references."),
+        Column("n_regions", "Regions", "Regions of that kind.", "integer"), _SUBJECTS,
+        *_mean_columns(means, results.metrics), _MISSED, _INVENTED,
+    ]  # fmt: skip
+    caption = "By who labelled the reference: mean over regions within each subject, then mean ± SD over subjects."
+    return _table(means, columns, caption, "summary_by_labelling.csv")
 
 
 def region_table(results: Results) -> Table:

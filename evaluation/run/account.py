@@ -12,6 +12,7 @@ from typing import Any
 from darts_ensemble.versions import package_versions
 from evaluation.cohort.find import Cohort, Predictions
 from evaluation.metrics.pair_scores import Scoring
+from evaluation.results.labelling import labelled_by
 from evaluation.run.evaluate import Failure, Method, Scores
 from evaluation.statistics.intervals import Bootstrap
 
@@ -60,6 +61,7 @@ def run_account(
         "input_sha256": scores.checksums,
         "weights_sha256": weights,
         "not_matched": _not_matched(cohort, found, methods),
+        "labelled_by": labelled_by([subject.reference for subject in cohort.subjects], scoring.regions),
         "seen_in_training": {method.name: sorted(method.seen) for method in methods if method.seen},
         "counts": {
             "subjects": len(cohort.subjects), "methods": len(methods), "failures": len(failures), **_counts(scores, scoring)

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from evaluation.metrics.pair_scores import PairScores, Scoring
 from evaluation.protocols.parcellation import DESIKAN_ONLY
 
+_VERMIS = frozenset({630, 631, 632})
+
 __all__ = ["named", "protocol_warnings"]
 
 
@@ -36,6 +38,16 @@ def protocol_warnings(pairs: Mapping[str, Mapping[str, PairScores]], scoring: Sc
     if stray:
         n, how = sum(stray.values()), "masked" if scoring.outside == "mask" else "taken as background"
         warnings.append(f"stray bankssts and poles in DKT references, {n} voxels {how}: {named(list(stray))}")
+    cma = [
+        subject
+        for subject, one in references.items()
+        if scoring.protocol.name != "oasis-cma" and _VERMIS & {*one.masked, *one.as_background}
+    ]
+    if cma:
+        warnings.append(
+            "references hold the vermis (630 to 632) of Mindboggle's CMA labels: --protocol oasis-cma scores all of them: "
+            f"{named(cma)}"
+        )
     return warnings + (_other_protocols(pairs) if cortical else [])
 
 

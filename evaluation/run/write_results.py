@@ -12,6 +12,7 @@ from typing import Any
 from darts_ensemble.errors import CohortError
 from darts_ensemble.results.outputs import write_json, write_text
 from evaluation.results.captions import forget_pictures
+from evaluation.results.labelling import means_by_labelling
 from evaluation.results.summaries import region_means, subject_means, summarise
 from evaluation.run.evaluate import Failure, Scores, reason_of
 
@@ -77,6 +78,9 @@ def write_results(
         "summary.csv": summarise(scores.table, include_seen=include_seen),
         "regions.csv": region_means(scores.table, include_seen=include_seen),
     }
+    by_labelling = means_by_labelling(scores.table, account, include_seen=include_seen)
+    if by_labelling is not None:
+        tables["summary_by_labelling.csv"] = by_labelling
     for name, table in tables.items():
         write_text(out / name, table.to_csv(index=False, float_format="%.6g"))
     account["files"] = [*tables, "run.json"]

@@ -28,7 +28,7 @@ def test_built_in_protocols_hold_the_ids_of_their_atlases() -> None:
     assert ids_of("darts102") == dkt | other
     assert ids_of("dkt31") == dkt
     assert ids_of("dk") == dkt | {1001, 1032, 1033, 2001, 2032, 2033}
-    assert [len(load_protocol(name).regions) for name in PROTOCOLS] == [102, 62, 68, 42]
+    assert [len(load_protocol(name).regions) for name in PROTOCOLS] == [102, 62, 68, 42, 93]
     # outside the cortex there is other tissue, not doubt: it is background to a cortical protocol, never masked
     assert load_protocol("dkt31").background == load_protocol("dk").background == other
     cortex = next(region for region in load_protocol("aseg").regions if region.id == 3)
@@ -109,7 +109,8 @@ def test_tables_that_are_none_are_refused_with_the_line(tmp_path: Path, rows: tu
 
 
 def test_an_unknown_protocol_is_refused_with_those_there_are() -> None:
-    with pytest.raises(UsageError, match="--protocol dkt: no such protocol or file; expected darts102, dkt31, dk, aseg or a"):
+    expected = "--protocol dkt: no such protocol or file; expected darts102, dkt31, dk, aseg, oasis-cma or a"
+    with pytest.raises(UsageError, match=expected):
         load_protocol("dkt")
 
 
