@@ -87,6 +87,8 @@ class PersistentReader(threading.Thread):
                 if item["part"] not in ("practice", "rating"):
                     item = state["changeable"][0]
                 self._send(item["id"], "view", number, kind="shown")
+                if number % 5 == 0:
+                    self._send(item["id"], "mark", number, marked=bool(number % 2))
                 # The other window's answer does not exist here, so a change is never refused.
                 rating = self.random.randint(1, 5)
                 self._send(
@@ -151,6 +153,10 @@ def test_nothing_confirmed_is_lost_and_nothing_stands_twice_when_the_server_is_k
         ).fetchall()
         found = {(row["name"], row["idempotency_key"]): (row["item_id"], row["rating"]) for row in stored}
         assert len(found) == len(stored)
+        marks = connection.execute(
+            "SELECT reader.name, idempotency_key, item_id FROM mark JOIN reader ON reader.id = reader_id"
+        ).fetchall()
+        found |= {(row["name"], row["idempotency_key"]): (row["item_id"], None) for row in marks}
         for name, events in confirmed.items():
             for key, item, rating in events:
                 assert found[name, key] == (item, rating)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.phantoms.rich_study import rich_study
 from tests.phantoms.small_study import CASE, METHODS, PRACTICE, SmallStudy, small_study
 from tests.reader_study.study.test_answers import Visitor
 
@@ -153,3 +154,27 @@ def test_arms_are_not_dealt_in_the_order_of_the_design(tmp_path: Path, monkeypat
 
     orders = {tuple(_shuffled_secretly(dict.fromkeys(METHODS, tmp_path))) for _ in range(200)}
     assert len(orders) == 6
+
+
+def test_questions_training_and_the_list_to_look_again_name_no_method_either(tmp_path: Path) -> None:
+    study = rich_study(tmp_path / "study")
+    anna = Eavesdropper(study, study.tokens["anna"])
+    page = anna.http.get("/read").text
+    for name in re.findall(r"api/pictures/([0-9a-f]{32})", page):
+        anna.http.get(f"/api/pictures/{name}")
+    anna.http.get("/api/study")
+    more = {"certainty": 1, "worst": ["back"], "motion": "yes"}
+    while (state := anna.state())["current"]["part"] != "guess":
+        item = state["current"]
+        anna.show(item["id"])
+        anna.post(item["id"], "mark", marked=True)
+        given = {"ranks": [2, 1, 3]} if item["part"] == "ranking" else {"rating": 5, "more": more}
+        assert anna.post(item["id"], "answer", **given).status_code == 200
+    anna.http.get("/nowhere", headers={"accept": "text/html"})
+    assert any(reply.url.path.endswith("/mark") for reply in anna.heard)
+    assert any(b"follows the border" in reply.content for reply in anna.heard)
+    for reply in anna.heard:
+        if reply.headers["content-type"] != "application/octet-stream":
+            head = "\n".join(f"{name}: {value}" for name, value in reply.headers.items())
+            for text in (str(reply.url), head, reply.content.decode("utf-8", "replace")):
+                assert not (found := TRACES.search(text)), (reply.url.path, found)
