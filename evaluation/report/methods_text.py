@@ -135,8 +135,8 @@ def _scoring(results: Results) -> str:
     kinds = f" ({cortical} cortical, {len(regions) - cortical} other)" if 0 < cortical < len(regions) else ""
     named = PurePath(str(protocol["name"])).name if "name" in protocol else ""
     text = [f"We scored {count_of(len(regions), 'region')}{kinds}{f' of the protocol {named}' if named else ''}."]
-    if protocol.get("merged"):
-        text.append(f" {count_of(len(protocol['merged']), 'region')} of these combine several labels.")
+    if n := len(protocol.get("merged") or {}):
+        text.append(f" {count_of(n, 'region')} of these combine{'s' if n == 1 else ''} several labels.")
     if "outside" in protocol:
         how = "were left out of both maps" if protocol["outside"] == "mask" else "counted as background"
         text.append(

@@ -55,7 +55,7 @@ def test_citations_are_numbered_in_the_order_of_the_text_and_each_is_listed_once
         ),
         (
             {"protocol": {"name": "dk", "merged": {"2": [2, 41]}, "outside": "mask"}},
-            "1 region of these unite several",
+            "1 region of these combines several",
             "darts102",
         ),
         ({"metrics": {"misses": "exclude"}}, "was given no distance, and so enters no mean distance", "diagonal"),
