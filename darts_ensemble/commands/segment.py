@@ -28,6 +28,8 @@ __all__ = ["segment_main"]
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 Crop = Literal["brain", "head", "none"]
+#: Flags shown in the line of a scan; its account holds all.
+_MOST_FLAGS = 3
 Form = Literal["nifti", "mgz", "bids", "freesurfer"]
 Fusion = Literal["mean", "geometric", "vote"]
 Pooling = Literal["split", "duplicate", "none"]
@@ -121,6 +123,9 @@ def segment(
     report: Annotated[
         bool, typer.Option("--report", help="Also a page of quality control, OUT/quality/quality.html: see darts-qc.")
     ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit 1 also if a scan is probably no upright T1 of a whole head.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Segment again scans that are done already.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print an account of the run as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
@@ -143,13 +148,14 @@ def segment(
         fusion_weights=None if fusion_weights is None else str(fusion_weights), sagittal_pooling=sagittal_pooling,
         batch_size=batch_size, crop=crop, low_memory=low_memory, threads=threads, form=form, agreement=save_agreement,
         probabilities=save_probabilities, probability_type=probability_type, clean=clean, overwrite=overwrite, verbose=verbose,
+        strict=strict,
     )  # fmt: skip
     with one_line_errors("darts-segment"):
         account = _run(scans, out, part, dask, settings, console)
     if as_json:
         typer.echo(json.dumps(account, indent=1))
     paged = not report or _write_quality_page(out, quiet=console.quiet)
-    if not paged or any(row["status"] == "failed" for row in account["scans"]):
+    if not paged or any(row["status"] == "failed" or (strict and row.get("suspicion")) for row in account["scans"]):
         raise typer.Exit(1)
 
 
@@ -212,12 +218,27 @@ def _describe_folder(out: Path, form: str, segmenter: Segmenter, jobs: list[Job]
     write_colour_tables(out / "docs" if form == "bids" else out)
 
 
+def _notes(row: dict[str, Any]) -> str:
+    """What deserves a look, for the line of a scan: one sentence if the scan itself is in doubt, else three flags at most."""
+    from darts_ensemble.results.segmentation import SIDES_ESTIMATED
+
+    flags = sorted(row.get("flags", []), key=lambda flag: flag != SIDES_ESTIMATED)
+    if row["status"] != "wrote" and not row.get("suspicion"):
+        return ""
+    if row.get("suspicion"):
+        shown = [f"warning: {row['suspicion']}", *(flag for flag in flags if flag == SIDES_ESTIMATED)]
+    else:
+        shown = flags[:_MOST_FLAGS]
+    more = len(flags) - sum(flag in flags for flag in shown)
+    return "".join(f"; {one}" for one in shown) + (f"; {more} more flags in the account" if more else "")
+
+
 def _tell(row: dict[str, Any], number: int, count: int, say: Any, complain: Any, *, stages: bool) -> None:
     """Print the result for one scan."""
     if row["status"] == "failed":
         complain(f"darts-segment: {row['error']}")
         return
-    notes = "".join(f"; {flag}" for flag in row.get("flags", []))
+    notes = _notes(row)
     again = f" again ({row['again']})" if "again" in row else ""
     took = f" ({row['seconds']:.0f} s)" if "seconds" in row else ""
     say(f"[{number}/{count}] {row['name']}: {row['status']}{again} {row['label_map']}{took}{notes}")
@@ -229,6 +250,7 @@ def _tell(row: dict[str, Any], number: int, count: int, say: Any, complain: Any,
 def _jobs(given: list[Path], out: Path, form: str, part: str | None) -> tuple[list[Job], list[dict[str, Any]]]:
     """Return the scans of all arguments, or of one part of them; a folder without a scan counts as a failure."""
     from darts_ensemble.scans.inputs import find_scans, name_scans, names_in_lists, part_of
+    from darts_ensemble.scans.links import as_named
     from darts_ensemble.segment.scan_queue import Job
 
     number, count = (1, 1) if part is None else part_of(part)
@@ -236,8 +258,8 @@ def _jobs(given: list[Path], out: Path, form: str, part: str | None) -> tuple[li
     good, failed = [], []
     for path in given:
         try:
-            for scan in find_scans([path]):
-                found.setdefault(scan.resolve(), scan)
+            for scan in find_scans([path], lambda line: errors.print(f"darts-segment: {line}")):
+                found.setdefault(as_named(scan), scan)
             good.append(path)
         except ScanError as error:
             failed.append({"scan": str(path), "status": "failed", "error": str(error)})

@@ -18,6 +18,7 @@ from darts_ensemble.results.cleaning import remove_islands
 from darts_ensemble.results.freesurfer_table import freesurfer_stats
 from darts_ensemble.results.outputs import remove_earlier, target_paths, write_json, write_text
 from darts_ensemble.results.probabilities import parse_wanted, write_probabilities
+from darts_ensemble.results.suspicion import suspicion
 from darts_ensemble.results.volumetry import quality_flags, region_agreement, region_volumes, unusual_volumes
 from darts_ensemble.scans.conform import Conformed
 from darts_ensemble.scans.inputs import name_scans
@@ -84,6 +85,11 @@ class Segmentation:
     def warnings(self) -> list[str]:
         """What was guessed or mended when the scan was read and conformed; each names the file."""
         return [f"{self.scan.path}: {note}" for note in (*self.scan.notes, *self.conformed.notes)]
+
+    @property
+    def suspicion(self) -> str | None:
+        """What is probably wrong with the scan; see :mod:`darts_ensemble.results.suspicion`."""
+        return suspicion(self.ids, self.scan.affine, self.mean_agreement)
 
     @property
     def labels(self) -> Any:
@@ -196,6 +202,7 @@ class Segmentation:
             "scan_sha256": self.scan.sha256,
             "made_with": {"clean": False} | self.made_with | options,
             "warnings": self.warnings,
+            "suspicion": self.suspicion,
             "flags": self.flags,
             "mean_view_agreement": self.mean_agreement,
             "seen_in_training": self.seen_in_training,

@@ -6,17 +6,22 @@ import csv
 import glob
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from darts_ensemble.errors import ScanError, UsageError
+from darts_ensemble.scans.links import as_named, is_there
 from darts_ensemble.scans.scan import EXTENSIONS, SCAN_NAMES, find_scan_in_subject, without_extension
 
 __all__ = ["NamedScan", "find_scans", "name_scans", "names_in_lists", "part_of"]
 
 #: Files that this toolkit and similar ones write next to scans; not taken for scans when a folder is given.
 _NOT_SCANS = re.compile(r"(^\.|_(dseg|probseg|agreement|mask|top-ids|top-probabilities)\.|\.MNI152\.|^labels\.|aseg)")
+#: FreeSurfer's average subjects, and templates of the longitudinal stream.
+_AVERAGE = re.compile(r"^(fsaverage|cvs_avg35)|^(?!.*\.long\.).*[-_.]base$")
+#: Spaces that are the subject's own.
+_OWN_SPACES = ("", "orig", "T1w", "native", "individual", "scanner", "anat")
 _BIDS_LEVELS = ("", "anat/", "ses-*/anat/", "sub-*/anat/", "sub-*/ses-*/anat/")
 _MINDBOGGLE = ("t1weighted.nii.gz", "t1weighted_brain.nii.gz")
 
@@ -36,12 +41,19 @@ class NamedScan:
     name: str
 
 
-def find_scans(given: Sequence[Path]) -> list[Path]:
+def find_scans(given: Sequence[Path], left_out: Callable[[str], None] = lambda what: None) -> list[Path]:
     """Return the scans that the given files and folders mean, in order, each once.
 
     A `.tsv` file is a list with a column `scan` (paths relative to the list) and optionally `name`. A pattern such as
     `data/*/T1.mgz`, if the shell has not expanded it, means all files that it matches. A folder is a FreeSurfer subject
-    (`mri/`), a SUBJECTS_DIR, a BIDS data set (`*_T1w` in `anat/`), a Mindboggle subject or group, or else holds image files.
+    (`mri/`), a SUBJECTS_DIR, a BIDS data set (`*_T1w`, `*_UNIT1` in `anat/`), a Mindboggle subject or group, or else holds
+    image files. Links are kept as they are named, those to nothing too.
+
+    Parameters
+    ----------
+    given : sequence of Path
+    left_out : callable
+        Called with a line for what a folder holds that looks like a scan or subject and is not taken.
 
     Raises
     ------
@@ -51,11 +63,11 @@ def find_scans(given: Sequence[Path]) -> list[Path]:
     found: dict[Path, Path] = {}
     for path in given:
         try:
-            scans = [scan for one in _matches(path) for scan in _under(one)]
+            scans = [scan for one in _matches(path) for scan in _under(one, left_out)]
         except OSError as error:
             raise ScanError(f"{path}: not readable ({error.strerror}); expected a folder you may read") from None
         for scan in scans:
-            found.setdefault(scan.resolve(), scan)
+            found.setdefault(as_named(scan), scan)
     return list(found.values())
 
 
@@ -68,9 +80,9 @@ def _matches(path: Path) -> list[Path]:
     return [Path(match) for match in matches]
 
 
-def _under(path: Path) -> list[Path]:
+def _under(path: Path, left_out: Callable[[str], None]) -> list[Path]:
     if path.is_dir():
-        return _in_folder(path)
+        return _in_folder(path, left_out)
     return [scan for scan, _ in _read_list(path)] if path.suffix.lower() == ".tsv" else [path]
 
 
@@ -93,7 +105,7 @@ def _read_list(path: Path) -> list[tuple[Path, str]]:
 
 
 def names_in_lists(given: Sequence[Path]) -> dict[Path, str]:
-    """Return the names in the given `.tsv` lists, by the resolved path of the scan.
+    """Return the names in the given `.tsv` lists, by the scan's path from the root.
 
     Raises
     ------
@@ -110,7 +122,7 @@ def names_in_lists(given: Sequence[Path]) -> dict[Path, str]:
                 continue
             if name in (".", "..") or re.search(r"[/\\]", name):
                 raise UsageError(f"{path}: name {name} of {scan}; expected one that can be a file's")
-            whole = scan.resolve()
+            whole = as_named(scan)
             if owners.setdefault(name.lower(), whole) != whole:
                 raise UsageError(f"{path}: {scan} and {owners[name.lower()]} are both named {name}; expected different names")
             names[whole] = name
@@ -131,13 +143,12 @@ def part_of(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _in_folder(folder: Path) -> list[Path]:
+def _in_folder(folder: Path, left_out: Callable[[str], None]) -> list[Path]:
     if (folder / "mri").is_dir():
         return [find_scan_in_subject(folder)]
-    subjects = [path for path in sorted(folder.iterdir()) if any((path / "mri" / name).is_file() for name in SCAN_NAMES)]
-    if subjects:
-        return [find_scan_in_subject(subject) for subject in subjects]
-    if bids := sorted({path for levels in _BIDS_LEVELS for path in folder.glob(f"{levels}sub-*_T1w.nii*")}):
+    if subjects := _subjects_in(folder, left_out):
+        return subjects
+    if bids := _in_bids(folder, left_out):
         return bids
     for levels in ("", "*/", "*/*/"):
         best: dict[Path, Path] = {}
@@ -149,7 +160,7 @@ def _in_folder(folder: Path) -> list[Path]:
     images = [
         path
         for path in sorted(folder.iterdir())
-        if path.is_file() and path.name.lower().endswith(EXTENSIONS) and not _NOT_SCANS.search(path.name)
+        if is_there(path) and path.name.lower().endswith(EXTENSIONS) and not _NOT_SCANS.search(path.name)
     ]
     if not images:
         raise ScanError(
@@ -159,10 +170,42 @@ def _in_folder(folder: Path) -> list[Path]:
     return images
 
 
+def _subjects_in(folder: Path, left_out: Callable[[str], None]) -> list[Path]:
+    """Return the scan of each subject of a SUBJECTS_DIR; averages of several scans or people are left out."""
+    scans = []
+    for subject in sorted(folder.iterdir()):
+        if not (subject / "mri").is_dir():
+            continue
+        if not any(is_there(subject / "mri" / name) for name in SCAN_NAMES):
+            left_out(f"{subject}: left out, no {', '.join(SCAN_NAMES)} in mri/")
+        elif _AVERAGE.search(subject.name):
+            left_out(f"{subject}: left out, an average by its name; name it to segment it")
+        else:
+            scans.append(find_scan_in_subject(subject))
+    return scans
+
+
+def _in_bids(folder: Path, left_out: Callable[[str], None]) -> list[Path]:
+    """Return the T1-weighted images of a BIDS data set, no phase images and none in the space of a template."""
+    names = [f"{levels}sub-*_{suffix}.nii*" for levels in _BIDS_LEVELS for suffix in ("T1w", "UNIT1")]
+    scans = []
+    for path in sorted({path for name in names for path in folder.glob(name)}):
+        if not path.name.endswith((".nii", ".nii.gz")):
+            continue
+        entities = dict(re.findall(r"(?:^|_)([A-Za-z]+)-([A-Za-z0-9+]+)", path.name))
+        if entities.get("part", "mag") != "mag":
+            left_out(f"{path}: left out, part-{entities['part']} is no magnitude image; name it to segment it")
+        elif entities.get("space", "") not in _OWN_SPACES:
+            left_out(f"{path}: left out, in the space of {entities['space']}; name it to segment it")
+        else:
+            scans.append(path)
+    return scans
+
+
 def name_scans(paths: Sequence[Path], given: Mapping[Path, str] | None = None) -> list[NamedScan]:
     """Name scans after their subject or file; if two would have the same name, names of parent folders are put before it.
 
-    Names of `given`, by resolved path, are kept.
+    Names of `given`, by the path from the root, are kept. A link is named as itself, not as what it leads to.
 
     If scans in one folder would have the same name (`T1.mgz` and `T1.nii.gz`), they get the file name with its extension.
 
@@ -181,12 +224,12 @@ def name_scans(paths: Sequence[Path], given: Mapping[Path, str] | None = None) -
     beside = Counter((base.lower(), folder) for base, folder in bases.values())
     for path, (base, folder) in bases.items():
         if beside[base.lower(), folder] > 1:  # a/t1weighted.nii.gz and a/mri/t1weighted.nii.gz
-            bases[path] = ("_".join(path.resolve().relative_to(folder).parts).replace(".", "_"), folder)
+            bases[path] = ("_".join(as_named(path).relative_to(folder).parts).replace(".", "_"), folder)
     depth = dict.fromkeys(paths, 0)
     while True:
-        names = {path: fixed.get(path.resolve()) or _name(*bases[path], depth[path]) for path in paths}
+        names = {path: fixed.get(as_named(path)) or _name(*bases[path], depth[path]) for path in paths}
         counts = Counter(name.lower() for name in names.values())
-        free = [path for path in paths if path.resolve() not in fixed]
+        free = [path for path in paths if as_named(path) not in fixed]
         alike = [path for path in free if counts[names[path].lower()] > 1 and depth[path] < len(bases[path][1].parts)]
         if not alike:
             return [NamedScan(path, names[path]) for path in paths]
@@ -196,7 +239,7 @@ def name_scans(paths: Sequence[Path], given: Mapping[Path, str] | None = None) -
 
 def _base_and_folder(path: Path) -> tuple[str, Path]:
     """Return the name of a scan, and the folder whose name would be put before it."""
-    whole = path.resolve()
+    whole = as_named(path)
     if whole.parent.name == "mri":
         return whole.parents[1].name, whole.parents[2]
     if whole.name in _MINDBOGGLE:

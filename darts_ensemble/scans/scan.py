@@ -21,6 +21,7 @@ from darts_ensemble.errors import ScanError
 from darts_ensemble.labels import REGION_BY_ID
 from darts_ensemble.scans.image_file import EXTENSIONS, one_volume, open_image
 from darts_ensemble.scans.label_values import whole_numbers, why_several_volumes
+from darts_ensemble.scans.links import is_there
 from darts_ensemble.scans.placement import check_size, placement
 
 __all__ = [
@@ -87,7 +88,7 @@ def find_scan_in_subject(folder: Path) -> Path:
         If the subject has none.
     """
     for name in SCAN_NAMES:
-        if (folder / "mri" / name).is_file():
+        if is_there(folder / "mri" / name):
             return folder / "mri" / name
     raise ScanError(f"{folder}: no scan found; expected mri/ with one of {', '.join(SCAN_NAMES)}")
 

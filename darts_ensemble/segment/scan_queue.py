@@ -223,7 +223,13 @@ def _earlier(job: Job, asked: Row) -> _Earlier:
         changed.insert(0, "the scan is another file than before")
     if changed:
         return _Earlier(differs="; ".join(changed))
-    row = {**_start_of_row(job), "status": "done before", "scan_sha256": now, "flags": account.get("flags", [])}
+    row = {
+        **_start_of_row(job),
+        "status": "done before",
+        "scan_sha256": now,
+        "suspicion": account.get("suspicion"),
+        "flags": account.get("flags", []),
+    }
     return _Earlier(row)
 
 
@@ -248,6 +254,7 @@ def _written(segmenter: Segmenter, job: Job, labelled: Labelled, settings: Setti
         "seconds": round(sum(seconds.values()), 2),
         "stages": seconds,
         "warnings": result.warnings,
+        "suspicion": result.suspicion,
         "flags": result.flags,
         "mean_view_agreement": result.mean_agreement,
         "seen_in_training": result.seen_in_training,

@@ -58,6 +58,7 @@ class Settings:
     clean: bool = False
     overwrite: bool = False
     verbose: bool = False
+    strict: bool = False
 
     @property
     def saving(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from darts_ensemble.errors import ScanError
 from darts_ensemble.scans.inputs import find_scans, name_scans
+from darts_ensemble.scans.scan import read_scan
 
 
 def touched(root: Path, *names: str) -> list[Path]:
@@ -69,7 +70,69 @@ def test_a_plain_folder_gives_its_images_but_not_what_was_written_beside_them(tm
 def test_a_scan_named_twice_is_taken_once_in_the_order_given(tmp_path: Path) -> None:
     touched(tmp_path, "d/b.mgz", "d/a.mgz")
     (tmp_path / "link.mgz").symlink_to(tmp_path / "d" / "b.mgz")
-    assert found(tmp_path, "d/b.mgz", "d", "link.mgz") == ["d/b.mgz", "d/a.mgz"]
+    assert found(tmp_path, "d/b.mgz", "d", "d/../d/a.mgz") == ["d/b.mgz", "d/a.mgz"]
+    assert found(tmp_path, "d", "link.mgz") == ["d/a.mgz", "d/b.mgz", "link.mgz"], "a link is a scan of its own name"
+
+
+def annexed(root: Path, name: str, key: str, *, there: bool = True) -> None:
+    """A file of git-annex: a link to its content, which may not be there."""
+    content = root / ".git/annex/objects/aB/Cd" / key / key
+    content.parent.mkdir(parents=True, exist_ok=True)
+    if there:
+        content.touch()
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    (root / name).symlink_to(os.path.relpath(content, (root / name).parent))
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_links_are_named_as_the_user_knows_them_and_equal_contents_are_all_kept(tmp_path: Path, there: bool) -> None:
+    for number in "12":
+        annexed(tmp_path, f"fs/sub-0{number}/mri/T1.mgz", f"MD5E-s9--0{number}.mgz", there=there)
+        annexed(tmp_path, f"bids/sub-03/ses-{number}/anat/sub-03_ses-{number}_T1w.nii.gz", "MD5E-s3--e.nii.gz", there=there)
+        annexed(tmp_path, f"flat/head{number}.nii", "MD5E-s4--e.nii", there=there)
+        touched(tmp_path, f"archive/2019_{number}/mri/T1.mgz")
+        (tmp_path / "linked").mkdir(exist_ok=True)
+        (tmp_path / f"linked/sub-0{number}").symlink_to(f"../archive/2019_{number}")
+    wanted = {
+        "fs": ["sub-01", "sub-02"], "bids": ["sub-03_ses-1", "sub-03_ses-2"], "flat": ["head1", "head2"],
+        "linked": ["sub-01", "sub-02"],
+    }  # fmt: skip
+    for folder, expected in wanted.items():
+        assert [scan.name for scan in name_scans(find_scans([tmp_path / folder]))] == expected
+
+
+def test_a_link_to_nothing_and_a_pointer_in_place_of_a_scan_say_how_to_get_it(tmp_path: Path) -> None:
+    annexed(tmp_path, "annexed.nii.gz", "MD5E-s3--e.nii.gz", there=False)
+    (tmp_path / "lost.nii").symlink_to("gone.nii")
+    (tmp_path / "unlocked.nii.gz").write_text("/annex/objects/MD5E-s3--e.nii.gz\n")
+    (tmp_path / "lfs.mgz").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    for name, words in {
+        "annexed.nii.gz": "datalad get", "unlocked.nii.gz": "datalad get", "lost.nii": "a link to gone.nii",
+        "lfs.mgz": "lfs pull",
+    }.items():  # fmt: skip
+        with pytest.raises(ScanError, match=f"{name}: .*{words}"):
+            read_scan(tmp_path / name)
+
+
+def test_what_is_no_scan_of_a_person_is_left_out_with_a_word_and_taken_where_named(tmp_path: Path) -> None:
+    touched(
+        tmp_path, "b/sub-1/anat/sub-1_part-mag_T1w.nii.gz", "b/sub-1/anat/sub-1_part-phase_T1w.nii.gz",
+        "b/sub-1/anat/sub-1_space-MNI152NLin2009cAsym_res-2_desc-preproc_T1w.nii.gz", "b/sub-1/anat/sub-1_T1w.nii.gz.bak",
+        "b/sub-1/anat/sub-1_T1w.nii.json", "b/sub-2/anat/sub-2_UNIT1.nii.gz", "b/sub-2/anat/sub-2_inv-1_MP2RAGE.nii.gz",
+        "b/sub-3/anat/sub-3_desc-preproc_T1w.nii.gz", "s/fsaverage/mri/T1.mgz", "s/fsaverage5/mri/T1.mgz",
+        "s/sub-01/mri/T1.mgz", "s/sub-01_base/mri/T1.mgz", "s/sub-01.long.sub-01_base/mri/T1.mgz", "s/sub-02/mri/aseg.mgz",
+    )  # fmt: skip
+    lines: list[str] = []
+    taken = [path.relative_to(tmp_path).as_posix() for path in find_scans([tmp_path / "b", tmp_path / "s"], lines.append)]
+    assert taken == [
+        "b/sub-1/anat/sub-1_part-mag_T1w.nii.gz", "b/sub-2/anat/sub-2_UNIT1.nii.gz",
+        "b/sub-3/anat/sub-3_desc-preproc_T1w.nii.gz", "s/sub-01/mri/T1.mgz", "s/sub-01.long.sub-01_base/mri/T1.mgz",
+    ]  # fmt: skip
+    told = " ".join(lines)
+    for name in ("part-phase", "MNI152NLin2009cAsym", "fsaverage5", "sub-01_base", "sub-02"):
+        assert name in told
+    for name in ("b/sub-1/anat/sub-1_part-phase_T1w.nii.gz", "s/fsaverage"):
+        assert len(find_scans([tmp_path / name])) == 1
 
 
 def test_a_named_file_is_taken_as_it_is_even_where_it_is_missing(tmp_path: Path) -> None:
