@@ -5,10 +5,15 @@ from __future__ import annotations
 import importlib
 import sys
 from difflib import get_close_matches
+from typing import Annotated
+
+import typer
 
 from darts_ensemble.versions import package_version
 
 __all__ = ["COMMANDS", "main"]
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 #: Module and function of each command, and what it is for. The reader study lies in a package above this one: it is imported
 #: by name, when it is asked for.
@@ -34,9 +39,10 @@ def _help() -> str:
     )
 
 
-def main() -> None:
+@app.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+def run(words: Annotated[list[str] | None, typer.Argument(help="A command's name, then its own words.")] = None) -> None:
     """Run the command that the first word names with the words after it."""
-    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    name, *rest = words or [""]
     if name in ("", "-h", "--help"):
         sys.stdout.write(_help())
         raise SystemExit(0 if name else 2)
@@ -49,8 +55,13 @@ def main() -> None:
         sys.stderr.write(f"darts: no command {name}{meant}; expected one of {', '.join(COMMANDS)}\n")
         raise SystemExit(2)
     module, function, _ = COMMANDS[name]
-    sys.argv = [f"darts-{name}", *sys.argv[2:]]
+    sys.argv = [f"darts-{name}", *rest]
     getattr(importlib.import_module(module), function)()
+
+
+def main() -> None:
+    """Run darts."""
+    app()
 
 
 if __name__ == "__main__":
