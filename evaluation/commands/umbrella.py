@@ -39,7 +39,15 @@ def _help() -> str:
     )
 
 
-@app.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+EXAMPLES = """Examples, as the commands of their own that they run:
+
+  darts-segment T1.mgz -o out/
+
+  darts-qc out/
+"""
+
+
+@app.command(epilog=EXAMPLES, context_settings={"ignore_unknown_options": True, "help_option_names": []})
 def run(words: Annotated[list[str] | None, typer.Argument(help="A command's name, then its own words.")] = None) -> None:
     """Run the command that the first word names with the words after it."""
     name, *rest = words or [""]
