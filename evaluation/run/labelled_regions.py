@@ -82,8 +82,8 @@ class LabelledRegions:
         for ids, subjects in lacking.items():
             words = regions_in_words(self._regions(ids), self.scoring)
             lines.append(
-                f"absent by protocol in some references, which label less than others: {len(ids)} regions ({words}); "
-                f"they are in no mean of {named(subjects)}"
+                f"regions absent by the references' protocol, {len(ids)} ({words}), in no mean of these subjects, as their "
+                f"references label less than others: {named(subjects)}"
             )
         return lines
 
