@@ -38,7 +38,7 @@ def open_image(path: Path) -> tuple[Any, list[str]]:
     try:
         with LoggingOutputSuppressor():
             return _opened(path, packed=start.startswith(_GZIP))
-    except ImageFileError:
+    except (ImageFileError, gzip.BadGzipFile):
         raise ScanError(f"{path}: not an image; expected {', '.join(EXTENSIONS)}") from None
     except Exception as error:  # nibabel lets through whatever gzip, zlib and struct raise on damaged files
         raise ScanError(f"{path}: damaged ({type(error).__name__}); expected a whole image: copy it again") from None
