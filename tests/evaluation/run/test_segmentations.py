@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 
@@ -22,6 +23,14 @@ from evaluation.run.segmentations import segment_cohort
 from tests.evaluation.run.test_evaluate import AFFINE, OVERLAP, SIZE, save
 
 
+def head(rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """Bright tissue in one piece within air."""
+    scan = np.zeros(SIZE, dtype=np.float32)
+    inside = tuple(slice(n // 8, n - n // 8) for n in SIZE)
+    scan[inside] = rng.uniform(120, 160, scan[inside].shape)
+    return scan
+
+
 @pytest.fixture
 def cohort_with_scans(tmp_path: Path) -> Path:
     """Two Mindboggle-like subjects with small scans; three tiny networks, which have seen the first."""
@@ -29,7 +38,7 @@ def cohort_with_scans(tmp_path: Path) -> Path:
     for name in ("one", "two"):
         folder = tmp_path / "gt" / name
         save(folder / "labels.DKT31.manual+aseg.nii.gz", {17: 3000, 1024: 2000})
-        nib.save(nib.Nifti1Image(rng.uniform(50, 200, SIZE).astype(np.float32), AFFINE), folder / "t1weighted.nii.gz")
+        nib.save(nib.Nifti1Image(head(rng), AFFINE), folder / "t1weighted.nii.gz")
     checksum = voxel_checksum(read_scan(tmp_path / "gt/one/t1weighted.nii.gz").data)
     (tmp_path / "weights").mkdir()
     for number, view in enumerate(("coronal", "axial", "sagittal")):
