@@ -93,6 +93,10 @@ def find_scan_in_subject(folder: Path) -> Path:
     raise ScanError(f"{folder}: no scan found; expected mri/ with one of {', '.join(SCAN_NAMES)}")
 
 
+#: The two values of a binary mask, as tools write them.
+_VALUES_OF_MASKS = {(0, 1), (0, 255)}
+
+
 def read_scan(path: str | Path) -> Scan:
     """Read a T1 scan.
 
@@ -105,12 +109,12 @@ def read_scan(path: str | Path) -> Scan:
     checksum = file_checksum(Path(path))
     scan = replace(_read(Path(path)), sha256=checksum)
     values = np.unique(scan.data[::2, ::2, ::2])
-    if len(values) <= 3:
+    if len(values) <= 2:
         values = np.unique(scan.data)
     if len(values) == 1:
         raise ScanError(f"{path}: all voxels are {values[0]}; expected a T1 scan: was it exported empty?")
-    if len(values) <= 3:
-        raise ScanError(f"{path}: only {len(values)} different values found; expected a T1 scan, not a mask")
+    if tuple(values) in _VALUES_OF_MASKS:
+        raise ScanError(f"{path}: only the values {values[0]} and {values[1]} found; expected a T1 scan, not a mask")
     if _looks_like_labels(values):
         raise ScanError(f"{path}: FreeSurfer label ids found; expected a T1 scan such as mri/T1.mgz, not a label map")
     return scan

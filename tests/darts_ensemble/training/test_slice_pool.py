@@ -56,7 +56,7 @@ def test_a_subjects_dir_a_mindboggle_tree_and_a_manifest_are_read(tmp_path: Path
     ("text", "complaint"),
     [
         ("subject\tscan\na\tb.mgz\n", "expected a TSV with columns subject, scan, labels"),
-        ("subject\tscan\tlabels\na\tnone.mgz\tnone.mgz\n", "row 2: .*none.mgz is not there"),
+        ("subject\tscan\tlabels\na\tnone.mgz\tnone.mgz\n", "row 2: .*none.mgz does not exist"),
         ("subject\tscan\tlabels\na\t\tb\n", "row 2 lacks"),
         ("", "nothing found"),
     ],
