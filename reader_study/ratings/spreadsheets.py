@@ -68,7 +68,8 @@ def read_text_table(
             records = read_workbook(path, report=report)
         else:
             raise error(f"{path}: a {kind or 'nameless'} file, but a .csv, .tsv, .parquet or .xlsx table was expected")
-        return _table_of([[as_text(cell) for cell in record] for record in records])
+        header, *rows = [[as_text(cell) for cell in record] for record in records] or [[]]
+        return _table_of([[" ".join(name.split()) for name in header], *rows])
     except ImportError as missing:
         package = "pyarrow" if kind == ".parquet" else "openpyxl"
         raise error(
@@ -89,7 +90,7 @@ def row_numbers(table: pd.DataFrame) -> list[int]:
 def as_text(cell: object) -> str:
     """Cell as text: "" for a missing value, `3` for the float 3.0 that Parquet and Excel make of whole numbers."""
     if isinstance(cell, str):
-        return " ".join(cell.split()) if ("\n" in cell or "\r" in cell or "\t" in cell) else cell.strip("\ufeff\u200b ").strip()
+        return cell.strip("\ufeff\u200b ").strip()
     if cell is None or cell is pd.NA or cell is pd.NaT or (isinstance(cell, float) and cell != cell):
         return ""
     if isinstance(cell, float) and cell.is_integer():
