@@ -1,6 +1,6 @@
 """Where the voxels of an image lie, in millimetres, as FreeSurfer, nibabel and FSL take it from the header; sizes of a head.
 
-The sform comes before the qform, as in FreeSurfer and nibabel. A guess is told.
+The sform comes before the qform, as in FreeSurfer and nibabel. Where a guess was made, a warning names the file.
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ def new_links(
 
 
 def pause(study: Study, note: Note = "") -> None:
-    """Pause a study: readers are told, and nothing is taken until it is resumed."""
+    """Pause a study: readers see that it is paused, and no answer is accepted until it is resumed."""
     _set(study, "paused", note)
 
 

@@ -1,4 +1,4 @@
-"""Training with feedback: what readers are told after a practice item, and whether they may go on.
+"""Training with feedback: what readers see after a practice item, and whether they may go on.
 
 Practice items may carry a consensus score and a word why. Where a pass mark is set, practice comes again until the share of
 such items rated within the tolerance, in the latest round and by the first answer, reaches it.

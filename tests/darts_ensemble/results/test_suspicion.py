@@ -1,4 +1,4 @@
-"""A brain that stands on its head, or hardly is one, is told in one sentence; a whole one is not."""
+"""One sentence warns of a brain that is upside down or hardly a brain; nothing is said of a whole one."""
 
 from __future__ import annotations
 

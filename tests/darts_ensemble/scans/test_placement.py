@@ -1,4 +1,4 @@
-"""Where a scan lies is read as the reference software of the field reads it, and a guess is told; no head is 600 mm wide."""
+"""Where a scan lies is read as the reference software of the field reads it; guesses give a warning; no head is 600 mm wide."""
 
 from __future__ import annotations
 

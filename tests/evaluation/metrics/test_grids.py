@@ -1,4 +1,4 @@
-"""A prediction comes to its reference's grid as nibabel brings it there; DK and DKT are told from the labels."""
+"""A prediction comes to its reference's grid as nibabel brings it there; the labels show whether a map follows DK or DKT."""
 
 from __future__ import annotations
 
