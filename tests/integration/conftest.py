@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration.rating_pages import serving
 from tests.phantoms.small_study import SmallStudy, small_study
 
 #: WebGL by software, for machines without a graphics card.
@@ -75,19 +74,6 @@ def visit(browser: Any) -> Iterator[Callable[..., Visit]]:
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[tuple[SmallStudy, str]]:
     """A small rating study, and the address at which it is served by this process."""
-    import uvicorn
-
-    from reader_study.app.run_server import listen, safe_address
-    from reader_study.app.server import create_app
-
     study = small_study(tmp_path / "study")
-    address = safe_address("127.0.0.1", 0, i_have_tls=False, behind_proxy=False, public_hosts=())
-    listening = listen(address)
-    server = uvicorn.Server(uvicorn.Config(create_app(study.folder), log_level="error"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.05)
-    yield study, f"http://127.0.0.1:{listening.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(timeout=30)
+    with serving(study.folder) as address:
+        yield study, address

@@ -1,7 +1,12 @@
-"""What tests of the rating pages share: how long to wait, and for what."""
+"""What tests of the rating pages share: a study that is served, how long to wait, and for what."""
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 #: Milliseconds: software draws the images, on a machine that may be busy with other tests.
@@ -30,3 +35,22 @@ def pass_screen(page: Any) -> None:
         arg=title,
     )
     page.wait_for_function(READY)
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """Serve a planned study by this process; yields the address."""
+    import uvicorn
+
+    from reader_study.app.run_server import listen, safe_address
+    from reader_study.app.server import create_app
+
+    listening = listen(safe_address("127.0.0.1", 0, i_have_tls=False, behind_proxy=False, public_hosts=()))
+    server = uvicorn.Server(uvicorn.Config(create_app(folder), log_level="error"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.05)
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    server.should_exit = True
+    thread.join(timeout=30)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ import pytest
 
 from reader_study.study.recorded import rating_table
 from reader_study.study.storage import open_study
-from tests.integration.rating_pages import READY, WAIT, pass_screen
+from tests.integration.rating_pages import READY, WAIT, pass_screen, serving
 from tests.integration.test_rating_access import broken_rules
 from tests.phantoms.rich_study import rich_study
 from tests.phantoms.small_study import SmallStudy
@@ -20,21 +18,9 @@ from tests.phantoms.small_study import SmallStudy
 
 @pytest.fixture
 def rich(tmp_path: Path) -> Iterator[tuple[SmallStudy, str]]:
-    import uvicorn
-
-    from reader_study.app.run_server import listen, safe_address
-    from reader_study.app.server import create_app
-
     study = rich_study(tmp_path / "study")
-    listening = listen(safe_address("127.0.0.1", 0, i_have_tls=False, behind_proxy=False, public_hosts=()))
-    server = uvicorn.Server(uvicorn.Config(create_app(study.folder), log_level="error"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.05)
-    yield study, f"http://127.0.0.1:{listening.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(timeout=30)
+    with serving(study.folder) as address:
+        yield study, address
 
 
 @pytest.mark.timeout(900)
