@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from darts_ensemble.device import choose_precision
 from darts_ensemble.errors import CheckpointError
-from darts_ensemble.labels import BACKGROUND_CLASS, IGNORE_CLASS, KEPT_CHANNELS, N_CHANNELS
+from darts_ensemble.labels import BACKGROUND_CLASS, IGNORE_CLASS, N_CHANNELS
 from darts_ensemble.networks.dense_unet import DenseUNet
 from darts_ensemble.networks.unet import UNet
 from darts_ensemble.networks.view_network import ViewNetwork
@@ -216,9 +216,8 @@ def _take_step(fit: _Fit, model: nn.Module, step: int, weights: Tensor) -> float
     images, labels = _batch(fit.pool, recipe, step, fit.processes.rank, fit.device)
     with torch.autocast(fit.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
         logits = model(images)
-    kept = logits.index_select(1, torch.from_numpy(KEPT_CHANNELS).to(fit.device))
     pooled = recipe.pool_sides and fit.view == "sagittal"
-    loss = segmentation_loss(kept, labels, kind=recipe.loss, weights=weights, pool_sides=pooled)
+    loss = segmentation_loss(logits, labels, kind=recipe.loss, weights=weights, pool_sides=pooled)
     fit.optimiser.zero_grad()
     torch.autograd.backward(loss)
     if recipe.clip:

@@ -1,8 +1,8 @@
 """Losses over 103 classes with ignored voxels and, for sagittal slices, pooled homologues; without a one-hot volume.
 
 Both parts of a loss need two results of a batch: the log-probability of each voxel's own class, and the sum of the
-probabilities of each class. :class:`_Summary` computes both from one softmax, and their derivative, with a third of the passes
-over memory that autograd needs step by step.
+probabilities of each class. :class:`_Summary` computes both from one softmax, and their derivative, part by part, so that
+memory is passed over once forward and once backward.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from darts_ensemble.labels import HOMOLOGUE_CLASS, IGNORE_CLASS, LEFT_CLASS, N_CLASSES
+from darts_ensemble.labels import HOMOLOGUE_CLASS, IGNORE_CLASS, KEPT_CHANNELS, LEFT_CLASS, N_CHANNELS, N_CLASSES
 
 __all__ = ["class_weights", "segmentation_loss"]
 
@@ -23,6 +22,11 @@ _HOMOLOGUE = torch.from_numpy(HOMOLOGUE_CLASS)
 _LEFT = torch.from_numpy(LEFT_CLASS)
 #: Largest weight relative to the class of median size; otherwise a vessel of ten voxels would outweigh the brain.
 LARGEST_WEIGHT = 10.0
+#: Added to the logits of channels that belong to no class: probabilities of 1e-26, lost beside the others. The exponential of
+#: minus infinity would take five times as long.
+OF_NO_CLASS = -60.0
+#: Voxels of one part of the loss on a CPU: their logits of 103 classes take a megabyte, half of a core's second cache.
+VOXELS_AT_ONCE = 2048
 
 
 def class_weights(counts: npt.NDArray[np.int64]) -> Tensor:
@@ -60,7 +64,8 @@ def segmentation_loss(
 
     Parameters
     ----------
-    logits : Tensor, (B, 103, R, C)
+    logits : Tensor, (B, 103, R, C) or (B, 113, R, C)
+        Of the 103 classes, or of all channels of a network, of which ten belong to no class.
     labels : Tensor of int64, (B, R, C)
         Class indices; voxels of :data:`IGNORE_CLASS` are left out.
     kind : str
@@ -78,13 +83,19 @@ def segmentation_loss(
     Tensor, scalar
         0 if every voxel is ignored.
     """
-    keep = labels != IGNORE_CLASS
+    keep = labels.flatten() != IGNORE_CLASS
     if not keep.any():
         return logits.sum() * 0
+    # One row per voxel: of logits that are channels-last in memory, nothing is copied.
+    rows = logits.permute(0, 2, 3, 1).reshape(-1, logits.shape[1])
+    channels = torch.from_numpy(KEPT_CHANNELS if logits.shape[1] == N_CHANNELS else np.arange(N_CLASSES)).to(logits.device)
     homologue = _HOMOLOGUE.to(labels.device)
-    target = labels.where(keep, torch.zeros_like(labels))
+    target = labels.flatten().where(keep, torch.zeros((), dtype=labels.dtype, device=labels.device))
     other = homologue[target] if pool_sides else target
-    of_voxels, predicted = _Summary.apply(logits if logits.dtype == torch.float64 else logits.float(), target, other, keep)
+    exact = torch.float64 if logits.dtype == torch.float64 else torch.float32
+    hidden = torch.full(rows.shape[1:], OF_NO_CLASS, dtype=exact, device=logits.device).index_fill_(0, channels, 0)
+    of_voxels, predicted = _Summary.apply(rows, hidden, channels[target], channels[other], keep)
+    predicted = predicted[channels]
     picked, target = of_voxels[keep], target[keep]
     if pool_sides:
         # For sums over voxels, sides can be pooled after summing.
@@ -112,34 +123,51 @@ def segmentation_loss(
 
 
 class _Summary(torch.autograd.Function):
-    """From (B, C, R, K) logits: log-probabilities (B, R, K) of each voxel's class, and the sums (C,) of probabilities.
+    """From (V, C) logits: log-probabilities (V,) of each voxel's class, and the sums (C,) of probabilities.
 
+    `hidden` (C,) is added to the logits: 0, or so little for a channel of no class that its probability is nearly 0.
     `other` is a second class that counts as a voxel's own, or the same class again; `keep` marks the voxels that are summed.
     With p the probabilities and q those of a voxel's own classes divided by their sum, the derivative of a log-probability with
     respect to the logits is q - p, and that of the sum of class c with respect to the logits of a voxel is p_c (e_c - p), with
     e_c the unit vector.
+
+    Voxels are taken :data:`VOXELS_AT_ONCE` at a time, so that all steps of one part find its numbers in the cache of the core.
     """
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, target: Tensor, other: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
-        log_probabilities = functional.log_softmax(logits, dim=1)
-        own = log_probabilities.gather(1, target[:, None])
-        second = log_probabilities.gather(1, other[:, None])
-        both = torch.where((other != target)[:, None], torch.logaddexp(own, second), own)
-        probabilities = log_probabilities.exp_()
-        kept = keep.to(probabilities.dtype)
-        predicted = (probabilities.flatten(2) @ kept.flatten(1)[:, :, None]).sum(dim=(0, 2))
-        ctx.save_for_backward(probabilities, kept, target, other, own - both)
-        return both[:, 0], predicted
+    def forward(ctx: Any, logits: Tensor, hidden: Tensor, target: Tensor, other: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
+        kept = keep.to(hidden.dtype)
+        both, log_share = torch.empty_like(kept), torch.empty_like(kept)
+        log_sum = torch.empty_like(kept)
+        predicted = torch.zeros_like(hidden)
+        for part in _parts(logits):
+            shifted = logits[part] + hidden
+            total = log_sum[part] = shifted.logsumexp(1)
+            shifted.sub_(total[:, None])
+            own = shifted.gather(1, target[part, None])[:, 0]
+            second = shifted.gather(1, other[part, None])[:, 0]
+            both[part] = torch.where(other[part] != target[part], torch.logaddexp(own, second), own)
+            log_share[part] = own - both[part]
+            predicted += kept[part] @ shifted.exp_()
+        ctx.save_for_backward(logits, hidden, log_sum, kept, target, other, log_share)
+        return both, predicted
 
     @staticmethod
-    def backward(ctx: Any, of_picked: Tensor, of_predicted: Tensor) -> tuple[Tensor, None, None, None]:
-        probabilities, kept, target, other, log_share = ctx.saved_tensors
-        of_picked = of_picked[:, None]
-        taken = (of_predicted @ probabilities.flatten(2)).view_as(kept) * kept + of_picked[:, 0]
-        gradient = kept[:, None] * of_predicted[:, None, None]
-        gradient.sub_(taken[:, None]).mul_(probabilities)
+    def backward(ctx: Any, of_picked: Tensor, of_predicted: Tensor) -> tuple[Tensor, None, None, None, None]:
+        logits, hidden, log_sum, kept, target, other, log_share = ctx.saved_tensors
+        gradient = torch.empty_like(logits)
         share = log_share.exp()
-        gradient.scatter_add_(1, target[:, None], share * of_picked)
-        gradient.scatter_add_(1, other[:, None], (1 - share) * of_picked)
-        return gradient, None, None, None
+        for part in _parts(logits):
+            probabilities = (logits[part] + hidden).sub_(log_sum[part, None]).exp_()
+            taken = (probabilities @ of_predicted) * kept[part] + of_picked[part]
+            change = torch.outer(kept[part], of_predicted).sub_(taken[:, None]).mul_(probabilities)
+            change.scatter_add_(1, target[part, None], (share[part] * of_picked[part])[:, None])
+            change.scatter_add_(1, other[part, None], ((1 - share[part]) * of_picked[part])[:, None])
+            gradient[part] = change
+        return gradient, None, None, None, None
+
+
+def _parts(logits: Tensor) -> list[slice]:
+    """Cut voxels into parts; one part on a GPU."""
+    at_once = VOXELS_AT_ONCE if logits.device.type == "cpu" else max(1, len(logits))
+    return [slice(start, start + at_once) for start in range(0, len(logits), at_once)]
