@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from darts_ensemble.commands.command_line import errors, one_line_errors
+from darts_ensemble.commands.start import start
 from darts_ensemble.cores import wait_without_spinning
 from darts_ensemble.errors import ScanError, UsageError
 from darts_ensemble.versions import package_version
@@ -279,7 +280,7 @@ def _jobs(given: list[Path], out: Path, form: str, part: str | None) -> tuple[li
 def segment_main() -> None:
     """Run darts-segment."""
     wait_without_spinning()
-    app()
+    start(app, "darts-segment")
 
 
 if __name__ == "__main__":

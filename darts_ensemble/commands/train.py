@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from darts_ensemble.commands.command_line import one_line_errors, words
+from darts_ensemble.commands.start import start
 from darts_ensemble.cores import wait_without_spinning
 from darts_ensemble.errors import CheckpointError, UsageError
 from darts_ensemble.inference.heap import keep_freed_memory
@@ -282,7 +283,7 @@ def _show_regions(console: Console, table: Path) -> None:
 def main() -> None:
     """Run darts-train."""
     wait_without_spinning()
-    app()
+    start(app, "darts-train")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from darts_ensemble.commands.command_line import errors, one_line_errors
+from darts_ensemble.commands.start import start
 from darts_ensemble.commands.weights_on_scans import (
     AsJson,
     Quiet,
@@ -269,7 +270,7 @@ app.command("fit-fusion")(fit_fusion)
 def main() -> None:
     """Run darts-weights."""
     wait_without_spinning()
-    app()
+    start(app, "darts-weights")
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ import typer
 from rich.console import Console
 
 from darts_ensemble.commands.command_line import errors, one_line_errors
+from darts_ensemble.commands.start import start
 from darts_ensemble.errors import CohortError
-from darts_ensemble.versions import package_version
 
 __all__ = ["main"]
 
@@ -121,11 +121,8 @@ def _with_lists(arguments: list[str]) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run darts-bids."""
-    given = sys.argv[1:] if arguments is None else arguments
-    if "--version" in given:
-        print(f"darts-bids {package_version('darts-ensemble')}")
-        return
-    app(_with_lists(given), prog_name="darts-bids")
+    sys.argv[1:] = _with_lists(sys.argv[1:] if arguments is None else arguments)
+    start(app, "darts-bids")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from darts_ensemble.commands.command_line import one_line_errors
+from darts_ensemble.commands.start import start
 from darts_ensemble.cores import wait_without_spinning
 from darts_ensemble.errors import UsageError
 from evaluation.commands.overlay import FIGURES_EPILOG, OVERLAY_EPILOG, Style, figures, overlay
@@ -122,7 +123,7 @@ app.command("figures", epilog=FIGURES_EPILOG)(figures)
 def main() -> None:
     """Run darts-eval."""
     wait_without_spinning()
-    app()
+    start(app, "darts-eval")
 
 
 if __name__ == "__main__":

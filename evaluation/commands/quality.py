@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from darts_ensemble.commands.command_line import errors, one_line_errors
+from darts_ensemble.commands.start import start
 
 __all__ = ["main", "quality", "run_quality"]
 
@@ -83,7 +84,7 @@ def run_quality(console: Console, folder: Path, out: Path | None, exclude: Path 
 
 def main() -> None:
     """Run darts-qc."""
-    app()
+    start(app, "darts-qc")
 
 
 if __name__ == "__main__":

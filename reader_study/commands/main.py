@@ -7,6 +7,7 @@ import os
 import typer
 
 from darts_ensemble.commands.command_line import one_line_errors
+from darts_ensemble.commands.start import start
 from reader_study.commands import analysis, conduct, exporting, planning, serving, size
 
 __all__ = ["app", "main"]
@@ -29,7 +30,7 @@ def main() -> None:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     with one_line_errors("darts-reader-study"):
-        app()
+        start(app, "darts-reader-study")
 
 
 if __name__ == "__main__":
