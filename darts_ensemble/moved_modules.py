@@ -112,7 +112,7 @@ MOVED = {
     "evaluation.summaries": "evaluation.results.summaries",
     "evaluation.surface": "evaluation.metrics.surface",
     "evaluation.surface_distance": "evaluation.metrics.surface_distance",
-    "evaluation.surface_measures": "evaluation.metrics.surface_measures",
+    "evaluation.surface_measures": "evaluation.metrics.hausdorff",
     "evaluation.surface_points": "evaluation.metrics.surface_points",
     "evaluation.table_formats": "evaluation.tables.formats",
     "evaluation.write_results": "evaluation.run.write_results",

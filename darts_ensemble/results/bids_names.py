@@ -1,4 +1,4 @@
-"""Names of BIDS derivatives: the entities of a scan in the order of the specification, and those added to them."""
+"""BIDS names: parsed into entities, and written for derivatives in the order of the specification."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from darts_ensemble.errors import UsageError
 
-__all__ = ["ENTITY_ORDER", "DerivativeName", "derivative_name"]
+__all__ = ["ENTITY_ORDER", "DerivativeName", "derivative_name", "entities_of"]
 
 #: Short names of entities in the order in which a file name holds them (BIDS 1.10, appendix "Entity table").
 ENTITY_ORDER = (
@@ -21,6 +21,7 @@ _ALLOWED = frozenset(
     ["sub", "ses", "task", "acq", "ce", "rec", "run", "echo", "part", "chunk", "space", "atlas", "seg", "scale", "res", "label"]
 )
 _SUFFIXES = ("T1w", "UNIT1")
+_ENTITY = re.compile(r"([a-zA-Z]+)-([a-zA-Z0-9+]+)")
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,17 @@ class DerivativeName:
         return "_".join([*parts, suffix])
 
 
+def entities_of(name: str) -> dict[str, str]:
+    """Return the entities of a BIDS name without its extension, by short name; other parts are passed over.
+
+    Examples
+    --------
+    >>> entities_of("sub-01_ses-2_T1w")
+    {'sub': '01', 'ses': '2'}
+    """
+    return {match[1]: match[2] for part in name.split("_") if (match := _ENTITY.fullmatch(part))}
+
+
 def derivative_name(name: str) -> DerivativeName:
     """Return the entities of the results of a scan, from its name in a run; they end in `seg-darts`.
 
@@ -76,9 +88,8 @@ def derivative_name(name: str) -> DerivativeName:
     """
     parts = name.split("_")
     suffix = parts.pop() if parts[-1] in _SUFFIXES else ""
-    found = [re.fullmatch(r"([a-z]+)-([A-Za-z0-9+]+)", part) for part in parts]
-    entities = {match[1]: match[2] for match in found if match}
-    if None in found or len(entities) < len(found) or not set(entities) <= set(ENTITY_ORDER) or "sub" not in entities:
+    entities = entities_of("_".join(parts))
+    if len(entities) < len(parts) or not set(entities) <= set(ENTITY_ORDER) or "sub" not in entities:
         subject = re.sub("[^A-Za-z0-9]", "", name)
         if not subject:
             raise UsageError(f"{name}: no letter or digit that BIDS allows in a subject; expected another name or --format")

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from darts_ensemble.errors import CohortError
+from darts_ensemble.results.bids_names import entities_of
 from darts_ensemble.scans.links import is_there
 from darts_ensemble.scans.scan import without_extension
 from evaluation.cohort.subjects import Fault
 
-__all__ = ["BidsLabelMap", "alike", "bids_key", "by_key", "choose_label_maps", "entities_of", "find_label_maps", "find_t1w"]
+__all__ = ["BidsLabelMap", "alike", "bids_key", "by_key", "choose_label_maps", "find_label_maps", "find_t1w"]
 
 _LEVELS = ("", "anat/", "ses-*/", "ses-*/anat/", "sub-*/", "sub-*/anat/", "sub-*/ses-*/", "sub-*/ses-*/anat/")
-_ENTITY = re.compile(r"([a-zA-Z]+)-([a-zA-Z0-9+]+)")
 #: Spaces of the subject itself; others are spaces of templates.
 _OWN_SPACES = ("", "orig", "T1w", "native", "individual", "scanner", "anat", "fsnative")
 #: Entities that name the segmentation, not the scan.
@@ -62,11 +62,6 @@ class BidsLabelMap:
         """
         out = {*_OF_THE_METHOD, *chosen, *(() if processing else _OF_PROCESSING)}
         return "_".join(f"{name}-{value}" for name, value in self.entities.items() if name not in out)
-
-
-def entities_of(name: str) -> dict[str, str]:
-    """Return the entities of a name: "sub-01_ses-2_T1w" has sub and ses."""
-    return {match[1]: match[2] for part in name.split("_") if (match := _ENTITY.fullmatch(part))}
 
 
 def find_label_maps(root: Path) -> list[BidsLabelMap]:

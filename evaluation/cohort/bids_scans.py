@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from darts_ensemble.errors import CohortError, UsageError
+from darts_ensemble.results.bids_names import entities_of
 from darts_ensemble.scans.scan import without_extension
 
 __all__ = ["find_raw_scans", "read_filter"]
@@ -52,7 +52,8 @@ def find_raw_scans(
     for label in chosen:
         paths = [path for level in ("anat", "ses-*/anat") for path in (root / f"sub-{label}").glob(f"{level}/*.nii*")]
         for path in sorted(paths):
-            entities, suffix = _read_name(path)
+            name = without_extension(path)
+            entities, suffix = entities_of(name), name.rpartition("_")[2]
             if suffix not in _SUFFIXES or not path.name.endswith((".nii", ".nii.gz")):
                 continue
             if entities.get("part", "mag") != "mag" or "space" in entities:
@@ -99,8 +100,3 @@ def _fits(entities: Mapping[str, str], suffix: str, wanted: Mapping[str, Any]) -
         if here not in texts and not (here is not None and here.isdigit() and here.lstrip("0") in texts):
             return False
     return True
-
-
-def _read_name(path: Path) -> tuple[dict[str, str], str]:
-    *parts, suffix = without_extension(path).split("_")
-    return {m[1]: m[2] for part in parts if (m := re.fullmatch(r"([a-z]+)-([A-Za-z0-9+]+)", part))}, suffix

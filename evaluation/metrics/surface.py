@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from darts_ensemble.labels import BACKGROUND_CLASS
 from darts_ensemble.results.overlap import label_places
-from evaluation.metrics.surface_measures import surface_measures
+from evaluation.metrics.hausdorff import surface_measures
 from evaluation.metrics.surface_points import dual_grid_surfaces, voxel_surfaces
 
 __all__ = ["DEFINITIONS", "MISSES", "Definition", "Misses", "mean_surface_scores", "surface_scores"]

