@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from darts_ensemble.labels import REGIONS
+from evaluation.quality.exchanged import exchanged_neighbours
 from evaluation.quality.measures import PAIRS, Measures
 
 __all__ = ["LEVELS", "Finding", "RegionOutlier", "ScanFindings", "findings_of_cohort"]
@@ -116,6 +117,7 @@ def findings_of_cohort(
     """
     names = list(measured)
     volume_z, place_z, total_z, medians = _against_cohort([measured[name] for name in names])
+    swapped = exchanged_neighbours(np.array([measured[name].centres for name in names]))
     found = {}
     for row, name in enumerate(names):
         one = measured[name]
@@ -128,7 +130,7 @@ def findings_of_cohort(
             far = {REGIONS[n].name for n in np.flatnonzero(np.maximum(np.abs(volume_z[row]), place_z[row]) > LOOK)}
             findings = [*_sides(one), *(_of_flag(flag, usual_here=not any(name in flag for name in far)) for flag in own)]
             outliers = _outliers(one, volume_z[row], place_z[row], medians)
-            findings += _of_cohort(outliers, float(total_z[row]), volume_z[row], place_z[row])
+            findings += [*_exchanged(one, swapped[row]), *_of_cohort(float(total_z[row]), volume_z[row], place_z[row])]
         findings.sort(key=lambda finding: LEVELS.index(finding.level))
         found[name] = ScanFindings(tuple(findings), outliers, _score(findings, volume_z[row], place_z[row]))
     return dict(sorted(found.items(), key=lambda item: (-item[1].score, item[0])))
@@ -163,12 +165,25 @@ def _robust_z(values: npt.NDArray[np.float64], least: float) -> npt.NDArray[np.f
     return (values - median) / np.maximum(spread, least)
 
 
+def _left_is_right(one: Measures) -> bool:
+    return one.pairs >= 10 and one.wrong_sides > one.pairs / 2
+
+
 def _sides(one: Measures) -> list[Finding]:
-    if one.pairs >= 10 and one.wrong_sides > one.pairs / 2:
+    if _left_is_right(one):
         return [Finding("serious", f"left and right are exchanged ({one.wrong_sides} of {one.pairs} pairs of regions)")]
     if one.wrong_sides:
         return [Finding("serious", f"{one.wrong_sides} of {one.pairs} pairs of regions lie on the wrong side")]
     return []
+
+
+def _exchanged(one: Measures, pairs: Sequence[tuple[int, int]]) -> list[Finding]:
+    """The pairs of regions that have each other's place, some of them named; not where left and right are exchanged."""
+    if _left_is_right(one):
+        return []
+    named = [f"{REGIONS[one].name} and {REGIONS[other].name}" for one, other in pairs[:3]]
+    more = f", and {len(pairs) - 3} more pairs" if len(pairs) > 3 else ""
+    return [Finding("serious", f"in each other's place: {'; '.join(named)}{more}")] if pairs else []
 
 
 def _of_flag(flag: str, *, usual_here: bool = False) -> Finding:
@@ -196,18 +211,16 @@ def _outliers(
     )
 
 
-def _of_cohort(
-    outliers: Sequence[RegionOutlier], total_z: float, volume_z: npt.NDArray[np.float64], place_z: npt.NDArray[np.float64]
-) -> list[Finding]:
+def _of_cohort(total_z: float, volume_z: npt.NDArray[np.float64], place_z: npt.NDArray[np.float64]) -> list[Finding]:
     findings = []
     if abs(total_z) > LOOK:
         kind = "smaller" if total_z < 0 else "larger"
         findings.append(Finding("serious", f"all regions together are much {kind} than the cohort's (z {total_z:.1f})"))
-    for what, z in (("volume", np.abs(volume_z)), ("place", place_z)):
+    for what, z, shown in (("volume", np.abs(volume_z), volume_z), ("place", place_z, place_z)):
         count = int((z > LOOK).sum())
         if count:
-            far = [one for one in outliers if (abs(one.volume_z) if what == "volume" else one.place_z) > LOOK][:3]
-            named = ", ".join(f"{one.name} (z {one.volume_z if what == 'volume' else one.place_z:.1f})" for one in far)
+            far = np.argsort(-z, kind="stable")[: min(count, 3)]
+            named = ", ".join(f"{REGIONS[n].name} (z {shown[n]:.1f})" for n in far)
             more = f" and {count - len(far)} more" if count > len(far) else ""
             level: Level = "serious" if (z > SERIOUS).sum() >= _SERIOUS_REGIONS else "look"
             findings.append(Finding(level, f"unusual {what} for this cohort: {named}{more}"))

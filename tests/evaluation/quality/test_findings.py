@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel as nib
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from darts_ensemble.labels import REGIONS
+from darts_ensemble.scans.scan import read_label_map
 from evaluation.quality.findings import findings_of_cohort
 from evaluation.quality.measures import Measures, measure
 from tests.phantoms.brain import AFFINE, brain
@@ -76,3 +83,60 @@ def test_a_smaller_head_is_no_outlier_in_each_region(cohort: dict[str, Measures]
 def test_an_empty_map_is_measured_and_found() -> None:
     found = findings_of_cohort({"empty": measure(np.zeros((8, 8, 8), dtype=np.int16), np.eye(4))})["empty"]
     assert found.level == "serious"
+
+
+def swapped(*pairs: tuple[int, int]) -> Callable[[np.ndarray], np.ndarray]:
+    table = np.arange(3000)
+    for one, other in pairs:
+        table[[one, other]] = other, one
+    return lambda ids: table[ids]
+
+
+#: Left and right; the top fifth lost; ten regions of the left in a ring; neighbours that have each other's label.
+SPOILT = {
+    "sides": exchanged,
+    "cut": cut,
+    "mislabelled": mislabelled,
+    "caudate and putamen": swapped((11, 12), (50, 51)),
+    "hippocampus and amygdala": swapped((17, 18), (53, 54)),
+    "pre- and postcentral gyrus of one side": swapped((1022, 1024)),
+}
+
+
+@pytest.fixture(scope="module")
+def real() -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]:
+    """FreeSurfer's label maps of ten people in LIA, every second voxel."""
+    root = Path(os.environ.get("DARTS_TEST_DATA", "")) / "subjects"
+    paths = sorted(root.glob("*/mri/aparc.DKTatlas+aseg.mgz"))[:10]
+    if len(paths) < 10:
+        pytest.skip("no real label maps here: DARTS_TEST_DATA names a folder with subjects/")
+    found = []
+    for path in paths:
+        labels = read_label_map(path)
+        assert nib.orientations.aff2axcodes(labels.affine) == ("L", "I", "A")
+        ids = np.asarray(labels.data)[::2, ::2, ::2].astype(np.int64)
+        found.append((np.where(ids < 3000, ids, 0), labels.affine @ np.diag([2.0, 2, 2, 1])))
+    return found
+
+
+@pytest.mark.parametrize("kind", SPOILT)
+def test_an_outlier_put_into_a_real_cohort_stands_at_the_top(kind: str, real: list[tuple[np.ndarray, np.ndarray]]) -> None:
+    good = {f"good-{number}": measure(ids, affine) for number, (ids, affine) in enumerate(real)}
+    found = findings_of_cohort(good | {"bad": measure(SPOILT[kind](real[3][0]), real[3][1])})
+    assert next(iter(found)) == "bad"
+    assert found["bad"].level == "serious"
+    # One of the ten has ventricles of 151 ml, which among so few may be serious too.
+    assert sum(one.level == "serious" for one in found.values()) <= 2
+
+
+def test_neighbours_in_each_others_place_are_named(cohort: dict[str, Measures]) -> None:
+    bad = measure(swapped((1022, 1024))(brain(jitter=1.5, seed=99)), AFFINE)
+    texts = [one.text for one in findings_of_cohort({**cohort, "bad": bad})["bad"].findings]
+    assert "in each other's place: ctx-lh-postcentral and ctx-lh-precentral" in texts
+
+
+def test_a_finding_names_its_regions(cohort: dict[str, Measures]) -> None:
+    bad = measure(cut(brain(jitter=1.5, seed=99)), AFFINE)
+    unusual = [one.text for one in findings_of_cohort({**cohort, "bad": bad})["bad"].findings if "unusual" in one.text]
+    assert unusual
+    assert all("cohort: ctx" in text or "cohort: Left" in text or "cohort: Right" in text for text in unusual)
