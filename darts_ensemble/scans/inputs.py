@@ -197,6 +197,8 @@ def _in_bids(folder: Path, left_out: Callable[[str], None]) -> list[Path]:
             left_out(f"{path}: left out, part-{entities['part']} is no magnitude image; name it to segment it")
         elif entities.get("space", "") not in _OWN_SPACES:
             left_out(f"{path}: left out, in the space of {entities['space']}; name it to segment it")
+        elif path.suffix == ".nii" and is_there(path.with_name(f"{path.name}.gz")):
+            left_out(f"{path}: left out, {path.name}.gz beside it is the same scan; name it to segment it")
         else:
             scans.append(path)
     return scans

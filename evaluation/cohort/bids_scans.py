@@ -26,6 +26,8 @@ def find_raw_scans(
 ) -> list[Path]:
     """Return the T1w and UNIT1 images of a raw data set, by name; phase images and those in another space are left out.
 
+    Of `x_T1w.nii` and `x_T1w.nii.gz` in one folder the compressed one is taken: they are one scan.
+
     Parameters
     ----------
     root : Path
@@ -59,6 +61,8 @@ def find_raw_scans(
             if entities.get("part", "mag") != "mag" or "space" in entities:
                 continue
             if (allowed and entities.get("ses") not in allowed) or not _fits(entities, suffix, wanted or {}):
+                continue
+            if path.suffix == ".nii" and path.with_name(f"{path.name}.gz") in paths:
                 continue
             found.append(path)
     if not found:

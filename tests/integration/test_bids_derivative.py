@@ -74,6 +74,32 @@ def test_a_scan_that_is_in_no_data_set_gives_a_valid_derivative_too(tmp_path: Pa
     assert about["Sources"] == [(tmp_path / "my scan.mgz").as_uri()]
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--save-probabilities", "all", "--probability-type", "uint8"],
+        ["--save-probabilities", "all", "--views", "coronal", "--clean"],
+        ["--save-probabilities", "Left-Hippocampus,53", "--probability-type", "uint16", "--report", "--save-agreement"],
+        ["--fusion", "vote", "--views", "coronal,axial", "--save-agreement", "--strict"],
+    ],
+    ids=lambda options: " ".join(options),
+)
+def test_each_option_writes_a_valid_derivative(options: list[str], tmp_path: Path, tiny_weights: Path) -> None:
+    bids = tmp_path / "bids"
+    save(bids / SCANS[2], head(1))
+    (bids / "dataset_description.json").write_text('{"Name": "raw", "BIDSVersion": "1.8.0"}')
+    out = bids / "derivatives/darts"
+    arguments = [bids, "-o", out, "--format", "bids", "--weights", tiny_weights, "--device", "cpu", *options]
+    result = CliRunner().invoke(app, [str(one) for one in arguments])
+    assert result.exit_code in (0, 1) if "--strict" in options else result.exit_code == 0, result.stderr
+    assert issues(out) == []
+    if "all" in options:
+        image: Any = nib.load(out / f"{STEMS[2]}_probseg.nii.gz")
+        described = json.loads((out / f"{STEMS[2]}_probseg.json").read_text())
+        assert image.shape == (*SHAPE, len(described["LabelMap"]))
+        assert len(described["LabelMap"]) >= 102
+
+
 def test_every_file_has_a_name_of_the_specification_but_what_bidsignore_names(derivative: Path) -> None:
     ends = (
         "dseg.nii.gz", "dseg.json", "dseg.tsv", "agreement.nii.gz", "probseg.nii.gz", "probseg.json", "desc-top_dseg.nii.gz",

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import typer
 
+from darts_ensemble.commands.segment import app as segment
 from darts_ensemble.errors import CohortError, UsageError
 from evaluation.cohort.bids_scans import find_raw_scans, read_filter
-from evaluation.commands.bids_app import main
+from evaluation.commands.bids_app import app, main
+from tests.conftest import ROOT
 from tests.integration.test_bids_derivative import issues
 from tests.integration.test_darts_segment import head, save
 
@@ -110,3 +115,30 @@ def test_the_umbrella_command_runs_each_command_by_its_short_name() -> None:
     wrong = darts("segmnt")
     assert wrong.returncode == 2
     assert wrong.stderr.startswith("darts: no command segmnt (did you mean segment?); expected one of segment, ")
+
+
+def test_the_boutiques_descriptor_is_valid_and_has_options_of_the_command(tmp_path: Path) -> None:
+    program = shutil.which("bosh", path=str(Path(sys.executable).parent))
+    if program is None:
+        pytest.skip("no bosh: pip install boutiques")
+    path = ROOT / "docs/boutiques/darts-bids.json"
+    subprocess.run([program, "validate", str(path)], check=True, capture_output=True)
+    descriptor = json.loads(path.read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert descriptor["tool-version"] == project["version"]
+    (tmp_path / "bids").mkdir()
+    given = {
+        "bids_dir": "bids",
+        "output_dir": "out",
+        "level": "participant",
+        "participant_label": ["01", "02"],
+        "device": "cpu",
+    }
+    (tmp_path / "given.json").write_text(json.dumps(given))
+    simulated = [program, "exec", "simulate", str(path), "-i", "given.json"]
+    done = subprocess.run(simulated, check=True, capture_output=True, text=True, cwd=tmp_path)
+    assert "darts-bids bids out participant --participant-label 01 02 --device cpu" in " ".join(done.stdout.split())
+    # --device is passed on to darts-segment.
+    known = {name for command in (app, segment) for one in typer.main.get_command(command).params for name in one.opts}
+    flags = {one["command-line-flag"] for one in descriptor["inputs"] if "command-line-flag" in one}
+    assert flags <= known
