@@ -165,6 +165,8 @@ def _points(
     axes: Axes, rows: pd.DataFrame, metric: str, y: Mapping[int, float], slot: float, colour: Any, *, rasterized: bool
 ) -> None:
     """Draw points at the height of their box, moved a little up or down, each subject always by the same amount."""
+    if rows.empty:
+        return
     names = sorted(rows["subject"].unique())
     jitter = dict(zip(names, np.linspace(-0.3, 0.3, len(names)) if len(names) > 1 else [0.0], strict=True))
     heights = rows["region_id"].map(y) + rows["subject"].map(jitter) * slot
