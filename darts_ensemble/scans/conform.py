@@ -20,7 +20,7 @@ Affine = npt.NDArray[np.float64]
 
 #: Number of the way in which scans are conformed: raised when the same scan gives other voxels than before, so that nothing
 #: kept on disk from an earlier way is taken for today's.
-CONFORMING = 2
+CONFORMING = 3
 #: A scan whose brightest voxel is below this is not on the scale of 0 to 255.
 _DARKEST_WHITE = 32
 #: Columns: directions of the axes of a conformed volume, left, inferior, anterior.

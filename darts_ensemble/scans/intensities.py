@@ -29,6 +29,8 @@ _ROUGH, _ROUGH_SHARE = 0.2, 0.01
 _SMOOTH, _BRIGHT = 0.12, 0.08
 #: A head in noise has at least so many cubic centimetres.
 _LEAST_HEAD = 200.0
+#: Cubic millimetres of a voxel up to which every second voxel shows where a head ends.
+_FINE = 2.0
 
 
 def from_air_up(data: Volume, path: Path, voxel_mm3: float) -> tuple[Volume, tuple[str, ...]]:
@@ -118,17 +120,39 @@ def _noisy(faces: list[Volume], zero: float, span: float) -> bool:
 
 
 def _without_noise(data: Volume, span: float, path: Path, voxel_mm3: float) -> Volume:
-    """The volume with 0 outside the largest smooth and bright piece, its holes closed."""
+    """The volume with 0 outside the largest smooth and bright piece, its holes closed.
+
+    Of fine voxels, every second one along each axis is looked at: the border of a head needs no more, and the distance maps
+    take most of the time.
+    """
+    step = 2 if voxel_mm3 <= _FINE else 1
     bright = np.clip(data.astype(np.float32) / np.float32(span), 0, 1)
-    mean = ndimage.uniform_filter(bright, 3)
-    spread = ndimage.uniform_filter(bright * bright, 3) - mean * mean
+    mean = ndimage.uniform_filter(bright, 3)[::step, ::step, ::step]
+    np.square(bright, out=bright)
+    spread = ndimage.uniform_filter(bright, 3)[::step, ::step, ::step] - mean * mean
     smooth = ndimage.binary_opening((spread < _SMOOTH**2) & (mean > _BRIGHT))
     parts, count = ndimage.label(smooth)
     sizes = np.bincount(parts.ravel())[1:]
-    if not count or sizes.max() * voxel_mm3 < 1000 * _LEAST_HEAD:
+    if not count or sizes.max() * voxel_mm3 * step**3 < 1000 * _LEAST_HEAD:
         raise ScanError(f"{path}: nothing but noise found, no tissue in one piece; expected a T1 scan of a head")
     head = parts == 1 + int(sizes.argmax())
     # By a distance map, as fast for many voxels as for few; the first shell is that of the mean over neighbours.
-    near = ndimage.distance_transform_edt(~head) <= 6
-    closed = ndimage.distance_transform_edt(ndimage.binary_fill_holes(near)) > 4
-    return np.where(closed | head, data, 0).astype(np.float32)
+    near = _within(head, 6 / step)
+    closed = ~_within(~ndimage.binary_fill_holes(near), 4 / step)
+    kept = closed | head
+    for axis in range(3):
+        kept = np.repeat(kept, step, axis=axis)
+    inside = kept[tuple(slice(length) for length in data.shape)]
+    return np.where(inside, data, 0).astype(np.float32)
+
+
+def _within(mask: npt.NDArray[np.bool_], distance: float) -> npt.NDArray[np.bool_]:
+    """The voxels at most `distance` voxels away from a mask, itself among them; computed in the box that holds them."""
+    boxes = ndimage.find_objects(mask.astype(np.uint8))
+    grown = np.zeros(mask.shape, dtype=bool)
+    if not boxes:
+        return grown
+    margin = int(np.ceil(distance))
+    box = tuple(slice(max(0, side.start - margin), side.stop + margin) for side in boxes[0])
+    grown[box] = ndimage.distance_transform_edt(~mask[box]) <= distance
+    return grown
