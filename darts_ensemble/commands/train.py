@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from darts_ensemble.commands.command_line import one_line_errors, words
+from darts_ensemble.commands.command_line import errors, one_line_errors, words
 from darts_ensemble.commands.start import start
 from darts_ensemble.cores import wait_without_spinning
 from darts_ensemble.errors import CheckpointError, UsageError
@@ -39,7 +39,7 @@ Data = Annotated[
 Out = Annotated[
     Path, typer.Option("--out", "-o", help="Weights folder; the same command continues an interrupted run.", show_default=False)
 ]
-Names = Annotated[str, typer.Option(help="Use only these subjects, comma-separated. Default: all.", show_default=False)]
+Names = Annotated[str, typer.Option(help="Train on these subjects only, comma-separated. Default: all.", show_default=False)]
 Held = Annotated[
     str, typer.Option(help="Validate on these subjects, comma-separated, and don't train on them.", show_default=False)
 ]
@@ -165,10 +165,10 @@ def _train(
     # All of these import torch or pandas, which --help does not need.
     from darts_ensemble.device import choose_device, use_threads
     from darts_ensemble.results.outputs import write_json
-    from darts_ensemble.training.dataset import cache_subjects
+    from darts_ensemble.training.dataset import cache_subjects, equal_scans
     from darts_ensemble.training.fit import fit_view, resolve_precision
     from darts_ensemble.training.recipe import write_recipe
-    from darts_ensemble.training.subjects import choose_subjects, find_labelled, split_by_family
+    from darts_ensemble.training.subjects import find_labelled, split_by_family
     from darts_ensemble.weights.checkpoints import load_ensemble
 
     first = os.environ.get("RANK", "0") == "0"
@@ -185,9 +185,15 @@ def _train(
     recipes = {
         view: resolve_precision(_recipe(recipe_name, step, given, start.get(view)), chosen_device) for view in wanted
     }  # fmt: skip
-    found = choose_subjects(find_labelled(data, labels_name=labels), words(names))
+    named = words(names)
+
+    def complain(line: str) -> None:
+        if first:
+            errors.print(f"darts-train: {line}")
+
+    found = find_labelled(data, labels_name=labels, named=[*named, *words(held)], left_out=complain)
     training, validation = split_by_family(
-        found, validation=words(held), share=share, seed=next(iter(recipes.values())).seed
+        found, training=named, validation=words(held), share=share, seed=next(iter(recipes.values())).seed
     )  # fmt: skip
     console.print(f"{len(training)} subjects to train on: {', '.join(one.id for one in training)}")
     console.print(
@@ -200,8 +206,10 @@ def _train(
         write_json(out / "run.json", _account(step, init, training, validation))
     folder = cache or out / "cache"
     with _progress(console) as bar:
-        task = bar.add_task("conforming", total=len(found))
+        task = bar.add_task("conforming", total=len(training) + len(validation))
         cached = {one.id: one for one in cache_subjects([*training, *validation], folder, lambda name: bar.advance(task))}
+    for line in equal_scans([cached[one.id] for one in training], [cached[one.id] for one in validation]):
+        complain(f"warning: {line}")
     for view, recipe in recipes.items():
         with _progress(console) as bar:
             path = fit_view(

@@ -177,7 +177,8 @@ def _fitted_and_kept_out(
     """Find the labelled subjects of the fit, and the one on which it is judged."""
     from darts_ensemble.training.subjects import choose_subjects, find_labelled
 
-    found = find_labelled(data)
+    wanted = [*names, *([accept_on] if accept_on else [])]
+    found = find_labelled(data, named=wanted, left_out=lambda line: errors.print(f"darts-weights: {line}"))
     kept_out = choose_subjects(found, [accept_on])[0] if accept_on else None
     chosen = choose_subjects(found, names) if names else [one for one in found if one.id != accept_on]
     if not chosen or accept_on in names:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from darts_ensemble.errors import ScanError, UsageError
+from darts_ensemble.scans.families import not_a_person, timepoints_in
 from darts_ensemble.scans.links import as_named, is_there
 from darts_ensemble.scans.scan import EXTENSIONS, SCAN_NAMES, find_scan_in_subject, without_extension
 
@@ -18,8 +19,6 @@ __all__ = ["NamedScan", "find_scans", "name_scans", "names_in_lists", "part_of"]
 
 #: Files that this toolkit and similar ones write next to scans; not taken for scans when a folder is given.
 _NOT_SCANS = re.compile(r"(^\.|_(dseg|probseg|agreement|mask|top-ids|top-probabilities)\.|\.MNI152\.|^labels\.|aseg)")
-#: FreeSurfer's average subjects, and templates of the longitudinal stream.
-_AVERAGE = re.compile(r"^(fsaverage|cvs_avg35)|^(?!.*\.long\.).*[-_.]base$")
 #: Spaces that are the subject's own.
 _OWN_SPACES = ("", "orig", "T1w", "native", "individual", "scanner", "anat")
 _BIDS_LEVELS = ("", "anat/", "ses-*/anat/", "sub-*/anat/", "sub-*/ses-*/anat/")
@@ -173,13 +172,13 @@ def _in_folder(folder: Path, left_out: Callable[[str], None]) -> list[Path]:
 def _subjects_in(folder: Path, left_out: Callable[[str], None]) -> list[Path]:
     """Return the scan of each subject of a SUBJECTS_DIR; averages of several scans or people are left out."""
     scans = []
-    for subject in sorted(folder.iterdir()):
-        if not (subject / "mri").is_dir():
-            continue
+    subjects = [subject for subject in sorted(folder.iterdir()) if (subject / "mri").is_dir()]
+    timepoints = timepoints_in(subjects)
+    for subject in subjects:
         if not any(is_there(subject / "mri" / name) for name in SCAN_NAMES):
             left_out(f"{subject}: left out, no {', '.join(SCAN_NAMES)} in mri/")
-        elif _AVERAGE.search(subject.name):
-            left_out(f"{subject}: left out, an average by its name; name it to segment it")
+        elif why := not_a_person(subject, timepoints):
+            left_out(f"{subject}: left out, {why}; name it to segment it")
         else:
             scans.append(find_scan_in_subject(subject))
     return scans

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from darts_ensemble.errors import ScanError
+from darts_ensemble.errors import CohortError, ScanError
 from darts_ensemble.labels import BACKGROUND_CLASS, ids_to_classes
 from darts_ensemble.scans.conform import CONFORMING, conform, conform_labels
 from darts_ensemble.scans.scan import file_checksum, read_label_map, read_scan, voxel_checksum
 from darts_ensemble.training.subjects import LabelledSubject
 
-__all__ = ["CachedSubject", "cache_subject", "cache_subjects"]
+__all__ = ["CachedSubject", "cache_subject", "cache_subjects", "equal_scans"]
 
 #: Of the brain that its labels mark, the least share that a scan must show; less means that the two don't belong together.
 LEAST_COVERED = 0.5
@@ -63,6 +63,31 @@ def cache_subjects(
         cached.append(cache_subject(subject, cache))
         report(subject.id)
     return cached
+
+
+def equal_scans(training: Sequence[CachedSubject], validation: Sequence[CachedSubject]) -> list[str]:
+    """Return a line for each set of subjects whose scans have equal voxels: one person under several names.
+
+    Raises
+    ------
+    CohortError
+        If a subject to train on and one to validate on have equal voxels.
+    """
+    names: dict[str, list[str]] = {}
+    for one in (*training, *validation):
+        names.setdefault(one.checksum, []).append(one.id)
+    held = {one.checksum: one.id for one in validation}
+    for one in training:
+        if one.checksum in held:
+            raise CohortError(
+                f"the scans of {one.id} (training) and {held[one.checksum]} (validation) have equal voxels; expected different "
+                "people: leave one out, or give both one family in a TSV"
+            )
+    return [
+        f"the scans of {', '.join(same)} have equal voxels: one person under several names"
+        for same in names.values()
+        if len(same) > 1
+    ]
 
 
 def cache_subject(subject: LabelledSubject, cache: Path) -> CachedSubject:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from darts_ensemble.errors import CohortError
-from darts_ensemble.scans.scan import find_scan_in_subject
+from darts_ensemble.scans.families import Timepoints, family_of, not_a_person, timepoints_in
+from darts_ensemble.scans.links import is_there
+from darts_ensemble.scans.scan import SCAN_NAMES, find_scan_in_subject
 
 __all__ = ["LabelledSubject", "choose_subjects", "find_labelled", "split_by_family"]
 
-#: DKT before Desikan, which has other borders of cortical regions.
-FREESURFER_LABELS = ("aparc.DKTatlas+aseg.mgz", "aparc.DKTatlas+aseg.deep.mgz", "aparc+aseg.mgz")
+#: DKT before Desikan, which has other borders of cortical regions; of FastSurfer's maps the one from the surfaces first, then
+#: the one with the corpus callosum.
+FREESURFER_LABELS = (
+    "aparc.DKTatlas+aseg.mgz", "aparc.DKTatlas+aseg.mapped.mgz", "aparc.DKTatlas+aseg.deep.withCC.mgz",
+    "aparc.DKTatlas+aseg.deep.mgz", "aparc+aseg.mgz",
+)  # fmt: skip
 MINDBOGGLE_LABELS = "labels.DKT31.manual+aseg.nii.gz"
 MINDBOGGLE_SCANS = ("t1weighted.nii.gz", "t1weighted_brain.nii.gz")
 _COLUMNS = ("subject", "scan", "labels", "mask", "family")
@@ -32,7 +38,8 @@ class LabelledSubject:
     mask : Path or None
         A brain mask, or a skull-stripped scan, on any grid of the same space.
     family : str
-        Subjects of one family are never on both sides of a split; by default the subject's own name.
+        Subjects of one family are never on both sides of a split. By default the person, if the name shows it: timepoints,
+        sessions and twins share a family.
     """
 
     id: str
@@ -42,7 +49,10 @@ class LabelledSubject:
     family: str
 
 
-def find_labelled(data: Path, *, labels_name: str | None = None) -> list[LabelledSubject]:
+def find_labelled(
+    data: Path, *, labels_name: str | None = None, named: Sequence[str] = (),
+    left_out: Callable[[str], None] = lambda what: None,
+) -> list[LabelledSubject]:  # fmt: skip
     """Find the labelled subjects of a SUBJECTS_DIR, of Mindboggle-101 or one of its groups, or of a manifest.
 
     Parameters
@@ -52,6 +62,10 @@ def find_labelled(data: Path, *, labels_name: str | None = None) -> list[Labelle
         relative to it.
     labels_name : str, optional
         File in a subject's `mri/` to use instead of the first of :data:`FREESURFER_LABELS`.
+    named : sequence of str
+        Averages and templates of this name are found, too; others are left out.
+    left_out : callable
+        Called with one line for each subject that has labels and is left out.
 
     Raises
     ------
@@ -61,8 +75,16 @@ def find_labelled(data: Path, *, labels_name: str | None = None) -> list[Labelle
     if data.is_file():
         return _from_manifest(data)
     names = (labels_name,) if labels_name else FREESURFER_LABELS
-    folders = sorted(data.iterdir()) if data.is_dir() else []
-    found = [one for folder in folders if (one := _freesurfer(folder, names)) is not None]
+    folders = [folder for folder in sorted(data.iterdir()) if (folder / "mri").is_dir()] if data.is_dir() else []
+    timepoints = timepoints_in(folders)
+    found = []
+    for folder in folders:
+        why = "" if folder.name in named else not_a_person(folder, timepoints)
+        one = _freesurfer(folder, names, timepoints, left_out)
+        if one is not None and why:
+            left_out(f"{folder}: left out, {why}; name it with --subjects to train on it")
+        elif one is not None:
+            found.append(one)
     found = found or [
         one for labels in sorted(data.glob(f"**/{MINDBOGGLE_LABELS}")) if (one := _mindboggle(labels)) is not None
     ]
@@ -75,23 +97,30 @@ def find_labelled(data: Path, *, labels_name: str | None = None) -> list[Labelle
     return found
 
 
-def _freesurfer(folder: Path, names: Sequence[str]) -> LabelledSubject | None:
-    labels = next((folder / "mri" / name for name in names if (folder / "mri" / name).is_file()), None)
+def _freesurfer(
+    folder: Path, names: Sequence[str], timepoints: Timepoints, left_out: Callable[[str], None]
+) -> LabelledSubject | None:
+    # A broken link counts as a file: reading it says how to get its content, and no other file is used silently.
+    labels = next((folder / "mri" / name for name in names if is_there(folder / "mri" / name)), None)
     if labels is None:
+        return None
+    if not any(is_there(folder / "mri" / name) for name in SCAN_NAMES):
+        left_out(f"{folder}: left out, no {', '.join(SCAN_NAMES)} in mri/")
         return None
     scan = find_scan_in_subject(folder)
     mask = folder / "mri" / "brainmask.mgz"
-    return LabelledSubject(folder.name, scan, labels, mask if mask.is_file() and mask != scan else None, folder.name)
+    family = family_of(folder.name, timepoints)
+    return LabelledSubject(folder.name, scan, labels, mask if is_there(mask) and mask != scan else None, family)
 
 
 def _mindboggle(labels: Path) -> LabelledSubject | None:
-    scans = [labels.parent / name for name in MINDBOGGLE_SCANS if (labels.parent / name).is_file()]
+    scans = [labels.parent / name for name in MINDBOGGLE_SCANS if is_there(labels.parent / name)]
     if not scans:
         return None
     name = labels.parent.name
     # Two scans of one person: there is one mean of 27 scans of Colin; OASIS-TRT and NKI-TRT have two scans under other names.
     mask = scans[1] if len(scans) > 1 else None
-    return LabelledSubject(name, scans[0], labels, mask, "Twins-2" if name.startswith("Twins-2") else name)
+    return LabelledSubject(name, scans[0], labels, mask, family_of(name))
 
 
 def _from_manifest(path: Path) -> list[LabelledSubject]:
@@ -108,10 +137,10 @@ def _from_manifest(path: Path) -> list[LabelledSubject]:
         if not (cells["subject"] and cells["scan"] and cells["labels"]):
             raise CohortError(f"{path}: row {number} lacks subject, scan or labels; expected all three")
         paths = {column: path.parent / cells[column] for column in ("scan", "labels", "mask") if cells[column]}
-        missing = [str(file) for file in paths.values() if not file.is_file()]
+        missing = [str(file) for file in paths.values() if not is_there(file)]
         if missing:
             raise CohortError(f"{path}: row {number}: {missing[0]} does not exist; expected a file, relative to the TSV")
-        family = cells["family"] or cells["subject"]
+        family = cells["family"] or family_of(cells["subject"])
         subjects.append(LabelledSubject(cells["subject"], paths["scan"], paths["labels"], paths.get("mask"), family))
     _refuse_twice(subjects, path)
     return subjects
@@ -140,17 +169,21 @@ def choose_subjects(subjects: Sequence[LabelledSubject], names: Sequence[str]) -
 
 
 def split_by_family(
-    subjects: Sequence[LabelledSubject], *, validation: Sequence[str] = (), share: float = 0.0, seed: int = 0
-) -> tuple[list[LabelledSubject], list[LabelledSubject]]:
+    subjects: Sequence[LabelledSubject], *, training: Sequence[str] = (), validation: Sequence[str] = (), share: float = 0.0,
+    seed: int = 0,
+) -> tuple[list[LabelledSubject], list[LabelledSubject]]:  # fmt: skip
     """Split subjects into those to train on and those to validate on, without splitting families.
 
     Parameters
     ----------
     subjects : sequence of LabelledSubject
+    training : sequence of str
+        Train on these only; default: on all that are not validated on.
     validation : sequence of str
-        Validate on these; their relatives are left out of training.
+        Validate on these, whether or not `training` names them; their relatives are left out of training.
     share : float
-        If no name is given: share of families to validate on, drawn with `seed`; at least one family if above 0.
+        If `validation` is empty: share of families to validate on, drawn with `seed` among those of `training`; at least one
+        family if above 0.
 
     Returns
     -------
@@ -161,15 +194,16 @@ def split_by_family(
     CohortError
         If there is no subject of a name, or no subject is left to train on.
     """
+    chosen = choose_subjects(subjects, training)
     if validation:
-        held = {subject.family for subject in choose_subjects(subjects, validation)}
-        kept = [subject for subject in subjects if subject.id in validation]
+        kept = choose_subjects(subjects, list(dict.fromkeys(validation)))
+        held = {subject.family for subject in kept}
     else:
-        families = sorted({subject.family for subject in subjects})
+        families = sorted({subject.family for subject in chosen})
         order = np.random.default_rng(seed).permutation(len(families))
         held = {families[place] for place in order[: max(1, round(share * len(families))) if share > 0 else 0]}
-        kept = [subject for subject in subjects if subject.family in held]
-    training = [subject for subject in subjects if subject.family not in held]
-    if not training:
-        raise CohortError(f"all {len(subjects)} subjects are kept for validation; expected some to train on")
-    return training, kept
+        kept = [subject for subject in chosen if subject.family in held]
+    rest = [subject for subject in chosen if subject.family not in held]
+    if not rest:
+        raise CohortError(f"all {len(chosen)} subjects are kept for validation; expected some to train on")
+    return rest, kept

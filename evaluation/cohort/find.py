@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from darts_ensemble.errors import CohortError
+from darts_ensemble.scans.families import family_of, not_a_person, timepoints_in
 from darts_ensemble.scans.links import as_named, is_there
 from darts_ensemble.scans.scan import EXTENSIONS, without_extension
 from evaluation.cohort import bids
-from evaluation.cohort.families import family_of, not_a_person, timepoints_in
 from evaluation.cohort.flat_folder import by_subject, label_maps_in, named_by_subject, scan_beside, subject_of
 from evaluation.cohort.layouts import (
     FREESURFER_PREDICTIONS,

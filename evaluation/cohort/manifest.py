@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from darts_ensemble.errors import CohortError
-from evaluation.cohort.families import family_of
+from darts_ensemble.scans.families import family_of
 
 __all__ = ["ManifestRow", "read_manifest"]
 

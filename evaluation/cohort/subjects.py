@@ -63,7 +63,7 @@ class Subject:
     scan : Path or None
         Its T1, if there is one.
     family : str
-        Subjects that are not independent of each other share it: see :mod:`evaluation.cohort.families`; else the id.
+        Subjects that are not independent of each other share it: see :mod:`darts_ensemble.scans.families`; else the id.
     """
 
     id: str

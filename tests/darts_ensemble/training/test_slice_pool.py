@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from darts_ensemble.errors import CohortError, ScanError
 from darts_ensemble.labels import BACKGROUND_CLASS, IGNORE_CLASS
 from darts_ensemble.slices.views import VIEWS, take_slices
-from darts_ensemble.training.dataset import cache_subjects
+from darts_ensemble.training.dataset import cache_subjects, equal_scans
 from darts_ensemble.training.recipe import CROPS, make_recipe
 from darts_ensemble.training.slice_pool import CUT, SlicePool
 from darts_ensemble.training.subjects import LabelledSubject, choose_subjects, find_labelled, split_by_family
@@ -96,6 +96,56 @@ def test_relatives_of_a_subject_held_out_by_name_are_not_trained_on() -> None:
     training, validation = split_by_family(subjects, validation=["a"])
     assert [one.id for one in training] == ["c"]
     assert [one.id for one in validation] == ["a"]
+
+
+def test_people_to_train_on_and_to_validate_on_are_named_apart() -> None:
+    here = Path()
+    subjects = [LabelledSubject(name, here, here, None, name) for name in "abcd"]
+    training, validation = split_by_family(subjects, training=["a", "b"], validation=["c"])
+    assert ([one.id for one in training], [one.id for one in validation]) == (["a", "b"], ["c"])
+    training, validation = split_by_family(subjects, training=["a", "b"], validation=["b"])
+    assert ([one.id for one in training], [one.id for one in validation]) == (["a"], ["b"])
+    training, validation = split_by_family(subjects, training=["a", "b", "c"], share=0.3)
+    assert {one.id for one in (*training, *validation)} == {"a", "b", "c"}
+    with pytest.raises(CohortError, match="no labelled subject e; expected some of a, b, c, d"):
+        split_by_family(subjects, training=["a"], validation=["e"])
+
+
+def test_averages_templates_and_subjects_without_a_scan_are_left_out_and_timepoints_share_a_family(tmp_path: Path) -> None:
+    for name in ("p1", "p1.long.p1_base", "p1_base", "fsaverage", "sub-2_ses-1", "sub-2_ses-2", "bare"):
+        write_subject(tmp_path / name)
+    (tmp_path / "bare/mri/T1.mgz").unlink()
+    said: list[str] = []
+    found = find_labelled(tmp_path, left_out=said.append)
+    assert {one.id: one.family for one in found} == {
+        "p1": "p1", "p1.long.p1_base": "p1", "sub-2_ses-1": "sub-2", "sub-2_ses-2": "sub-2",
+    }  # fmt: skip
+    for name, why in (("fsaverage", "average"), ("p1_base", "template"), ("bare", "no T1.mgz")):
+        assert any(str(tmp_path / name) + ":" in line and why in line for line in said), name
+    assert len(said) == 3
+    assert "fsaverage" in {one.id for one in find_labelled(tmp_path, named=["fsaverage"])}
+
+
+def test_a_label_map_from_surfaces_comes_before_a_networks_and_a_dangling_annex_link_is_named(tmp_path: Path) -> None:
+    write_subject(tmp_path / "one")
+    mri = tmp_path / "one/mri"
+    (mri / "aparc.DKTatlas+aseg.mgz").rename(mri / "aparc.DKTatlas+aseg.deep.mgz")
+    for name in ("deep.withCC", "mapped"):
+        (mri / f"aparc.DKTatlas+aseg.{name}.mgz").symlink_to(".git/annex/objects/x")
+        (one,) = find_labelled(tmp_path)
+        assert one.labels.name == f"aparc.DKTatlas+aseg.{name}.mgz"
+        with pytest.raises(ScanError, match="datalad get"):
+            cache_subjects([one], tmp_path / "cache")
+
+
+def test_a_person_under_two_names_is_named_and_never_both_trained_on_and_validated_on(tmp_path: Path) -> None:
+    for name, ids in (("a", (10, 49, 77)), ("b", (10, 49, 77)), ("c", (10, 53))):
+        write_subject(tmp_path / name, ids)
+    a, b, c = cache_subjects(find_labelled(tmp_path), tmp_path / "cache")
+    assert equal_scans([a, b], [c]) == ["the scans of a, b have equal voxels: one person under several names"]
+    assert equal_scans([a], [c]) == []
+    with pytest.raises(CohortError, match=r"a \(training\) and b \(validation\) have equal voxels"):
+        equal_scans([a, c], [b])
 
 
 def test_a_subject_is_conformed_once_and_again_when_its_files_change(tmp_path: Path) -> None:

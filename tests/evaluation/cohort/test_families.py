@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from darts_ensemble.errors import CohortError
-from evaluation.cohort.families import family_of
+from darts_ensemble.scans.families import family_of
 from evaluation.cohort.find import choose_subjects, find_cohort
 from tests.evaluation.cohort.test_find import touch
 
