@@ -186,15 +186,14 @@ def _train(
         view: resolve_precision(_recipe(recipe_name, step, given, start.get(view)), chosen_device) for view in wanted
     }  # fmt: skip
     named = words(names)
+    seed = next(iter(recipes.values())).seed
 
     def complain(line: str) -> None:
         if first:
             errors.print(f"darts-train: {line}")
 
     found = find_labelled(data, labels_name=labels, named=[*named, *words(held)], left_out=complain)
-    training, validation = split_by_family(
-        found, training=named, validation=words(held), share=share, seed=next(iter(recipes.values())).seed
-    )  # fmt: skip
+    training, validation = split_by_family(found, training=named, validation=words(held), share=share, seed=seed)
     console.print(f"{len(training)} subjects to train on: {', '.join(one.id for one in training)}")
     console.print(
         f"{len(validation)} to validate on: {', '.join(one.id for one in validation)}" if validation else "no validation"

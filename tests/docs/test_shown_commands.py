@@ -99,8 +99,8 @@ def test_the_commands_marked_on_a_page_run_one_after_the_other(
 ) -> None:
     prepared(tmp_path)
     if page.stem == "fine_tune":
-        for name in ("a", "b"):
-            write_subject(tmp_path / "subjects" / name)
+        for number, name in enumerate(("a", "b")):  # no two people have equal voxels
+            write_subject(tmp_path / "subjects" / name, (10, 49, 77)[: 3 - number])
     monkeypatch.chdir(tmp_path)
     for one in SHOWN[page]:
         if one.is_run:

@@ -29,8 +29,8 @@ def darts_train(*words: object) -> tuple[int, str]:
 @pytest.fixture(scope="module")
 def subjects(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("subjects")
-    for name in ("a", "b"):
-        write_subject(folder / name)
+    for name, ids in (("a", (10, 49, 77)), ("b", (10, 49))):
+        write_subject(folder / name, ids)
     return folder
 
 
