@@ -31,7 +31,7 @@ from evaluation.report.tables import (
     worst_table,
 )
 from evaluation.results.folder import SIDES_MERGED, Results, read_results
-from evaluation.results.labelling import AUTOMATIC, means_by_labelling
+from evaluation.results.labelling import AUTOMATIC, KIND, means_by_labelling
 from evaluation.results.number_format import format_interval, format_p, format_value
 from evaluation.results.run_facts import count_of, listed
 from evaluation.results.significance import choose_baseline
@@ -112,6 +112,12 @@ def _lead(results: Results) -> list[str]:
         regions = count_of(int(part["n_regions"].iloc[0]), "region")
         note = " (agreement with FreeSurfer, not accuracy)" if kind == AUTOMATIC else ""
         text.append(f"Mean Dice over {regions} with {kind} reference labels{note}: {best}.")
+    overall = results.paired_overall
+    overall = _of_dice(overall) if overall is not None else pd.DataFrame()
+    if by_labelling is not None and len(overall) and KIND in overall:
+        for kind, part in ((str(name), rows) for name, rows in by_labelling.groupby(KIND, sort=False)):
+            text.append(_difference(part, overall[overall[KIND] == kind], f"{kind[:1].upper()}{kind[1:]} labels, "))
+        return [one for one in text if one] + _attention(results.account)
     ranked = results.summary[results.summary["mean_dice"].notna()].sort_values("mean_dice", ascending=False, kind="stable")
     # Methods on different subjects can't share one n.
     numbers = sorted(set(ranked["n_subjects"]))
@@ -122,16 +128,16 @@ def _lead(results: Results) -> list[str]:
     )
     which = "all regions, manual and automatic together" if text else "regions"
     text.append(f"Mean Dice over {which}, mean ± SD over {over}: {shown}.")
-    overall = results.paired_overall
-    if overall is not None and len(overall):
-        text.append(_difference(results, _of_dice(overall)))
-    attention = [
-        (len(results.account.get("failures", [])), "failure"),
-        (len(results.account.get("suspects", [])), "suspected pair"),
-        (len(results.account.get("warnings", [])), "warning"),
-    ]
-    said = [count_of(number, noun) for number, noun in attention if number]
-    return [one for one in text if one] + ([f"{listed(said)}: see What was compared."] if said else [])
+    if len(overall):
+        text.append(_difference(results.summary, overall))
+    return [one for one in text if one] + _attention(results.account)
+
+
+def _attention(account: Mapping[str, Any]) -> list[str]:
+    """Return how many failures, suspected pairs and warnings there are; nothing if there are none."""
+    kinds = [("failures", "failure"), ("suspects", "suspected pair"), ("warnings", "warning")]
+    said = [count_of(len(account[key]), noun) for key, noun in kinds if account.get(key)]
+    return [f"{listed(said)}: see What was compared."] if said else []
 
 
 def _mean(row: Mapping[Any, Any], *, with_n: bool) -> str:
@@ -140,9 +146,9 @@ def _mean(row: Mapping[Any, Any], *, with_n: bool) -> str:
     return f"{row['method']} {format_value(row['mean_dice'], 'number')}{spread}{n}"
 
 
-def _difference(results: Results, overall: pd.DataFrame) -> str:
+def _difference(means: pd.DataFrame, overall: pd.DataFrame, which: str = "") -> str:
     """Return the difference between the two methods with the highest means, without those with merged sides."""
-    ranked = results.summary[~results.summary["method"].str.endswith(SIDES_MERGED)]
+    ranked = means[~means["method"].str.endswith(SIDES_MERGED)]
     ranked = ranked.sort_values("mean_dice", ascending=False, kind="stable")
     best = list(ranked["method"][:2])
     rows = overall[overall["method_a"].isin(best) & overall["method_b"].isin(best)]
@@ -154,8 +160,8 @@ def _difference(results: Results, overall: pd.DataFrame) -> str:
     test = f"; Wilcoxon signed-rank p {_equals(row[p_column])}" if p_column else ""
     holm = " (Holm over the pairs of methods)" if p_column == "wilcoxon_p_holm_methods" and len(overall) > 1 else ""
     return (
-        f"{row['method_a']} − {row['method_b']}: {format_value(row['mean_difference'], 'signed')} {interval}{test}{holm}, "
-        f"n = {row['n']} subjects."
+        f"{which}{row['method_a']} − {row['method_b']}: {format_value(row['mean_difference'], 'signed')} {interval}{test}"
+        f"{holm}, n = {row['n']} subjects."
     )
 
 

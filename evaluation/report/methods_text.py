@@ -12,6 +12,7 @@ import pandas as pd
 
 from evaluation.report.citations import CITATIONS
 from evaluation.results.folder import Results, is_distance
+from evaluation.results.labelling import KIND
 from evaluation.results.metric_text import describe_metric, surface_definition
 from evaluation.results.run_facts import count_of, listed, moves_of, voxel_sizes
 from evaluation.statistics.intervals import Bootstrap
@@ -213,6 +214,10 @@ def _statistics(results: Results, books: _Bibliography) -> str:
             f"{'families' if families else 'subjects'}: mean difference with its {level} BCa interval over {unit}, paired t "
             "test and Wilcoxon signed-rank test, Holm's correction over the pairs of methods for each metric."
         )
+        if KIND in results.paired_overall.columns:
+            text.append(
+                " Regions with manual and with automatic reference labels were tested apart, each kind corrected by itself."
+            )
     models = [frame for frame in (results.mixed_model, results.paired_overall) if frame is not None]
     if any("lmm_p" in frame.columns and frame["lmm_p"].notna().any() for frame in models):
         text.append(

@@ -9,6 +9,7 @@ import pandas as pd
 
 from evaluation.report.html_page import Column, Table
 from evaluation.results.folder import SIDES_MERGED, Results, is_distance
+from evaluation.results.labelling import KIND, labelled_apart
 from evaluation.results.metric_text import describe_metric
 
 __all__ = [
@@ -34,6 +35,7 @@ _INVENTED = Column(
     "n_invented", "Invented", "Regions of the method that the reference lacks, counted over subjects.", "integer"
 )
 _PAIR = (Column("method_a", "A"), Column("method_b", "B"))
+_LABELS = Column(KIND, "Reference labels", "Who labelled the regions in the references; each kind is tested apart.")
 _N = Column("n", "n", "Subjects with a value under both methods: the sample size of the tests.", "integer")
 _HOLM_METHODS = "Holm over the pairs of methods"
 _HOLM_REGIONS = "Holm over the regions of one pair of methods"
@@ -55,9 +57,10 @@ def summary_table(results: Results) -> Table:
         _METHOD, _SUBJECTS, *_mean_columns(results.summary, results.metrics), _MISSED, _INVENTED,
         Column("n_seen_left_out", "Seen in training", "Subjects that weights were trained on; they are in no mean.", "integer"),
     ]  # fmt: skip
-    return _table(
-        results.summary, columns, "Mean over regions within each subject, then mean ± SD over subjects.", "summary.csv"
-    )
+    caption = "Mean over regions within each subject, then mean ± SD over subjects."
+    if labelled_apart(results.account):
+        caption = f"Manual and automatic reference labels together. {caption}"
+    return _table(results.summary, columns, caption, "summary.csv")
 
 
 def labelling_table(results: Results, means: pd.DataFrame) -> Table:
@@ -166,7 +169,7 @@ def overall_table(frame: pd.DataFrame) -> Table:
     """Return the comparison of methods over all regions."""
     p_meaning = "; A and B are compared by their means over regions, one value per subject"
     columns = [
-        *_metric_column(frame), *_PAIR, _N,
+        *_metric_column(frame), _LABELS, *_PAIR, _N,
         Column("n_families", "Families", "Independent units of the tests: families of subjects.", "integer"),
         Column("mean_difference", "A − B", "Mean difference over subjects, with its BCa bootstrap interval.", "signed", 4,
                low="mean_low", high="mean_high"),
@@ -177,14 +180,15 @@ def overall_table(frame: pd.DataFrame) -> Table:
         Column("wilcoxon_p_holm_methods", "Wilcoxon: p, Holm", f"{_HOLM_METHODS}.", "p"),
         _P_BY, _RANK_BISERIAL, _NOTE,
     ]  # fmt: skip
-    caption = "Methods compared over all regions; n is the number of subjects."
+    which = "all regions of each kind of reference labels" if KIND in frame.columns else "all regions"
+    caption = f"Methods compared over {which}; n is the number of subjects."
     return _table(_with_headings(frame), columns, caption, "paired_overall.csv")
 
 
 def paired_table(frame: pd.DataFrame, caption: str) -> Table:
     """Return the comparison of methods in each region."""
     columns = [
-        _REGION, *_PAIR, _N,
+        _REGION, _LABELS, *_PAIR, _N,
         Column("mean_a", "Mean A", "Over the subjects that both have.", "number"),
         Column("mean_b", "Mean B", "Over the subjects that both have.", "number"),
         Column("mean_difference", "A − B", "Mean difference, with its BCa bootstrap interval.", "signed",
@@ -207,7 +211,7 @@ def rank_table(frame: pd.DataFrame, caption: str) -> Table:
     means = [name for name in frame.columns if str(name).startswith("mean_rank_")]
     ranks = [Column(name, f"Rank, {name.removeprefix('mean_rank_')}", kind="number", digits=2) for name in means]
     columns = [
-        _REGION, _N, *ranks,
+        _REGION, _LABELS, _N, *ranks,
         Column("iman_davenport_f", "F", "Iman and Davenport's F of the ranks.", "number", 2),
         Column("iman_davenport_p", "p", "Of F.", "p"),
         Column("iman_davenport_p_holm_regions", "p Holm, regions", "Holm over the regions.", "p"),
@@ -220,7 +224,7 @@ def rank_table(frame: pd.DataFrame, caption: str) -> Table:
 def mixed_model_table(frame: pd.DataFrame) -> Table:
     """Return the linear mixed model of the differences over all regions."""
     columns = [
-        *_metric_column(frame), *_PAIR,
+        *_metric_column(frame), _LABELS, *_PAIR,
         Column("lmm_difference", "A − B", "Fixed effect, with its interval.", "signed", 4, low="lmm_low", high="lmm_high"),
         Column("lmm_p", "p", "t distribution with one degree of freedom less than the number of subjects (families).", "p"),
         Column("lmm_p_holm_methods", "p, Holm", f"{_HOLM_METHODS}.", "p"),
@@ -236,7 +240,7 @@ def mixed_model_table(frame: pd.DataFrame) -> Table:
 def agreement_table(frame: pd.DataFrame) -> Table:
     """Return the agreement of volumes with those of the reference."""
     columns = [
-        _REGION, _METHOD, _N,
+        _REGION, _LABELS, _METHOD, _N,
         Column("reference_mean", "Reference, mm³", "Mean volume in the reference.", "number", 0),
         Column("bias", "Bias, mm³", "Mean of method − reference, with its interval.", "signed", 0, low="bias_low",
                high="bias_high"),

@@ -33,7 +33,7 @@ COMPARISONS = ("paired_regions", "paired_overall", "ranks", "mixed_model", "volu
 _SCORES = ("scores.csv", "groups.csv", "subjects.csv", "summary.csv", "regions.csv")
 _TEXT = (
     "subject", "family", "method", "method_a", "method_b", "region_name", "hemisphere", "group", "status", "metric",
-    "never_emitted",
+    "never_emitted", "reference_labels",
 )  # fmt: skip
 
 

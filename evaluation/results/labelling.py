@@ -14,9 +14,11 @@ import pandas as pd
 from evaluation.protocols.protocol import ProtocolRegion
 from evaluation.results.summaries import summarise
 
-__all__ = ["AUTOMATIC", "MANUAL", "labelled_by", "means_by_labelling"]
+__all__ = ["AUTOMATIC", "KIND", "MANUAL", "labelled_apart", "labelled_by", "means_by_labelling"]
 
 MANUAL, AUTOMATIC = "manual", "automatic (FreeSurfer)"
+#: The column of tables that says which kind of labels a row is about.
+KIND = "reference_labels"
 
 
 def labelled_by(references: Iterable[Path], regions: Iterable[ProtocolRegion]) -> dict[str, list[int]]:
@@ -30,6 +32,12 @@ def labelled_by(references: Iterable[Path], regions: Iterable[ProtocolRegion]) -
     for region in regions:
         by[MANUAL if region.group == "cortex" else AUTOMATIC].append(region.id)
     return {name: ids for name, ids in by.items() if ids}
+
+
+def labelled_apart(account: Mapping[str, Any]) -> dict[str, list[int]]:
+    """Return the ids of the regions of each kind of labels, from run.json; nothing where the references have one kind only."""
+    kinds: dict[str, list[int]] = account.get("labelled_by") or {}
+    return kinds if len(kinds) > 1 else {}
 
 
 def means_by_labelling(table: pd.DataFrame, account: Mapping[str, Any], *, include_seen: bool = False) -> pd.DataFrame | None:
@@ -55,7 +63,7 @@ def means_by_labelling(table: pd.DataFrame, account: Mapping[str, Any], *, inclu
         mine = table[table["region_id"].isin(ids)]
         if len(mine):
             means = summarise(mine, include_seen=include_seen)
-            means.insert(1, "reference_labels", kind)
+            means.insert(1, KIND, kind)
             means.insert(2, "n_regions", len(ids))
             parts.append(means)
     return pd.concat(parts, ignore_index=True) if parts else None

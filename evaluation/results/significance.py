@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from evaluation.results.labelling import KIND
+
 __all__ = ["ALPHA", "CORRECTED", "FAMILY_SHORT", "Mark", "choose_baseline", "describe_family", "marks_of", "oriented"]
 
 ALPHA = 0.05
@@ -99,7 +101,11 @@ def marks_of(paired: pd.DataFrame, baseline: str) -> dict[tuple[int, str], Mark]
 def describe_family(paired: pd.DataFrame) -> str:
     """Return in words which family of tests the marks are based on, and whether no mark was possible."""
     n_regions = int(paired.loc[paired["wilcoxon_p"].notna(), "region_id"].nunique())
-    text = f"Wilcoxon signed-rank, Benjamini-Hochberg over the {n_regions} regions of each pair of methods, p < {ALPHA:g}"
+    over = f"{n_regions} regions"
+    if KIND in paired.columns:
+        counts = paired[paired["wilcoxon_p"].notna()].groupby(KIND, sort=False)["region_id"].nunique()
+        over = " and, apart, over the ".join(f"{int(n)} regions with {kind} labels" for kind, n in counts.items())
+    text = f"Wilcoxon signed-rank, Benjamini-Hochberg over the {over} of each pair of methods, p < {ALPHA:g}"
     n = int(paired["n"].max()) if len(paired) else 0
     # The smallest two-sided p of an exact test is 2 / 2^n; Benjamini-Hochberg does not change it if all regions have it.
     if n and 2.0 ** (1 - n) >= ALPHA:

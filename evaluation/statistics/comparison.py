@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 
 from darts_ensemble.results.outputs import write_text
 from evaluation.results.folder import COMPARISONS, SIDES_MERGED, SURFACE_PREFIXES, Results, read_results
+from evaluation.results.labelling import KIND, labelled_apart
 from evaluation.statistics.agreement import agreement_with_reference
 from evaluation.statistics.intervals import Bootstrap
 from evaluation.statistics.overall import compare_overall
@@ -75,6 +77,9 @@ def compare_results(results: Results) -> dict[str, pd.DataFrame]:
         - "ranks", for three methods or more: see :func:`evaluation.statistics.paired.rank_methods`;
         - "volume_agreement", in mm3: see :func:`evaluation.statistics.agreement.agreement_with_reference`.
 
+        Where references mix manual and automatic labels, the regions of each kind are compared apart, with corrections over the
+        regions of that kind only, and the column `reference_labels` names the kind.
+
         A table without rows, as with one subject or one method, is left out.
     """
     scores = results.counted()
@@ -85,21 +90,37 @@ def compare_results(results: Results) -> dict[str, pd.DataFrame]:
     # In the order of the tables; methods with merged sides come last.
     parts = [part for part in (scores[~merged], scores[merged]) if len(set(part["method"])) > 1]
     found: dict[str, list[pd.DataFrame]] = {}
+    kinds = labelled_apart(results.account)
     for part in parts:
-        part = part.assign(family=_families(part))
-        family = "family" if part["family"].nunique() < part["subject"].nunique() else None
-        for metric in compared_metrics(part):
-            rows = {"paired_regions": compare_methods(part, metric, region="region_id", bootstrap=bootstrap)}
-            overall = compare_overall(part, metric, region="region_id", family=family, bootstrap=bootstrap)
-            rows |= {"paired_overall": _without_model(overall), "mixed_model": _model_only(overall)}
-            if len(set(part["method"])) > 2:
-                rows["ranks"] = rank_methods(part, metric, region="region_id")
-            for name, table in rows.items():
-                table.insert(0, "metric", metric)
-                found.setdefault(name, []).append(_with_region(table, part) if "region_id" in table else table)
+        for kind, ids in kinds.items() or [("", None)]:
+            mine = part if ids is None else part[part["region_id"].isin(ids)]
+            for name, table in _compare(mine.assign(family=_families(mine)), bootstrap):
+                if kind:
+                    table.insert(1, KIND, kind)
+                found.setdefault(name, []).append(table)
     volumes = [_volume_agreement(rows) for _, rows in scores.groupby("method", sort=False)]
     found["volume_agreement"] = [table for table in volumes if len(table)]
-    return {name: pd.concat(found[name], ignore_index=True) for name in COMPARISONS if found.get(name)}
+    tables = {name: pd.concat(found[name], ignore_index=True) for name in COMPARISONS if found.get(name)}
+    if kinds and "volume_agreement" in tables:
+        of_region = {id_: kind for kind, ids in kinds.items() for id_ in ids}
+        tables["volume_agreement"][KIND] = tables["volume_agreement"]["region_id"].map(of_region)
+    return tables
+
+
+def _compare(scores: pd.DataFrame, bootstrap: Bootstrap) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the name and the table of every comparison of every metric; nothing for fewer than two methods."""
+    if scores["method"].nunique() < 2:
+        return
+    family = "family" if scores["family"].nunique() < scores["subject"].nunique() else None
+    for metric in compared_metrics(scores):
+        rows = {"paired_regions": compare_methods(scores, metric, region="region_id", bootstrap=bootstrap)}
+        overall = compare_overall(scores, metric, region="region_id", family=family, bootstrap=bootstrap)
+        rows |= {"paired_overall": _without_model(overall), "mixed_model": _model_only(overall)}
+        if len(set(scores["method"])) > 2:
+            rows["ranks"] = rank_methods(scores, metric, region="region_id")
+        for name, table in rows.items():
+            table.insert(0, "metric", metric)
+            yield name, _with_region(table, scores) if "region_id" in table else table
 
 
 def compared_metrics(scores: pd.DataFrame) -> list[str]:

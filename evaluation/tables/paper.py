@@ -11,6 +11,7 @@ import pandas as pd
 
 from evaluation.figures.region_layout import SIDES, parts_of, readable_name, region_rows
 from evaluation.results.folder import SIDES_MERGED, Results, read_results
+from evaluation.results.labelling import KIND
 from evaluation.results.metric_text import describe_metric
 from evaluation.results.number_format import MISSING, as_number, format_interval, format_number, format_p
 from evaluation.tables.formats import Cell, PaperTable, write_table
@@ -122,10 +123,11 @@ def _paired_overall(rows: pd.DataFrame) -> PaperTable:
     cells = []
     for row in rows.to_dict("records"):
         pair = (Cell(_pair(row)),) if several else ()
+        kind = (Cell(str(row[KIND])),) if KIND in rows else ()
         metric = str(row.get("metric", "dice"))
         digits = describe_metric(metric).digits
         cells.append((
-            Cell(describe_metric(metric).heading), *pair, _count(row["n"]),
+            Cell(describe_metric(metric).heading), *kind, *pair, _count(row["n"]),
             _difference(row, digits), _p(row, "t_p"), _p(row, "wilcoxon_p"), _p(row, "wilcoxon_p_holm_methods"),
             Cell(format_number(as_number(row.get("d_z")), 2, signed=True)),
         ))  # fmt: skip
@@ -134,9 +136,9 @@ def _paired_overall(rows: pd.DataFrame) -> PaperTable:
         "t-test and of the Wilcoxon signed-rank test, and the latter with Holm's correction over the pairs of methods; Cohen's "
         "d_z."
     )
-    head = ("A − B",) if several else ()
+    head = (*(("Reference labels",) if KIND in rows else ()), *(("A − B",) if several else ()))
     header = ("Metric", *head, "n", "Difference", "p (t)", "p (Wilcoxon)", "p (Holm)", "d_z")
-    return PaperTable("paired_overall", caption, header, tuple(cells), "l" + "l" * several + "rrrrrr", rows)
+    return PaperTable("paired_overall", caption, header, tuple(cells), "l" + "l" * len(head) + "rrrrrr", rows)
 
 
 def _pairs(rows: pd.DataFrame) -> tuple[bool, str]:
@@ -168,6 +170,8 @@ def _paired_regions(rows: pd.DataFrame, metric: str) -> PaperTable:
         "Wilcoxon signed-rank test, with Holm's and with Benjamini and Hochberg's correction over the regions of a pair of "
         "methods; rank-biserial correlation r."
     )
+    if KIND in rows:
+        caption += " Regions with manual and with automatic reference labels are corrected apart."
     head = ("A − B",) if several else ()
     header = ("Region", "Side", *head, "n", "Difference", "p", "p (Holm)", "p (FDR)", "r")
     return PaperTable(f"paired_regions_{metric}", caption, header, tuple(cells), "ll" + "l" * several + "rrrrrr", rows)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
 from typer.testing import CliRunner
 
 from darts_ensemble.labels import REGIONS
@@ -47,6 +49,40 @@ def test_summary_screen_report_and_figures_tell_the_two_kinds_apart(tmp_path: Pa
     captions = (out / "figures/captions.json").read_text(encoding="utf-8")
     assert "Reference labels: manual." in captions
     assert "agreement with FreeSurfer, not accuracy" in captions
+
+
+def test_paired_tests_are_made_and_corrected_for_each_kind_of_labels_apart(tmp_path: Path) -> None:
+    for number in range(1, 5):
+        save(tmp_path / f"gt/OASIS-TRT-20-{number}" / FULL, brain(jitter=0.5, seed=number))
+        for method, jitter in (("a", 1.0), ("b", 1.5)):
+            save(tmp_path / f"{method}/OASIS-TRT-20-{number}.nii.gz", brain(jitter=jitter, seed=10 * number + int(2 * jitter)))
+    out = tmp_path / "out"
+    arguments = ["--gt", tmp_path / "gt", "--pred", f"a={tmp_path / 'a'}", "--pred", f"b={tmp_path / 'b'}", "-o", out]
+    result = CliRunner().invoke(app, [*map(str, arguments), "--metrics", "overlap"])
+    assert result.exit_code == 0, result.output
+    results = read_results(out)
+    overall, regions = results.paired_overall, results.paired_regions
+    assert overall is not None and regions is not None
+    overall, regions = (frame[frame["metric"] == "dice"] for frame in (overall, regions))
+    kinds = results.account["labelled_by"]
+    assert sorted(overall["reference_labels"]) == sorted(kinds)
+    for kind, ids in kinds.items():
+        mine = results.scores[results.scores["region_id"].isin(ids)]
+        wide = mine.pivot_table(index=["subject", "region_id"], columns="method", values="dice")
+        each = (wide["a"] - wide["b"]).groupby("subject").mean()
+        row = overall.set_index("reference_labels").loc[kind]
+        assert row["mean_difference"] == pytest.approx(each.mean(), abs=1e-5)
+        assert row["t_p"] == pytest.approx(stats.ttest_1samp(each, 0).pvalue, rel=1e-4)
+        own = regions[regions["reference_labels"] == kind]
+        assert set(own["region_id"]) <= set(ids)
+        known = own[own["t_p"].notna()]
+        holm = multipletests(known["t_p"], method="holm")[1]
+        assert known["t_p_holm_regions"].to_numpy() == pytest.approx(holm, rel=1e-4)
+    report = (out / "report.html").read_text(encoding="utf-8")
+    assert "Manual labels, a − b: " in report
+    assert "Automatic (freesurfer)" not in report
+    assert "manual and automatic together, mean" not in report
+    assert "Reference labels" in (out / "tables/paired_overall.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("choice", ["DKT31_CMA_labels.nii.gz", "*CMA*.nii.gz"])
