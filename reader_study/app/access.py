@@ -11,6 +11,7 @@ from typing import Annotated
 
 from fastapi import Depends, HTTPException, Request, Response
 
+from reader_study.app.preview_room import PreviewRoom
 from reader_study.app.viewer_library import ViewerLibrary
 from reader_study.study.storage import note_audit, now, open_study, transaction
 from reader_study.study.tokens import GuessLimit, hash_token, new_token
@@ -37,6 +38,8 @@ class Served:
     limit : GuessLimit
     base : str
         Path below which the study is served: "" or such as `/study`.
+    preview : PreviewRoom or None
+        None where this is a preview itself.
     """
 
     folder: Path
@@ -45,6 +48,7 @@ class Served:
     viewer: ViewerLibrary
     limit: GuessLimit
     base: str = ""
+    preview: PreviewRoom | None = None
 
 
 def served(request: Request) -> Served:
@@ -128,4 +132,6 @@ def end(connection: sqlite3.Connection, what: Served, request: Request, response
             if ended is not None:
                 who = COORDINATOR if ended["reader_id"] is None else ended["reader_id"]
                 note_audit(connection, name_of(connection, who), "signed out")
+                if who == COORDINATOR and what.preview:
+                    what.preview.close()
     response.delete_cookie(what.cookie, path="/", secure=what.tls, httponly=True, samesite="strict")

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import closing
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, HTTPException, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
 
-from reader_study.app.access import Connection, Coordinator
+from reader_study.app.access import Connection, Coordinator, Served, begin, served
 from reader_study.app.monitor import overview
+from reader_study.errors import StudyError
 from reader_study.study.export import ratings_csv
-from reader_study.study.storage import note_audit, transaction
+from reader_study.study.storage import note_audit, open_study, transaction
+from reader_study.study.tokens import find_token
 
 __all__ = ["router"]
 
 router = APIRouter(prefix="/api/coordinator", responses={401: {}})
+
+
+class PreviewBody(BaseModel):
+    """Whose order a preview shows; the first reader's where it is empty."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    reader: Annotated[str, Field(max_length=200)] = ""
 
 
 @router.get("/overview")
@@ -30,3 +42,23 @@ def coordinator_ratings(who: Coordinator, connection: Connection) -> Response:
         note_audit(connection, "coordinator's page", "exported, blinded", "ratings.csv")
     headers = {"Content-Disposition": 'attachment; filename="ratings.csv"'}
     return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+@router.post("/preview", responses={404: {}})
+def coordinator_preview(body: PreviewBody, who: Coordinator, request: Request, response: Response) -> dict[str, str]:
+    """Open a preview on a copy of the study, and sign the coordinator's browser in to it; the study itself is only read."""
+    room = served(request).preview
+    if room is None:
+        raise HTTPException(404, "this is a preview itself")
+    try:
+        app, token = room.begin(body.reader)
+    except StudyError as error:
+        raise HTTPException(404, str(error)) from None
+    what: Served = app.state.served
+    with closing(open_study(what.folder)) as copy:
+        reader = find_token(
+            token, [(row["id"], row["token_hash"]) for row in copy.execute("SELECT id, token_hash FROM reader")]
+        )
+        assert reader is not None
+        begin(copy, what, reader, response)
+    return {"go": f"{what.base}/read"}

@@ -1,4 +1,4 @@
-"""What the coordinator sees while a study runs: progress, time, and signs that a reader hurries or no longer looks. Blinded."""
+"""What the coordinator sees while a study runs: its state, progress, training, times, signs of haste. Blinded."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import pandas as pd
 
 from reader_study.planning.order import PARTS
 from reader_study.statistics.agreement import gwet_ac2
-from reader_study.study.recorded import audit_table, rating_table
-from reader_study.study.storage import setting
+from reader_study.study.storage import setting, study_status
+from reader_study.study.tables import audit_table, rating_table, withdrawn_table
+from reader_study.study.training import training_of
 
 __all__ = ["QUICK_SECONDS", "STRAIGHT_RUN", "longest_run", "overview"]
 
@@ -35,16 +36,20 @@ _LAST_ACTIVITY = "SELECT reader.name, max(at) FROM event JOIN reader ON reader.i
 
 
 def overview(connection: sqlite3.Connection) -> dict[str, Any]:
-    """Return the state of every reader, ready for JSON (None where there is no number).
+    """Return the state of the study and of every reader, ready for JSON (None where there is no number).
 
-    Per reader: `progress` by part, `median_seconds`, `quick` (ratings within :data:`QUICK_SECONDS`), `longest_run` of equal
-    ratings, `commonest_share`, `counts` by level, agreement with oneself on hidden repeats (`repeats`, `exact`, `within_one`,
-    `ac2`), `last_activity`, and `flags`, which say in words what stands out.
+    Of the study: `status` ("running", "paused" or "closed"), `status_since` (None where it never changed), `status_note` (for
+    readers). Per reader: `withdrawn` (when, why, and what becomes of the ratings; None for readers who take part), `training`
+    (as :func:`~reader_study.study.training.training_of` returns it), `progress` by part, `median_seconds`, `quick` (ratings
+    within :data:`QUICK_SECONDS`), `longest_run` of equal ratings, `commonest_share`, `counts` by level, agreement with oneself
+    on hidden repeats (`repeats`, `exact`, `within_one`, `ac2`), `last_activity`, and `flags`, which say in words what stands out.
     """
     ratings = rating_table(connection)
     levels = json.loads(setting(connection, "levels"))
     progress = connection.execute(_PROGRESS).fetchall()
     last = dict(connection.execute(_LAST_ACTIVITY).fetchall())
+    left = {row["reader"]: row for row in withdrawn_table(connection).to_dict("records")}
+    status, note = study_status(connection)
     readers = []
     for row in connection.execute("SELECT id, name FROM reader ORDER BY id"):
         name = row["name"]
@@ -52,6 +57,8 @@ def overview(connection: sqlite3.Connection) -> dict[str, Any]:
         parts = {one["part"]: {"done": one["done"], "total": one["total"]} for one in progress if one["id"] == row["id"]}
         reader = {
             "reader": name,
+            "withdrawn": {key: left[name][key] for key in ("at", "rule", "reason")} if name in left else None,
+            "training": training_of(connection, row["id"]),
             "progress": {part: parts[part] for part in PARTS if part in parts},
             "last_activity": last.get(name),
             **_times(own),
@@ -61,12 +68,20 @@ def overview(connection: sqlite3.Connection) -> dict[str, Any]:
         readers.append({**reader, "flags": _flags(reader)})
     return {
         "title": setting(connection, "title"),
+        "status": status,
+        "status_since": _status_since(connection),
+        "status_note": note,
         "levels": levels,
         "words": json.loads(setting(connection, "words")),
         "quick_seconds": QUICK_SECONDS,
         "readers": readers,
         "audit": audit_table(connection).tail(20)[::-1].to_dict("records"),
     }
+
+
+def _status_since(connection: sqlite3.Connection) -> str | None:
+    found = connection.execute("SELECT max(at) FROM audit WHERE what IN ('paused', 'resumed', 'closed')").fetchone()[0]
+    return str(found) if found else None
 
 
 def longest_run(values: pd.Series) -> int:

@@ -9,12 +9,12 @@ from fastapi import APIRouter, HTTPException, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from reader_study.app.access import Connection, Reader, served
-from reader_study.study.answers import Answer, note_comment, note_mark, note_view, record_answer
 from reader_study.study.documents import picture_of
 from reader_study.study.items import mask_file, scan_file
 from reader_study.study.state import state_of, study_of
 from reader_study.study.storage import IMAGES, MOST_COMMENT
 from reader_study.study.training import feedback_of
+from reader_study.study.write_ratings import Answer, note_comment, note_mark, note_view, record_answer
 
 __all__ = ["router"]
 

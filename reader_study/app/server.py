@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,14 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from reader_study.app import coordinator_api, pages, reader_api
 from reader_study.app.access import Served, served
 from reader_study.app.error_pages import error_body, wants_page
+from reader_study.app.preview_room import PREVIEW, PreviewRoom
 from reader_study.app.proxies import Proxies
 from reader_study.app.security import Guard
 from reader_study.app.viewer_library import read_viewer_library
-from reader_study.study.answers import ConflictError
 from reader_study.study.items import NotOpenError
 from reader_study.study.storage import open_study, setting
 from reader_study.study.tokens import GuessLimit
+from reader_study.study.write_ratings import ConflictError
 
 __all__ = ["create_api", "create_app"]
 
@@ -55,16 +57,33 @@ def create_app(
     return Guard(app, hosts, tls=tls, path=path, proxies=proxies)
 
 
-def create_api(folder: Path, *, tls: bool = False, path: str = "", limit: GuessLimit | None = None) -> FastAPI:
+def create_api(
+    folder: Path, *, tls: bool = False, path: str = "", limit: GuessLimit | None = None, is_preview: bool = False
+) -> FastAPI:
     """Return the application alone, without the checks on host, origin and body; it serves neither schema nor documentation."""
     connection = open_study(folder)
-    name = f"darts_{setting(connection, 'study')}"
+    name = f"darts_{setting(connection, 'study')}{'_preview' if is_preview else ''}"
     connection.close()
-    api = FastAPI(title="darts-reader-study", docs_url=None, redoc_url=None, openapi_url=None)
+    limit = limit or GuessLimit()
+
+    def serve_copy(copy: Path) -> FastAPI:
+        return create_api(copy, tls=tls, path=path + PREVIEW, limit=limit, is_preview=True)
+
+    preview = None if is_preview else PreviewRoom(folder, serve_copy)
+
+    @asynccontextmanager
+    async def until_the_end(api: FastAPI) -> AsyncIterator[None]:
+        yield
+        if preview:
+            preview.close()
+
+    api = FastAPI(title="darts-reader-study", docs_url=None, redoc_url=None, openapi_url=None, lifespan=until_the_end)
     cookie = f"__Host-{name}" if tls else name
-    api.state.served = Served(folder, cookie, tls, read_viewer_library(), limit or GuessLimit(), path)
+    api.state.served = Served(folder, cookie, tls, read_viewer_library(), limit, path, preview)
     for part in (pages, reader_api, coordinator_api):
         api.include_router(part.router)
+    if preview:
+        api.mount(PREVIEW, preview)
     api.add_exception_handler(NotOpenError, _not_open)
     api.add_exception_handler(ConflictError, _conflict)
     api.add_exception_handler(RequestValidationError, _invalid)

@@ -57,15 +57,22 @@ def preview_copy(folder: Path, reader: str = "") -> Iterator[tuple[Path, str]]:
 
 
 def _forget_answers(connection: sqlite3.Connection, number: int, token: str) -> None:
-    """Make the copy a study that begins; its append-only tables are so no longer."""
+    """Make the copy a study that begins; only `token` opens it: the links of its readers would let them look ahead."""
     with transaction(connection):
-        for table in ("event", "detail", "mark", "reader_status"):
+        for table in ("event", "detail", "mark", "reader_status", "item", "panel"):
             connection.execute(f"DROP TRIGGER {table}_DELETE")
-        for table in ("detail", "mark", "reader_status"):
+        for table in ("detail", "mark", "reader_status", "session"):
             connection.execute(f"DELETE FROM {table}")
         connection.execute("UPDATE setting SET value = 'running' WHERE name = 'status'")
+        connection.execute("UPDATE setting SET value = '' WHERE name = 'status_note'")
         connection.execute("DROP INDEX IF EXISTS one_successor")
         connection.execute("DELETE FROM event WHERE previous IS NOT NULL")
         connection.execute("DELETE FROM event")
-        connection.execute("UPDATE reader SET token_hash = ? WHERE id = ?", (hash_token(token), number))
+        # Planned positions begin at 0; further rounds of practice come before them.
+        connection.execute("DELETE FROM panel WHERE item_id IN (SELECT id FROM item WHERE position < 0)")
+        connection.execute("DELETE FROM item WHERE position < 0")
+        for row in connection.execute("SELECT id FROM reader").fetchall():
+            own = token if row["id"] == number else new_token()
+            connection.execute("UPDATE reader SET token_hash = ? WHERE id = ?", (hash_token(own), row["id"]))
+        connection.execute("UPDATE setting SET value = ? WHERE name = 'coordinator_hash'", (hash_token(new_token()).hex(),))
         connection.execute("INSERT INTO setting (name, value) VALUES ('preview', '1')")

@@ -22,8 +22,8 @@ from reader_study.errors import StudyError
 from reader_study.exchange.codebook import codebook_table, redcap_dictionary, variables_of
 from reader_study.ratings.table import RatingScale
 from reader_study.study.export import read_key
-from reader_study.study.recorded import order_table
 from reader_study.study.storage import KEY, open_study
+from reader_study.study.tables import order_table
 
 __all__ = ["Opened", "from_archive", "write_companions"]
 

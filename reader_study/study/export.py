@@ -16,7 +16,8 @@ from darts_ensemble.results.outputs import write_json, write_text
 from reader_study.errors import StudyError
 from reader_study.ratings.spreadsheets import read_text_table
 from reader_study.ratings.table import COLUMNS, RatingScale, check_ratings, known_regions
-from reader_study.study.recorded import (
+from reader_study.study.storage import KEY, note_audit, now, open_study, setting, transaction
+from reader_study.study.tables import (
     audit_table,
     event_table,
     guess_table,
@@ -25,7 +26,6 @@ from reader_study.study.recorded import (
     rating_table,
     withdrawn_table,
 )
-from reader_study.study.storage import KEY, note_audit, now, open_study, setting, transaction
 
 __all__ = ["Exported", "export_study", "rating_scale", "ratings_csv", "read_key", "this_user"]
 

@@ -7,6 +7,7 @@ such items rated within the tolerance, in the latest round and by the first answ
 from __future__ import annotations
 
 import json
+import math
 import secrets
 import sqlite3
 from typing import Any
@@ -35,7 +36,11 @@ def feedback_of(connection: sqlite3.Connection, item_id: str) -> dict[str, Any] 
 
 
 def training_of(connection: sqlite3.Connection, reader_id: int) -> dict[str, Any] | None:
-    """Return how the training goes: `rounds`, `right` and `of` in the latest round, `pass_mark`; None without lessons."""
+    """Return how the training goes; None without lessons.
+
+    `rounds` so far; of the latest round: `of` (its items with a consensus score), `answered`, `right` (rated within the
+    tolerance); `pass_mark` (a share) and `needed` (items, the smallest number that reaches it), both None without a pass mark.
+    """
     lessons = connection.execute(_LESSONS, (reader_id,)).fetchall()
     if not lessons:
         return None
@@ -53,7 +58,13 @@ def training_of(connection: sqlite3.Connection, reader_id: int) -> dict[str, Any
         "answered": len(answered),
         "of": len(latest),
         "pass_mark": rule.get("pass_mark"),
+        "needed": None if rule.get("pass_mark") is None else _needed(float(rule["pass_mark"]), len(latest)),
     }
+
+
+def _needed(pass_mark: float, items: int) -> int:
+    # 0.55 of 20 is 11; in floating point it is a little more.
+    return math.ceil(round(pass_mark * items, 9))
 
 
 def begin_round_if_needed(connection: sqlite3.Connection, reader_id: int) -> bool:
@@ -66,7 +77,7 @@ def begin_round_if_needed(connection: sqlite3.Connection, reader_id: int) -> boo
         "(SELECT 1 FROM event WHERE item_id = item.id AND kind = 'rated')",
         (reader_id,),
     ).fetchone()[0]
-    if unanswered or training["right"] >= training["pass_mark"] * training["of"]:
+    if unanswered or training["right"] >= training["needed"]:
         return False
     taught = [row["id"] for row in connection.execute(_LESSONS, (reader_id,)).fetchall()[: training["of"]]]
     first = connection.execute("SELECT min(position) FROM item WHERE reader_id = ?", (reader_id,)).fetchone()[0]

@@ -11,8 +11,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
-from reader_study.study.recorded import event_table
 from reader_study.study.storage import open_study
+from reader_study.study.tables import event_table
 from tests.integration.rating_pages import READY, WAIT, pass_screen, wait_past
 
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}

@@ -10,8 +10,8 @@ import pytest
 
 from reader_study.ratings.table import read_ratings
 from reader_study.study.export import export_study
-from reader_study.study.recorded import event_table
 from reader_study.study.storage import open_study
+from reader_study.study.tables import event_table
 from tests.integration.rating_pages import READY, WAIT, pass_screen, wait_past
 
 
@@ -165,7 +165,7 @@ def test_an_item_looked_at_too_often_to_be_noted_can_still_be_rated(
     browser: Any, served: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study, base = served
-    monkeypatch.setattr("reader_study.study.answers._MOST_EVENTS", 1)
+    monkeypatch.setattr("reader_study.study.write_ratings._MOST_EVENTS", 1)
     page = browser.new_page(viewport={"width": 800, "height": 600})
     page.set_default_timeout(WAIT)
     page.goto(f"{base}/enter#{study.tokens['anna']}")

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from reader_study.study.recorded import rating_table
 from reader_study.study.storage import open_study
+from reader_study.study.tables import rating_table
 from tests.integration.rating_pages import READY, WAIT, pass_screen, serving
 from tests.integration.test_rating_access import broken_rules
 from tests.phantoms.rich_study import rich_study
@@ -35,7 +35,7 @@ def test_a_reader_is_taught_answers_questions_and_keeps_what_they_set(browser: A
     assert page.inner_text("#text-body h2") == "What to look at"
     assert page.evaluate("document.querySelector('#text-body img').complete")
     pass_screen(page)
-    assert "The study begins when 1 of 2 agree with the experts" in page.inner_text("#text-body")
+    assert "The study begins when 1 of 2 ratings agree with the experts" in page.inner_text("#text-body")
     pass_screen(page)
     # The item begins at its region, which fills the view.
     assert page.get_attribute("#start", "aria-pressed") == "true"

@@ -17,8 +17,8 @@ import httpx
 import pytest
 
 from reader_study.study.links import renew_links
-from reader_study.study.recorded import event_table
 from reader_study.study.storage import open_study
+from reader_study.study.tables import event_table
 from tests.conftest import SOAK
 from tests.phantoms.small_study import SmallStudy, small_study
 

@@ -36,11 +36,27 @@ function histogram(counts, levels) {
   );
 }
 
-function row(reader, levels) {
+const day = (time) => time.slice(0, 10);
+
+/** The rounds of practice with feedback, and how the latest one goes. */
+function training({ rounds, answered, of, right, needed }) {
+  const lines = [`Round ${rounds}: ${answered} of ${of} rated, ${right} as the experts`];
+  if (needed !== null) lines.push(answered < of ? `${needed} needed to pass` : right >= needed ? "passed" : `not passed: ${needed} needed`);
+  return lines.map((line) => make("span", { class: "line" }, line));
+}
+
+function who(reader) {
+  const { withdrawn } = reader;
+  if (!withdrawn) return [reader.reader];
+  const rule = withdrawn.rule === "keep" ? "exports keep the ratings" : "exports leave the ratings out";
+  return [reader.reader, make("span", { class: "gone" }, `Withdrawn ${day(withdrawn.at)}; ${rule}. Reason: ${withdrawn.reason}`)];
+}
+
+function row(reader, levels, taught) {
   const cell = (...content) => make("td", {}, ...content);
   return make(
-    "tr", {},
-    make("th", { scope: "row" }, reader.reader), cell(parts(reader.progress)), cell(ago(reader.last_activity)),
+    "tr", { class: reader.withdrawn ? "withdrawn" : null },
+    make("th", { scope: "row" }, ...who(reader)), cell(parts(reader.progress)), taught ? cell(...(reader.training ? training(reader.training) : ["–"])) : null, cell(ago(reader.last_activity)),
     cell(reader.median_seconds === null ? "–" : `${reader.median_seconds.toFixed(1)} s`), cell(String(reader.quick)),
     cell(histogram(reader.counts, levels)), cell(String(reader.longest_run)),
     cell(reader.repeats ? `${share(reader.exact)} / ${share(reader.within_one)} of ${reader.repeats}` : "–"),
@@ -49,10 +65,20 @@ function row(reader, levels) {
   );
 }
 
+/** That the study takes no answers now is said above all else. */
+function showState({ status, status_since: since, status_note: note }) {
+  const texts = { paused: "The study is paused: no answers are taken.", closed: "The study is closed: no answers are taken." };
+  byId("state").hidden = !texts[status];
+  byId("state").textContent = texts[status] ? `${texts[status]}${since ? ` Since ${since.slice(0, 16).replace("T", " ")} UTC.` : ""}${note ? ` Readers see: “${note}”` : ""}` : "";
+}
+
 async function refresh() {
   try {
     const seen = await get("/api/coordinator/overview");
-    byId("readers").replaceChildren(...seen.readers.map((reader) => row(reader, seen.levels)));
+    const taught = seen.readers.some((reader) => reader.training);
+    showState(seen);
+    byId("training-head").hidden = !taught;
+    byId("readers").replaceChildren(...seen.readers.map((reader) => row(reader, seen.levels, taught)));
     byId("audit").replaceChildren(
       ...seen.audit.map((line) => make("tr", {}, ...[line.at.slice(0, 19).replace("T", " "), line.who, line.what, line.detail].map((text) => make("td", {}, text)))),
     );
@@ -66,7 +92,23 @@ async function refresh() {
   }
 }
 
+/** A copy of the study in a window of its own; the window is opened at once, as browsers refuse one that comes later. */
+async function preview() {
+  const page = open("", "_blank");
+  const reply = await post("/api/coordinator/preview", {}).catch(() => null);
+  if (!reply?.ok) {
+    page?.close();
+    if (reply?.status === 401) return location.replace(at("/enter"));
+    byId("updated").textContent = reply ? `No preview: ${(await reply.json()).detail}.` : "No preview: the server does not answer.";
+    return;
+  }
+  const { go } = await reply.json();
+  if (page) page.location = go;
+  else location.assign(go);
+}
+
 byId("refresh").addEventListener("click", refresh);
+byId("preview").addEventListener("click", preview);
 byId("leave").addEventListener("click", async () => {
   await post("/api/session/end", {});
   location.replace(at("/enter"));

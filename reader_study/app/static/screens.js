@@ -63,7 +63,7 @@ export function partText(study, state) {
       body: paragraphs(
         `${plural(left, "item")} to get used to the screen. These ratings don't count.`,
         state.training ? "After each you see what experts agreed on, and why." : undefined,
-        state.training?.pass_mark ? `The study begins when ${Math.ceil(state.training.pass_mark * state.training.of)} of ${state.training.of} agree with the experts; otherwise practice comes again.` : undefined,
+        state.training?.pass_mark ? `The study begins when ${state.training.needed} of ${state.training.of} ratings agree with the experts; otherwise practice comes again.` : undefined,
       ),
       action: "Start practice",
     },

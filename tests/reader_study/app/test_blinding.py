@@ -16,7 +16,7 @@ import pytest
 
 from tests.phantoms.rich_study import rich_study
 from tests.phantoms.small_study import CASE, METHODS, PRACTICE, SmallStudy, small_study
-from tests.reader_study.study.test_answers import Visitor
+from tests.reader_study.study.test_write_ratings import Visitor
 
 #: What would give a method, a case or a file away, wherever it stood; arms are letters in the study's file alone.
 TRACES = re.compile(

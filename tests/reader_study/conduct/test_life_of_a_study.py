@@ -20,10 +20,10 @@ from reader_study.conduct.preview import preview_copy
 from reader_study.conduct.status import reinstate_reader, set_status, withdraw_reader
 from reader_study.errors import StudyError
 from reader_study.study.export import export_study
-from reader_study.study.recorded import audit_table, event_table
 from reader_study.study.storage import open_study
+from reader_study.study.tables import audit_table, event_table
 from tests.phantoms.small_study import METHODS, SmallStudy, small_study
-from tests.reader_study.study.test_answers import Visitor
+from tests.reader_study.study.test_write_ratings import Visitor
 
 
 @pytest.fixture

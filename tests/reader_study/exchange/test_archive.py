@@ -17,7 +17,7 @@ from reader_study.exchange.archive import from_archive
 from reader_study.exchange.codebook import redcap_name
 from tests.phantoms.rich_study import rich_study
 from tests.phantoms.small_study import METHODS
-from tests.reader_study.study.test_answers import Visitor
+from tests.reader_study.study.test_write_ratings import Visitor
 
 MORE = {"certainty": 3, "worst": ["front, left"], "motion": "no", "remark": "=1+1"}
 

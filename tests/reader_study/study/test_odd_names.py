@@ -12,7 +12,7 @@ from reader_study.commands.main import app as cli
 from reader_study.ratings.table import read_ratings
 from reader_study.study.export import export_study
 from tests.phantoms.small_study import CASE, DESIGN, METHODS, PRACTICE, SmallStudy, lay_out
-from tests.reader_study.study.test_answers import Visitor
+from tests.reader_study.study.test_write_ratings import Visitor
 
 READERS = ("Müller, Eva", 'Anne "O" Neil/2', "010", "読影者" * 20)
 NAMES = ("Sørensen, A", "1e3", "FT/2 'b'")

@@ -19,7 +19,7 @@ from reader_study.study.export import export_study
 from reader_study.study.storage import open_study
 from tests.phantoms.rich_study import DESIGN_OF_ALL, rich_study
 from tests.phantoms.small_study import METHODS, SmallStudy
-from tests.reader_study.study.test_answers import Visitor
+from tests.reader_study.study.test_write_ratings import Visitor
 
 MORE = {"certainty": 3, "worst": ["front, left", "back"], "motion": "no"}
 LESSON = {"case": "c", "region": "Insula", "side": "L", "method": "X", "score": 3}
@@ -143,7 +143,7 @@ def test_time_left_follows_the_readers_own_pace(study: SmallStudy, monkeypatch: 
     pictures = 2 + 5 * 3 + 2 + 2 * 3 + 3  # practice, ratings and repeats, two rankings of three, guesses
     assert total == round(pictures * 15 / 60)
     times = iter(f"2026-01-01T{n // 60:02d}:{n % 60:02d}:00.000+00:00" for n in range(60))
-    monkeypatch.setattr("reader_study.study.answers.now", lambda: next(times))
+    monkeypatch.setattr("reader_study.study.write_ratings.now", lambda: next(times))
     while anna.state()["current"]["part"] == "practice":
         rate(anna, 5), rate(anna, 2)
     for _ in range(4):

@@ -1,4 +1,4 @@
-"""What a reader answers: every answer checked, appended, never changed in place."""
+"""Write what a reader answers to disk: ratings, rankings, guesses, comments; each is checked and appended, none is changed."""
 
 from __future__ import annotations
 
@@ -134,8 +134,11 @@ def record_answer(connection: sqlite3.Connection, reader_id: int, item_id: str, 
         If the answer is not one of this item's: another kind, off the scale, other columns.
     """
     with transaction(connection):
-        stored = {"kind": answer.kind, "rating": answer.rating, "ranks": _joined(answer.ranks), "guess": answer.guess}
-        if _replayed(connection, reader_id, key, item_id, stored):
+        stored = {
+            "kind": answer.kind, "rating": answer.rating, "ranks": _joined(answer.ranks), "guess": answer.guess,
+            "previous": answer.previous,
+        }  # fmt: skip
+        if _replayed(connection, reader_id, key, item_id, stored, answer.more):
             return
         _must_run(connection, reader_id)
         items = items_of(connection, reader_id)
@@ -210,12 +213,22 @@ def _must_fit(connection: sqlite3.Connection, item: dict[str, Any], answer: Answ
             raise ValueError(f"expected a rank of each of the {columns} columns, the best 1")
 
 
-def _replayed(connection: sqlite3.Connection, reader_id: int, key: str, item_id: str, stored: dict[str, Any]) -> bool:
-    """Whether this very event is stored already under its key."""
+def _replayed(
+    connection: sqlite3.Connection,
+    reader_id: int,
+    key: str,
+    item_id: str,
+    stored: Mapping[str, Any],
+    more: Mapping[str, Any] | None = None,
+) -> bool:
+    """Whether this very event, with its answers to further questions, is stored already under its key."""
     row = connection.execute("SELECT * FROM event WHERE reader_id = ? AND idempotency_key = ?", (reader_id, key)).fetchone()
     if row is None:
         return False
     if row["item_id"] != item_id or any(row[name] != value for name, value in stored.items()):
+        raise ConflictError("this idempotency key was used for something else")
+    details = connection.execute("SELECT question, value FROM detail WHERE event_id = ?", (row["id"],))
+    if {detail["question"]: json.loads(detail["value"]) for detail in details} != dict(more or {}):
         raise ConflictError("this idempotency key was used for something else")
     return True
 

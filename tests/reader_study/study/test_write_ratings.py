@@ -20,8 +20,8 @@ from reader_study.errors import StudyError
 from reader_study.ratings.table import read_ratings
 from reader_study.statistics.blinding import read_guesses
 from reader_study.study.export import export_study, rating_scale
-from reader_study.study.recorded import rating_table, seconds_until_answer
 from reader_study.study.storage import open_study
+from reader_study.study.tables import rating_table, seconds_until_answer
 from tests.phantoms.small_study import METHODS, SmallStudy, small_study
 
 BASE = "http://127.0.0.1:8000"
