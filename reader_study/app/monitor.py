@@ -42,7 +42,7 @@ def overview(connection: sqlite3.Connection) -> dict[str, Any]:
     readers). Per reader: `withdrawn` (when, why, and what becomes of the ratings; None for readers who take part), `training`
     (as :func:`~reader_study.study.training.training_of` returns it), `progress` by part, `median_seconds`, `quick` (ratings
     within :data:`QUICK_SECONDS`), `longest_run` of equal ratings, `commonest_share`, `counts` by level, agreement with oneself
-    on hidden repeats (`repeats`, `exact`, `within_one`, `ac2`), `last_activity`, and `flags`, which say in words what stands out.
+    on hidden repeats (`repeats`, `exact`, `within_one`, `ac2`), `last_activity`, and `flags`: in words, what stands out.
     """
     ratings = rating_table(connection)
     levels = json.loads(setting(connection, "levels"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -40,13 +41,13 @@ def rate(visitor: Visitor, rating: int, **more: Any) -> Any:
 def test_practice_tells_what_experts_agreed_on_and_comes_again_below_the_pass_mark(study: SmallStudy) -> None:
     anna = Visitor(study, study.tokens["anna"])
     state = anna.state()
-    assert state["training"] == {"rounds": 1, "right": 0, "answered": 0, "of": 2, "pass_mark": 0.5}
+    assert state["training"] == {"rounds": 1, "right": 0, "answered": 0, "of": 2, "pass_mark": 0.5, "needed": 1}
     assert not any(word in str(state) for word in ("feedback", "follows the border", *METHODS))
     first = rate(anna, 2).json()
     assert first["feedback"] == {"given": 2, "score": 5, "why": "The outline follows the border."}
     assert first["changeable"] == []  # nobody corrects an answer to what they were told
     second = rate(anna, 5).json()
-    assert second["training"] == {"rounds": 2, "right": 0, "answered": 0, "of": 2, "pass_mark": 0.5}
+    assert second["training"] == {"rounds": 2, "right": 0, "answered": 0, "of": 2, "pass_mark": 0.5, "needed": 1}
     assert (second["current"]["part"], second["progress"]["practice"]) == ("practice", {"done": 2, "total": 4})
     assert rate(anna, 4).json()["feedback"]["score"] == 5  # within the tolerance
     done = rate(anna, 5).json()
@@ -95,6 +96,27 @@ def test_further_answers_are_required_checked_stored_changed_and_exported(study:
     ):
         with pytest.raises(sqlite3.IntegrityError):
             connection.execute(statement)
+
+
+def test_a_key_stands_for_one_answer_with_all_its_further_answers(study: SmallStudy) -> None:
+    anna = Visitor(study, study.tokens["anna"])
+    item = anna.state()["current"]["id"]
+    anna.show(item)
+    assert [anna.post(item, "answer", key="one-key-1", rating=3, more=MORE).status_code for _ in range(2)] == [200, 200]
+    for other in (MORE | {"motion": "yes"}, MORE | {"remark": "x"}, {"certainty": 3}):
+        assert anna.post(item, "answer", key="one-key-1", rating=3, more=other).status_code == 409, other
+    connection = open_study(study.folder)
+    stored = {row["question"]: json.loads(row["value"]) for row in connection.execute("SELECT question, value FROM detail")}
+    assert stored == MORE
+
+
+@pytest.mark.parametrize(
+    ("share", "items", "needed"), [(0.55, 20, 11), (0.8, 5, 4), (0.7, 10, 7), (0.5, 3, 2), (1, 7, 7), (0, 4, 0)]
+)
+def test_a_pass_mark_needs_the_smallest_number_that_reaches_it(share: float, items: int, needed: int) -> None:
+    from reader_study.study.training import _needed
+
+    assert _needed(share, items) == needed
 
 
 def test_marked_items_of_the_part_can_be_changed_until_the_next_part_begins(study: SmallStudy) -> None:
