@@ -87,8 +87,9 @@ def export_study(
     StudyError
         If the folder is no study, has no rating yet, the key does not fit, or `out` holds an export.
     """
-    if (out / "ratings.csv").exists() and not overwrite:
-        raise StudyError(f"{out / 'ratings.csv'}: an export is there; expected another folder, or --overwrite")
+    earlier = next((out / name for name in ("ratings.csv", "rankings.csv", "export.json") if (out / name).exists()), None)
+    if earlier and not overwrite:
+        raise StudyError(f"{earlier}: an export is there; expected another folder, or --overwrite")
     connection = open_study(folder)
     try:
         withdrawn = withdrawn_table(connection)
