@@ -25,6 +25,8 @@ from darts_ensemble.scans.scan import read_label_map, read_scan
 __all__ = ["demo_reference", "demo_scan", "lay_out", "main"]
 
 SUBJECT = "MNI152"
+#: The report shows this name as the reference.
+ATLAS_NAME = "atlas_not_manual_labels.nii.gz"
 
 
 def _in_wheel(name: str) -> Path:
@@ -58,14 +60,15 @@ def demo_reference() -> Path:
 def lay_out(folder: Path) -> Path:
     """Copy template and atlas into `folder`; return the table of both for `darts-eval --gt`.
 
-    The table names each file. A layout such as Mindboggle's would say that people drew the atlas on this scan, which is not so.
+    The table names each file. A layout such as Mindboggle's would say that people drew the atlas on this scan, which is not so;
+    the atlas's file name says it too, because the report shows that name as the reference.
     """
     here = folder / "template"
     here.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(demo_scan(), here / "t1.nii.gz")
-    shutil.copyfile(demo_reference(), here / "atlas.nii.gz")
+    shutil.copyfile(demo_reference(), here / ATLAS_NAME)
     table = here / "subjects.tsv"
-    table.write_text(f"subject\treference\tscan\n{SUBJECT}\tatlas.nii.gz\tt1.nii.gz\n", encoding="utf-8")
+    table.write_text(f"subject\treference\tscan\n{SUBJECT}\t{ATLAS_NAME}\tt1.nii.gz\n", encoding="utf-8")
     return table
 
 

@@ -16,7 +16,7 @@ __all__ = ["n_subjects", "overview", "when"]
 
 _LAYOUTS = {
     "mindboggle": "Mindboggle-101", "freesurfer": "SUBJECTS_DIR", "bids": "BIDS derivatives", "flat": "folder of label maps",
-    "manifest": "manifest", "file": "one label map",
+    "manifest": "files named in a table", "file": "one label map",
 }  # fmt: skip
 
 

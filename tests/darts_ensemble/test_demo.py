@@ -28,6 +28,8 @@ def test_the_demo_is_one_subject_whose_atlas_is_not_taken_for_manual_labels(tmp_
     (subject,) = cohort.subjects
     assert subject.scan is not None
     assert labelled_by([subject.reference], load_protocol("darts102").regions) == {}
+    # The report names the references by their file names: a newcomer reads there what they are.
+    assert "atlas" in subject.reference.name and "not_manual" in subject.reference.name
     np.testing.assert_array_equal(nib.load(subject.scan).affine, nib.load(demo_scan()).affine)
     assert np.isin([2, 41, 1024, 2024], np.asarray(nib.load(subject.reference).dataobj)).all()
 
