@@ -48,7 +48,7 @@ class Segmentation:
     mean_agreement : float or None
         Over the brain.
     per_view_ids : dict of str to (x, y, z) int16
-        Label map of each view, where asked for.
+        Label map of each view; empty unless `keep_views` was set.
     flags : list of str
         See :func:`darts_ensemble.results.volumetry.quality_flags`.
     seen_in_training : bool
@@ -58,7 +58,7 @@ class Segmentation:
     origin : (3,) int64
         First voxel, in the conformed volume, of the box in which the networks looked.
     probabilities_box : (a, b, c, 103) float16 or None
-        Fused probabilities in that box, where asked for (about 1 GB for a brain).
+        Fused probabilities in that box (about 1 GB for a brain); None unless `keep_probabilities` was set.
     stages : Stages
         What took how long.
     agreement_box : (a, b, c) float32 or None
@@ -135,7 +135,7 @@ class Segmentation:
     ) -> Path:
         """Write label map, volumes and quality; return the label map's path.
 
-        The label map comes last: where it stands, the others stand too.
+        The label map is written last: if it exists, the other files exist, too.
 
         Parameters
         ----------
@@ -145,7 +145,7 @@ class Segmentation:
             Default: after the scan, as `darts-segment` names it.
         form : {"nifti", "mgz", "bids", "freesurfer"}
         agreement : bool
-            Also the voxel map of the views' agreement and its table a region.
+            Also write the views' agreement, as a map of voxels and as a table with one row per region.
         probabilities : str, optional
             See :func:`darts_ensemble.results.probabilities.parse_wanted`; needs `segment(..., keep_probabilities=True)`.
         probability_type : {"float32", "uint8", "uint16"}
@@ -155,7 +155,7 @@ class Segmentation:
         ScanError
             If a file can't be written.
         UsageError
-            If probabilities are asked for that were not kept, or agreement of a single view.
+            If the probabilities were not kept, or for the agreement of a single view.
         """
         with self.stages("write"):
             return self._save(

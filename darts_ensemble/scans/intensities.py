@@ -62,8 +62,11 @@ def from_air_up(data: Volume, path: Path, voxel_mm3: float) -> tuple[Volume, tup
     faces = [np.take(data, end, axis=axis) for axis in range(3) for end in (0, -1)]
     background, share = _most_frequent(np.concatenate([face.ravel() for face in faces]))
     constant = share >= _BACKGROUND_SHARE
-    tissue = sample[sample != np.float32(background)] if constant else sample
-    low, top = (float(value) for value in np.percentile(tissue if tissue.size else sample, (0.1, 99.9)))
+    low, top = _darkest_and_brightest(sample, background if constant else None)
+    noisy = data.size * voxel_mm3 > 1000 * _LEAST_HEAD and _noisy(faces, background if constant else low, top - low)
+    if noisy:  # then the most frequent value is one of the noise, not a background
+        constant = False
+        low, top = _darkest_and_brightest(sample, None)
     remarks: list[str] = []
     if constant and not _dark(background, low, top):
         zero = 0.0 if 0 <= low <= 0.2 * top else low
@@ -81,10 +84,17 @@ def from_air_up(data: Volume, path: Path, voxel_mm3: float) -> tuple[Volume, tup
             remarks.append(f"air is at {zero:.4g}, tissue up to {top:.4g}: intensities counted from there")
         else:
             zero = 0.0
-    if data.size * voxel_mm3 > 1000 * _LEAST_HEAD and _noisy(faces, zero, max(top - zero, 1e-30)):
+    if noisy:
         data = _without_noise(data, top - zero, path, voxel_mm3)
         remarks.append("noise around the head as bright as tissue: taken as air")
     return data, tuple(remarks)
+
+
+def _darkest_and_brightest(sample: Volume, background: float | None) -> tuple[float, float]:
+    """The 0.1th and the 99.9th percentile, without the voxels of a background unless there are no others."""
+    tissue = sample if background is None else sample[sample != np.float32(background)]
+    low, top = np.percentile(tissue if tissue.size else sample, (0.1, 99.9))
+    return float(low), float(top)
 
 
 def _most_frequent(values: Volume) -> tuple[float, float]:
@@ -107,11 +117,11 @@ def _reached_from_outside(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
 
 
 def _noisy(faces: list[Volume], zero: float, span: float) -> bool:
-    """Whether neighbours on the faces are as unlike as in salt-and-pepper noise, where they are not dark."""
+    """Whether neighbours on the faces are as unlike as in salt-and-pepper noise, where they are not air (`zero`)."""
     steps = []
     pixels = 0
     for face in faces:
-        bright = np.clip((face.astype(np.float32) - zero) / span, 0, 1)
+        bright = np.clip(np.abs(face.astype(np.float32) - zero) / max(span, 1e-30), 0, 1)
         pixels += bright.size
         for one, next_one in ((bright[1:], bright[:-1]), (bright[:, 1:], bright[:, :-1])):
             steps.append(np.abs(one - next_one)[np.maximum(one, next_one) > 0.2])

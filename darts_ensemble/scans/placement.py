@@ -19,7 +19,7 @@ __all__ = ["LARGEST_FIELD", "LARGEST_VOXEL", "SMALLEST_VOXEL", "check_size", "pl
 
 Affine = npt.NDArray[np.float64]
 
-#: Millimetres: no head is wider, no scan of one that regions can be told on is coarser or finer.
+#: Millimetres: no head is wider; no scan on which regions can be seen is coarser or finer.
 LARGEST_FIELD, LARGEST_VOXEL, SMALLEST_VOXEL = 500.0, 6.0, 0.2
 #: Millimetres of a metre and a micron, by their NIfTI codes; a unit that is not stated is the millimetre.
 _UNITS = {1: 1000.0, 3: 0.001}

@@ -103,6 +103,9 @@ def test_noise_outside_the_head_as_bright_as_tissue_becomes_air(kind: str, centr
     outside = ~ndimage.binary_fill_holes(HEAD > 8)
     data = np.where(outside, noise(kind), HEAD) / 280 - (0.25 if centred else 0)
     got = cleaned(data)
+    remarks = from_air_up(data, Path("head.nii.gz"), MM3)[1]
+    assert remarks[-1] == "noise around the head as bright as tissue: taken as air"
+    assert [remark.split()[0] for remark in remarks[:-1]] == ["air"] * centred, "nothing is said of a background"
     far = ndimage.distance_transform_edt(outside) > 4
     assert np.mean(got[far] > 0) < 0.02
     assert off(data) < 0.02
