@@ -33,6 +33,8 @@ _LEVEL_OF: tuple[tuple[str, Level], ...] = (
     ("low view agreement", "serious"), ("volume of all regions", "serious"), ("missing region", "look"),
     ("left and right from the estimated", "note"),
 )  # fmt: skip
+#: Score of a map whose scan is in doubt: before all others.
+_DOUBTFUL = 1e6
 # So many missing regions are named.
 _NAMED = 6
 #: FreeSurfer itself does not find these in every brain.
@@ -98,7 +100,9 @@ class ScanFindings:
 
 
 def findings_of_cohort(
-    measured: Mapping[str, Measures], flags: Mapping[str, Sequence[str]] | None = None
+    measured: Mapping[str, Measures],
+    flags: Mapping[str, Sequence[str]] | None = None,
+    doubts: Mapping[str, str] | None = None,
 ) -> dict[str, ScanFindings]:
     """Return what deserves a look, by name, in the order in which to look.
 
@@ -108,6 +112,8 @@ def findings_of_cohort(
         By name of the label map.
     flags : mapping of str to sequence of str, optional
         Of maps whose flags were written with them; those of the others are of their measures.
+    doubts : mapping of str to str, optional
+        Of maps whose scan is probably no upright T1 of a whole head: the sentence that says so, shown in place of the flags.
 
     Notes
     -----
@@ -123,6 +129,11 @@ def findings_of_cohort(
         one = measured[name]
         given = (flags or {}).get(name)
         own = one.flags if given is None else given
+        doubt = (doubts or {}).get(name)
+        if doubt:
+            # A hundred flags follow from one cause: it is named, and they are counted.
+            found[name] = _doubtful(doubt, len(own))
+            continue
         outliers: tuple[RegionOutlier, ...] = ()
         if len(names) < FEWEST:
             findings = [*_sides(one), *(_of_flag(flag) for flag in own)]
@@ -134,6 +145,13 @@ def findings_of_cohort(
         findings.sort(key=lambda finding: LEVELS.index(finding.level))
         found[name] = ScanFindings(tuple(findings), outliers, _score(findings, volume_z[row], place_z[row]))
     return dict(sorted(found.items(), key=lambda item: (-item[1].score, item[0])))
+
+
+def _doubtful(doubt: str, n_flags: int) -> ScanFindings:
+    findings = [Finding("serious", doubt)]
+    if n_flags:
+        findings.append(Finding("note", f"{n_flags} flags of single regions, which follow from it, are in the account"))
+    return ScanFindings(tuple(findings), (), _DOUBTFUL)
 
 
 def _against_cohort(measured: Sequence[Measures]) -> tuple[npt.NDArray[np.float64], ...]:

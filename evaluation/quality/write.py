@@ -89,7 +89,8 @@ def write_quality(
             failures.append(str(error))
         report(one.name)
     flags = {one.name: one.account["flags"] for one in maps if isinstance(one.account.get("flags"), list)}
-    found = findings_of_cohort(measured, flags)
+    doubts = {one.name: one.account["suspicion"] for one in maps if isinstance(one.account.get("suspicion"), str)}
+    found = findings_of_cohort(measured, flags, doubts)
     by_name = {one.name: one for one in maps}
     rows = [_row(by_name[name], measured[name], findings, pictures[name]) for name, findings in found.items()]
     footer = f"darts-ensemble {package_version('darts-ensemble')}"

@@ -60,7 +60,7 @@ def segment_cohort(
     networks = segmenter.ensemble.networks
     files = {str(one.path): sha256_of(one.path) for one in networks.values() if one.path}
     names = [*segmenter.views, "ensemble"] if len(segmenter.views) > 1 else list(segmenter.views)
-    done: dict[str, bool] = {}
+    done: dict[str, dict[str, Any]] = {}
     failures = []
     for subject in subjects:
         maps = _maps(out, names, subject)
@@ -74,7 +74,7 @@ def segment_cohort(
         again = f" again ({why})" if why else ""
         how = f"segmented{again} {subject.scan and subject.scan.name}" if earlier is None else "segmented earlier"
         report(f"{subject.id}: {how}")
-    seen = frozenset(subject for subject, was_seen in done.items() if was_seen)
+    seen = frozenset(subject for subject, account in done.items() if account["seen_in_training"])
     methods = [
         Method(
             name,
@@ -87,7 +87,9 @@ def segment_cohort(
     ]
     silent = [one.path.name for one in networks.values() if one.path and not one.training_subjects]
     tuned = [name for name in silent if re.search(r"(?<!non)(?<!non[_-])finetuned", name.lower())]
-    warnings = [
+    warnings = [f"{subject}: {account['suspicion']}" for subject, account in done.items() if account.get("suspicion")]
+    warnings += [warning for account in done.values() for warning in account.get("warnings", ())]
+    warnings += [
         f"{name}: fine-tuned on Mindboggle scans that the file doesn't name: the split is unknown and means may be too high"
         for name in tuned
         if any(subject.layout == "mindboggle" for subject in subjects)
@@ -117,15 +119,15 @@ def _account(out: Path, subject: Subject) -> Path:
 
 def _segmented_earlier(
     subject: Subject, out: Path, maps: Mapping[str, Path], made: Mapping[str, Any]
-) -> tuple[bool | None, str]:
-    """Whether a scan segmented earlier was seen in training; None where it is to be segmented, and why it is once more."""
+) -> tuple[dict[str, Any] | None, str]:
+    """The account of a scan segmented earlier; None where it is to be segmented, and why it is once more."""
     path = _account(out, subject)
     if not path.is_file():
         return None, "nothing says how its label maps were made" if any(map_.exists() for map_ in maps.values()) else ""
     try:
         earlier = json.loads(path.read_text(encoding="utf-8"))
-        before, sums, seen = earlier["made_with"], earlier["maps_sha256"], bool(earlier["seen_in_training"])
-        checksum = earlier["scan_sha256"]
+        before, sums, checksum = earlier["made_with"], earlier["maps_sha256"], earlier["scan_sha256"]
+        account = {**earlier, "seen_in_training": bool(earlier["seen_in_training"])}
     except (OSError, ValueError, KeyError, TypeError):
         return None, "the account of its label maps is damaged or of an older version"
     if checksum != made["scan_sha256"]:
@@ -136,11 +138,13 @@ def _segmented_earlier(
     if gone:
         return None, f"no label map of {', '.join(gone)}"
     other = [name for name, map_ in maps.items() if sums.get(name) != file_checksum(map_)]
-    return (None, f"the label map of {', '.join(other)} was changed since") if other else (seen, "")
+    return (None, f"the label map of {', '.join(other)} was changed since") if other else (account, "")
 
 
-def _segment(segmenter: Segmenter, subject: Subject, out: Path, maps: Mapping[str, Path], made: Mapping[str, Any]) -> bool:
-    """Segment a scan and write its label maps, then their account; return whether the networks were trained on it."""
+def _segment(
+    segmenter: Segmenter, subject: Subject, out: Path, maps: Mapping[str, Path], made: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Segment a scan, write its label maps, then their account, and return the account."""
     _account(out, subject).unlink(missing_ok=True)
     result = segmenter.segment(str(subject.scan), keep_views=True)
     for name, path in maps.items():
@@ -148,6 +152,13 @@ def _segment(segmenter: Segmenter, subject: Subject, out: Path, maps: Mapping[st
         write_label_map(ids, result.scan, path)
     sums = {name: file_checksum(path) for name, path in maps.items()}
     scan = str(as_named(subject.scan)) if subject.scan else ""
-    account = {"scan": scan, **made, "maps_sha256": sums, "seen_in_training": result.seen_in_training}
+    account = {
+        "scan": scan,
+        **made,
+        "maps_sha256": sums,
+        "seen_in_training": result.seen_in_training,
+        "warnings": result.warnings,
+        "suspicion": result.suspicion,
+    }
     write_json(_account(out, subject), account)
-    return result.seen_in_training
+    return account

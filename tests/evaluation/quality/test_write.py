@@ -55,6 +55,26 @@ def test_a_page_pictures_and_tables_are_written_and_pictures_only_once(tmp_path:
     assert wide.loc["a b", "Left-Hippocampus"] == chosen["volume_mm3"].item()
 
 
+def test_a_scan_in_doubt_comes_first_with_its_one_sentence_in_place_of_its_flags(tmp_path: Path) -> None:
+    folder = results(tmp_path / "out", ["a", "b", "c", "d", "e", "f"])
+    doubt = "probably no upright T1 of a whole head (61 of 102 regions are missing): is the contrast T1?"
+    account = json.loads((folder / "e_quality.json").read_text())
+    flags = [f"missing region: Region-{number}" for number in range(61)]
+    (folder / "e_quality.json").write_text(json.dumps({**account, "suspicion": doubt, "flags": flags}))
+    found = write_quality(folder).findings
+    assert next(iter(found)) == "e"
+    assert found["e"].level == "serious"
+    assert [one.text for one in found["e"].findings] == [
+        doubt, "61 flags of single regions, which follow from it, are in the account",
+    ]  # fmt: skip
+    page = (folder / "quality/quality.html").read_text()
+    assert page.count(doubt) == 1
+    assert "Region-60" not in page
+    table = pd.read_csv(folder / "quality/quality.tsv", sep="\t").set_index("name")
+    assert table.loc["e", "findings"].startswith(doubt)
+    assert not table.drop(index="e")["findings"].fillna("").str.contains("no upright").any()
+
+
 def test_bids_derivatives_and_subjects_directories_are_found(tmp_path: Path) -> None:
     bids = tmp_path / "bids"
     save(bids / "sub-1/ses-a/anat/sub-1_ses-a_seg-darts_dseg.nii.gz", brain())
