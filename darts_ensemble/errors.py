@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["CheckpointError", "ClusterError", "CohortError", "DartsError", "DeviceError", "ScanError", "UsageError"]
+__all__ = [
+    "CheckpointError", "ClusterError", "CohortError", "DartsError", "DeviceError", "ScanError", "ServingError", "UsageError",
+]  # fmt: skip
 
 
 class DartsError(Exception):
@@ -27,6 +29,10 @@ class CohortError(DartsError):
 
 class DeviceError(DartsError):
     """A device with too little memory for the task."""
+
+
+class ServingError(DartsError):
+    """Pages that can't be served: the viewer is not there, or a port is taken."""
 
 
 class UsageError(DartsError):

@@ -61,6 +61,7 @@ BOXES: tuple[tuple[Kind, int, int, int, int, str, str], ...] = (
     ("room", 5, 1, 284, 72, "figures", "+ tables, overlays|of the results"),
     ("room", 6, 1, 284, 72, "report", "HTML page,|methods text"),
     ("file", 7, 1, 288, 64, "report", "report.html"),
+    ("room", 1, 1, 380, 50, "serving", "pages to browsers"),
     ("room", 2, 1, 380, 50, "protocols", "what is scored"),
     ("around", 3, 2, 380, 50, "run", "runs these steps, subject after subject"),
     ("file", 6, 1, 380, 50, "page", "quality page"),

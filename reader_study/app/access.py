@@ -11,8 +11,8 @@ from typing import Annotated
 
 from fastapi import Depends, HTTPException, Request, Response
 
+from evaluation.serving.viewer_library import ViewerLibrary
 from reader_study.app.preview_room import PreviewRoom
-from reader_study.app.viewer_library import ViewerLibrary
 from reader_study.study.storage import note_audit, now, open_study, transaction
 from reader_study.study.tokens import GuessLimit, hash_token, new_token
 

@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import BaseModel, ConfigDict, Field
 
+from evaluation.serving.shared_scripts import SHARED_SCRIPTS, shared_script
 from reader_study.app.access import COORDINATOR, Connection, Session, begin, end, served
 from reader_study.study.documents import anchors_html, instructions_html
 from reader_study.study.export import rating_scale
@@ -21,13 +22,12 @@ __all__ = ["router"]
 
 router = APIRouter()
 
-#: All that is served besides NiiVue; a name that is not here is no file, whatever it spells.
+#: All that is served besides NiiVue and the shared scripts; a name that is not here is no file, whatever it spells.
 _STATIC = {
     "app.css": "text/css",
     **dict.fromkeys(
         (
-            "answers.js", "contour.js", "coordinator.js", "display.js", "enter.js", "gestures.js", "panels.js", "questions.js",
-            "reader.js", "screens.js", "viewer.js",
+            "answers.js", "coordinator.js", "display.js", "enter.js", "panels.js", "questions.js", "reader.js", "screens.js",
         ),
         "text/javascript",
     ),
@@ -81,6 +81,8 @@ def static(name: str, request: Request) -> Response:
     """Return a script or the style sheet."""
     if name == "niivue.js":
         return Response(served(request).viewer.script, media_type="text/javascript")
+    if name in SHARED_SCRIPTS:
+        return Response(shared_script(name), media_type="text/javascript")
     if name not in _STATIC:
         raise HTTPException(404, "no such file")
     return Response(_static(name), media_type=_STATIC[name])

@@ -13,13 +13,14 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from evaluation.serving.error_pages import error_body, wants_page
+from evaluation.serving.proxies import Proxies
+from evaluation.serving.security import Guard
+from evaluation.serving.viewer_library import read_viewer_library
 from reader_study.app import coordinator_api, pages, reader_api
 from reader_study.app.access import Served, served
-from reader_study.app.error_pages import error_body, wants_page
 from reader_study.app.preview_room import PREVIEW, PreviewRoom
-from reader_study.app.proxies import Proxies
-from reader_study.app.security import Guard
-from reader_study.app.viewer_library import read_viewer_library
+from reader_study.app.wording import WORDING
 from reader_study.study.items import NotOpenError
 from reader_study.study.storage import open_study, setting
 from reader_study.study.tokens import GuessLimit
@@ -31,7 +32,7 @@ __all__ = ["create_api", "create_app"]
 def create_app(
     folder: Path, *, hosts: Collection[str] = (), tls: bool = False, path: str = "", proxies: Proxies | None = None
 ) -> Guard:
-    """Return the ASGI application of a study: :func:`create_api` behind :class:`~reader_study.app.security.Guard`.
+    """Return the ASGI application of a study: :func:`create_api` behind :class:`~evaluation.serving.security.Guard`.
 
     Parameters
     ----------
@@ -49,12 +50,14 @@ def create_app(
     Raises
     ------
     StudyError
-        If the folder is no study, or NiiVue is not where it was.
+        If the folder is no study.
+    ServingError
+        If NiiVue is not where it was.
     """
     app: Any = create_api(folder, tls=tls, path=path)
     if proxies and proxies.networks:
         app = ProxyHeadersMiddleware(app, trusted_hosts=list(proxies.networks))
-    return Guard(app, hosts, tls=tls, path=path, proxies=proxies)
+    return Guard(app, WORDING, hosts, tls=tls, path=path, proxies=proxies)
 
 
 def create_api(
@@ -123,5 +126,5 @@ def _invalid(request: Request, error: Exception) -> Response:
 
 def _reply(request: Request, status: int, detail: str) -> Response:
     page = wants_page(request.method, request.headers)
-    body, media_type = error_body(status, detail, served(request).base, page=page)
+    body, media_type = error_body(status, detail, served(request).base, WORDING, page=page)
     return Response(body, status, media_type=media_type)

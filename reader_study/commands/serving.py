@@ -71,8 +71,9 @@ def serve(
     with _needs_app():
         from dataclasses import replace
 
-        from reader_study.app.run_server import listen, run_server, safe_address
-        from reader_study.app.viewer_library import read_viewer_library
+        from evaluation.serving.listening import listen, safe_address
+        from evaluation.serving.viewer_library import read_viewer_library
+        from reader_study.app.run_server import run_server
         from reader_study.study.links import renew_links
         from reader_study.study.storage import open_study, setting
 
@@ -104,7 +105,8 @@ def preview(
     """Show a study as a reader sees it, from the beginning, on a copy: nothing is written into the study."""
     console = Console(markup=False, highlight=False, soft_wrap=True)
     with _needs_app():
-        from reader_study.app.run_server import listen, run_server, safe_address
+        from evaluation.serving.listening import listen, safe_address
+        from reader_study.app.run_server import run_server
         from reader_study.conduct.preview import preview_copy
         from reader_study.study.links import link
 

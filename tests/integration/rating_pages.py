@@ -42,7 +42,7 @@ def serving(folder: Path) -> Iterator[str]:
     """Serve a planned study by this process; yields the address."""
     import uvicorn
 
-    from reader_study.app.run_server import listen, safe_address
+    from evaluation.serving.listening import listen, safe_address
     from reader_study.app.server import create_app
 
     listening = listen(safe_address("127.0.0.1", 0, i_have_tls=False, behind_proxy=False, public_hosts=()))

@@ -75,8 +75,8 @@ def proxied(tmp_path: Path, certificate: Path) -> Iterator[Callable[..., tuple[S
     """A function that serves a study behind nginx and returns it with its public address."""
     import uvicorn
 
-    from reader_study.app.proxies import Proxies
-    from reader_study.app.run_server import listen, safe_address
+    from evaluation.serving.listening import listen, safe_address
+    from evaluation.serving.proxies import Proxies
     from reader_study.app.server import create_app
 
     stop: list[Callable[[], Any]] = []

@@ -9,8 +9,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from darts_ensemble.errors import UsageError
-from reader_study.app.proxies import Proxies, checked_path, checked_proxies
-from reader_study.app.run_server import safe_address
+from evaluation.serving.listening import safe_address
+from evaluation.serving.proxies import Proxies, checked_path, checked_proxies
 from reader_study.app.server import create_app
 from tests.phantoms.small_study import SmallStudy, small_study
 

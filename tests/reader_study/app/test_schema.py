@@ -18,8 +18,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from reader_study.app.security import Guard
+from evaluation.serving.security import Guard
 from reader_study.app.server import create_api
+from reader_study.app.wording import WORDING
 from tests.conftest import SOAK
 from tests.phantoms.small_study import small_study
 
@@ -29,7 +30,7 @@ def api(tmp_path: Path) -> Any:
     """Schema of a study that Anna has a session of; her current item stands for every item, so that more than 404 is met."""
     study = small_study(tmp_path / "study")
     app = create_api(study.folder)
-    http = TestClient(Guard(app), base_url="http://127.0.0.1:8000")
+    http = TestClient(Guard(app, WORDING), base_url="http://127.0.0.1:8000")
     http.post("/api/session", json={"token": study.tokens["anna"]})
     item = http.get("/api/state").json()["current"]["id"]
     http.post(f"/api/items/{item}/view", json={"kind": "shown", "key": "first-shown"})

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from darts_ensemble.errors import UsageError
-from reader_study.app.run_server import safe_address
-from reader_study.app.security import HEADERS, MOST_BODY, host_of, is_loopback
+from darts_ensemble.errors import ServingError, UsageError
+from evaluation.serving.listening import safe_address
+from evaluation.serving.security import HEADERS, MOST_BODY, host_of, is_loopback
+from evaluation.serving.viewer_library import _checked, read_viewer_library
 from reader_study.app.server import create_app
-from reader_study.app.viewer_library import _checked, read_viewer_library
 from reader_study.errors import StudyError
 from reader_study.study.links import link, renew_links, write_links
 from reader_study.study.storage import open_study
@@ -284,16 +284,18 @@ def test_loopback_is_told_from_what_looks_like_it(host: str, loopback: bool) -> 
 def test_niivue_is_read_from_nilearn_and_a_change_of_it_is_told(tmp_path: Path) -> None:
     found = read_viewer_library()
     assert (found.version, found.licence, found.source) == ("0.68.1", "BSD 2-Clause", "nilearn 0.14.1")
-    with pytest.raises(StudyError, match=r"NiiVue is not there; expected it in nilearn 0\.14\.1: pip install nilearn==0.14.1"):
+    with pytest.raises(
+        ServingError, match=r"NiiVue is not there; expected it in nilearn 0\.14\.1: pip install nilearn==0.14.1"
+    ):
         _checked(tmp_path / "niivue.umd.js", "nilearn 0.14.1", "pip install nilearn==0.14.1")
     (tmp_path / "niivue.umd.js").write_bytes(found.script + b" ")
-    with pytest.raises(StudyError, match="SHA-256 differs"):
+    with pytest.raises(ServingError, match="SHA-256 differs"):
         _checked(tmp_path / "niivue.umd.js", "nilearn 0.14.1", "")
 
 
 def test_another_nilearn_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reader_study.app.viewer_library.version", lambda name: "0.15.0")
-    with pytest.raises(StudyError, match=r"nilearn 0\.15\.0 found; expected 0\.14\.1"):
+    monkeypatch.setattr("evaluation.serving.viewer_library.version", lambda name: "0.15.0")
+    with pytest.raises(ServingError, match=r"nilearn 0\.15\.0 found; expected 0\.14\.1"):
         read_viewer_library()
 
 

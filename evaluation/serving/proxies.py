@@ -1,4 +1,4 @@
-"""Behind a proxy: which addresses may speak for a browser, and the path below which the study is served."""
+"""Behind a proxy: which addresses may speak for a browser, and the path below which pages are served."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def checked_proxies(addresses: Collection[str]) -> tuple[str, ...]:
 
 
 def checked_path(path: str) -> str:
-    """Return the path below which the study is served: "" or `/study`, without a slash at its end.
+    """Return the path below which pages are served: "" or `/study`, without a slash at its end.
 
     Raises
     ------

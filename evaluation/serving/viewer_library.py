@@ -9,11 +9,11 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from reader_study.errors import StudyError
+from darts_ensemble.errors import ServingError
 
 __all__ = ["NILEARN", "ViewerLibrary", "read_viewer_library"]
 
-#: The nilearn that the application was tested with, and the hash of the file that it ships.
+#: The nilearn that the pages were tested with, and the hash of the file that it ships.
 NILEARN = "0.14.1"
 _FILE = "_assets/js/niivue.umd.js"
 _SHA256 = "c40dc2679c337c906deef22e157ee02c17459db9b8ecc51aa773af27791a567c"
@@ -44,20 +44,18 @@ def read_viewer_library() -> ViewerLibrary:
 
     Raises
     ------
-    StudyError
+    ServingError
         If nilearn is not installed, is another version, or the file is not where it was or not what it was.
     """
     advice = f"pip install nilearn=={NILEARN}, or pip install 'darts-ensemble[app]'"
     try:
         installed = version("nilearn")
     except PackageNotFoundError:
-        raise StudyError(
+        raise ServingError(
             f"nilearn is not installed, and the viewer NiiVue is read from it; expected {NILEARN}: {advice}"
         ) from None
     if installed != NILEARN:
-        raise StudyError(
-            f"nilearn {installed} found; expected {NILEARN}, whose NiiVue the application was tested with: {advice}"
-        )
+        raise ServingError(f"nilearn {installed} found; expected {NILEARN}, whose NiiVue the pages were tested with: {advice}")
     spec = find_spec("nilearn")
     path = Path(spec.origin).parent / _FILE if spec and spec.origin else Path(_FILE)
     return _checked(path, f"nilearn {installed}", advice)
@@ -67,9 +65,9 @@ def _checked(path: Path, source: str, advice: str) -> ViewerLibrary:
     try:
         script = path.read_bytes()
     except OSError:
-        raise StudyError(f"{path}: NiiVue is not there; expected it in {source}: {advice}") from None
+        raise ServingError(f"{path}: NiiVue is not there; expected it in {source}: {advice}") from None
     if hashlib.sha256(script).hexdigest() != _SHA256:
-        raise StudyError(f"{path}: not the file that {source} ships (its SHA-256 differs); expected it unchanged: {advice}")
+        raise ServingError(f"{path}: not the file that {source} ships (its SHA-256 differs); expected it unchanged: {advice}")
     # The hash fixes the text, so the version is there.
     found = re.search(rb'version:"(\d+\.\d+\.\d+)"', script)
     return ViewerLibrary(script, found.group(1).decode() if found else "unknown", _LICENCE, source)

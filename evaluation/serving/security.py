@@ -7,8 +7,8 @@ import re
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any
 
-from reader_study.app.error_pages import error_body, wants_page
-from reader_study.app.proxies import Proxies
+from evaluation.serving.error_pages import Wording, error_body, wants_page
+from evaluation.serving.proxies import Proxies
 
 __all__ = ["HEADERS", "MOST_BODY", "Guard", "host_of", "is_loopback"]
 
@@ -59,7 +59,7 @@ def host_of(header: str) -> str:
 class Guard:
     """ASGI middleware around the whole application.
 
-    Refuses a Host that is not the server's (400: a foreign name that was pointed at this machine can't use a reader's cookie),
+    Refuses a Host that is not the server's (400: a foreign name that was pointed at this machine can't use a cookie of it),
     an unsafe request from another origin (403) or without JSON (415), and a body over :data:`MOST_BODY` (413), also one
     that does not tell its length. Sets :data:`HEADERS` on every response, errors included.
 
@@ -69,19 +69,29 @@ class Guard:
     Parameters
     ----------
     app : ASGI application
+    wording : Wording
+        Of the refusals.
     hosts : collection of str
         Names and addresses under which browsers ask, beside loopback ones; with a port where it is not the usual one.
     tls : bool
         Whether browsers reach it by HTTPS; adds Strict-Transport-Security.
     path : str
-        Below which the study is served, such as `/study`; requests may come with it or without.
+        Below which the pages are served, such as `/study`; requests may come with it or without.
     proxies : Proxies
     """
 
     def __init__(
-        self, app: Any, hosts: Collection[str] = (), *, tls: bool = False, path: str = "", proxies: Proxies | None = None
+        self,
+        app: Any,
+        wording: Wording,
+        hosts: Collection[str] = (),
+        *,
+        tls: bool = False,
+        path: str = "",
+        proxies: Proxies | None = None,
     ) -> None:
         self._app = app
+        self._wording = wording
         self._hosts = {host_of(host) for host in hosts}
         self._origins = {f"{'https' if tls else 'http'}://{host.lower()}" for host in hosts}
         self._path = path
@@ -112,7 +122,7 @@ class Guard:
         if refusal is not None:
             headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
             page = wants_page(scope["method"], headers)
-            await _respond(send_guarded, refusal[0], *error_body(*refusal, self._path, page=page))
+            await _respond(send_guarded, refusal[0], *error_body(*refusal, self._path, self._wording, page=page))
             return
         sent = False
 
@@ -138,18 +148,15 @@ class Guard:
         header = headers.get(b"host", b"").decode("latin-1")
         if not self._known(host_of(header), scope):
             return 400, (
-                f"the Host header says {_quoted(header)}, which is no name of this study; start serve with "
-                "--public-host and the name in the browser's address, and let a proxy pass it on (nginx: proxy_set_header "
-                "Host $http_host)"
+                f"the Host header says {_quoted(header)}, which is no name of this server; {self._wording.unknown_host}"
             )
         if scope["method"] not in _UNSAFE:
             return None
         origin = headers.get(b"origin", b"").decode("latin-1").lower()
         if b"origin" in headers and origin not in self._origins and origin.partition("://")[2] != header.lower():
             return 403, (
-                f"another origin: the page is from {_quoted(origin)}, the Host header says {_quoted(header)}; behind a proxy, "
-                "start serve with --behind-proxy and --public-host and the name in the browser's address, or let the proxy "
-                "pass on the browser's Host header (nginx: proxy_set_header Host $http_host)"
+                f"another origin: the page is from {_quoted(origin)}, the Host header says {_quoted(header)}; "
+                f"{self._wording.other_origin}"
             )
         if headers.get(b"sec-fetch-site", b"same-origin") not in (b"same-origin", b"none"):
             return 403, "another site"

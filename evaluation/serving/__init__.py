@@ -1,0 +1,1 @@
+"""Pages served to browsers: where a server listens, what each response must keep, and the image viewer that pages share."""
