@@ -119,15 +119,15 @@ def segment(
             help="Also write probabilities: ids or names of regions, all, or top3 (of each voxel).", show_default=False
         ),
     ] = None,
-    probability_type: Annotated[ProbabilityType, typer.Option(help="Their type on disk.")] = "float32",
+    probability_type: Annotated[ProbabilityType, typer.Option(help="Type of the probabilities on disk.")] = "float32",
     clean: Annotated[bool, typer.Option("--clean", help="Remove small islands of a region.")] = False,
     report: Annotated[
-        bool, typer.Option("--report", help="Also a page of quality control, OUT/quality/quality.html: see darts-qc.")
+        bool, typer.Option("--report", help="Also write a page of quality control, OUT/quality/quality.html: see darts-qc.")
     ] = False,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Exit 1 also if a scan is probably no upright T1 of a whole head.")
+        bool, typer.Option("--strict", help="Exit 1 also if a scan is probably not an upright T1 of a whole head.")
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Segment again scans that are done already.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Segment scans again that are already done.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print an account of the run as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     verbose: Annotated[

@@ -1,4 +1,4 @@
-"""The command darts-bids: a BIDS App; participants are segmented, then the group is tabulated and looked at."""
+"""The command darts-bids: a BIDS App that segments participants, then writes tables and the quality page of the group."""
 
 from __future__ import annotations
 
@@ -41,19 +41,20 @@ def bids_app(
     output_dir: Annotated[Path, typer.Argument(help="Folder of the derivative.", show_default=False)],
     level: Annotated[Level, typer.Argument(help="participant: segment; group: tables and quality page.", show_default=False)],
     participant_label: Annotated[
-        list[str] | None, typer.Option("--participant-label", "--participant_label", help="These only, with or without sub-.")
+        list[str] | None,
+        typer.Option("--participant-label", "--participant_label", help="Only these participants, with or without sub-."),
     ] = None,
     session_label: Annotated[
-        list[str] | None, typer.Option("--session-label", "--session_label", help="These only, with or without ses-.")
+        list[str] | None, typer.Option("--session-label", "--session_label", help="Only these sessions, with or without ses-.")
     ] = None,
     bids_filter_file: Annotated[
-        Path | None, typer.Option("--bids-filter-file", help='JSON, as {"t1w": {"acquisition": "mprage"}}.')
+        Path | None, typer.Option("--bids-filter-file", help='JSON file, such as {"t1w": {"acquisition": "mprage"}}.')
     ] = None,
     skip_bids_validation: Annotated[
         bool, typer.Option("--skip-bids-validation", "--skip_bids_validation", help="Don't run the BIDS validator.")
     ] = False,
     exclude: Annotated[
-        Path | None, typer.Option(help="group: decisions exported by the quality page; tables leave out what failed.")
+        Path | None, typer.Option(help="group: decisions exported by the quality page; tables leave out scans that failed.")
     ] = None,
 ) -> None:
     """Segment every T1w and UNIT1 image of a BIDS data set, or write the cohort's volumes and its quality page.

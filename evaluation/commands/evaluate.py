@@ -66,7 +66,8 @@ def evaluate(
         list[str] | None, typer.Option(help="Score only these subjects, comma-separated; may be repeated.")
     ] = None,
     exclude: Annotated[
-        Path | None, typer.Option(metavar="TSV", help="Leave out what fails in decisions exported from a page of darts-qc.")
+        Path | None,
+        typer.Option(metavar="TSV", help="Leave out subjects that failed in decisions exported from a page of darts-qc."),
     ] = None,
     metrics: Annotated[
         MetricsWord, typer.Option(help="overlap: Dice and similar ones, volumes. all: also HD95, ASSD, surface Dice.")
@@ -92,7 +93,7 @@ def evaluate(
     style: Annotated[Style, typer.Option(help="Style of the figures.")] = "default",
     no_figures: Annotated[bool, typer.Option("--no-figures", help="Draw nothing.")] = False,
     no_report: Annotated[bool, typer.Option("--no-report", help="Write no report.html.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Repeat what an earlier run has finished.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Compute again what an earlier run has finished.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the account of the run (run.json) and nothing else.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print every file, and tracebacks.")] = False,

@@ -1,4 +1,4 @@
-"""The command darts-qc: a page to look through the label maps of a folder, those that need a look first."""
+"""The command darts-qc: a quality control page of the label maps of a folder, the doubtful ones first."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ EXAMPLES = """Examples:
 @app.command(epilog=EXAMPLES)
 def quality(
     folder: Annotated[
-        Path, typer.Argument(help="What darts-segment wrote to, in any format, or a SUBJECTS_DIR.", show_default=False)
+        Path, typer.Argument(help="Output folder of darts-segment, in any format, or a SUBJECTS_DIR.", show_default=False)
     ],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the page. Default: FOLDER/quality.")] = None,
     exclude: Annotated[
-        Path | None, typer.Option(help="Decisions exported by the page: the tables of volumes leave out what failed.")
+        Path | None, typer.Option(help="Decisions exported by the page: the tables of volumes leave out scans that failed.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")] = False,
 ) -> None:
-    """Write a page with a picture of every scan, what deserves a look, and its volumes against the cohort's.
+    """Write a page with a picture of every scan, what needs a look, and its volumes compared with the cohort's.
 
     Exit code: 0 all done, 1 some label map could not be read, 2 wrong usage.
     """

@@ -138,20 +138,20 @@ def show_summary(console: Console, summary: pd.DataFrame) -> None:
         left_out = f"\n+{row['n_seen_left_out']} seen" if row["n_seen_left_out"] else ""
         table.add_row(str(row["method"]), f"{row['n_subjects']}{left_out}", *means, missing)
     console.print(table)
-    console.print("Dice, common: over the regions that every method emits; Dice: over all, missed or invented ones count 0")
+    console.print("Dice, common: over the regions that every method labels; Dice: over all, missed or invented ones count 0")
     if distance:
         console.print(f"HD95: {distance.removeprefix('mean_')}, over the regions that have one")
     for row in summary.to_dict("records"):
         if row["never_emitted"] and not str(row["method"]).endswith(SIDES_MERGED):
             names = str(row["never_emitted"]).split("; ")
             shown = "; ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
-            console.print(f"{row['method']} never emits: {shown}")
+            console.print(f"{row['method']} never labels: {shown}")
     if not summary["n_subjects"].any():
         console.print("Every subject was seen in training: no means and no figures; --include-seen includes them.")
 
 
 def show_labelling(console: Console, means: pd.DataFrame | None) -> None:
-    """Print the means over regions labelled by hand and over those of FreeSurfer apart, where references mix them."""
+    """Print separate means over regions labelled by hand and over those of FreeSurfer, if references have both."""
     if means is None:
         return
     table = Table(title="The same by who labelled the reference", title_justify="left")

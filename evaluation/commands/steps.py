@@ -121,13 +121,13 @@ def _find(console: Console, given: dict[str, Any]) -> _Found:
 
 
 def _without_failed(console: Console, cohort: Cohort, decisions: Path) -> Cohort:
-    """The cohort without the subjects that a table of decisions of the quality page fails."""
+    """Return the cohort without the subjects that failed in a table of decisions of the quality page."""
     failed = excluded_names(decisions)
     left_out = [subject.id for subject in cohort.subjects if subject.id in failed]
     kept = tuple(subject for subject in cohort.subjects if subject.id not in failed)
     if not kept:
-        raise CohortError(f"{decisions}: fails all {len(cohort.subjects)} subjects; expected some to be left")
-    console.print(f"left out, as {decisions} fails them: {named(left_out) if left_out else 'none'}")
+        raise CohortError(f"{decisions}: all {len(cohort.subjects)} subjects failed; expected at least one that did not")
+    console.print(f"left out, failed in {decisions}: {named(left_out) if left_out else 'none'}")
     return replace(cohort, subjects=kept)
 
 

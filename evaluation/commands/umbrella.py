@@ -19,11 +19,11 @@ __all__ = ["COMMANDS", "main"]
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 #: Module and function of each command, and what it is for. The reader study lies in a package above this one: it is imported
-#: by name, when it is asked for.
+#: by name when it is needed.
 COMMANDS = {
     "segment": ("darts_ensemble.commands.segment", "segment_main", "label 102 regions on T1 scans"),
     "eval": ("evaluation.commands.evaluate", "main", "score label maps against references"),
-    "qc": ("evaluation.commands.quality", "main", "a page to look through the label maps of a folder"),
+    "qc": ("evaluation.commands.quality", "main", "make a quality control page of a folder of label maps"),
     "bids": ("evaluation.commands.bids_app", "main", "a BIDS App: segment participants, tabulate the group"),
     "train": ("darts_ensemble.commands.train", "main", "train or fine-tune a view's network"),
     "weights": ("darts_ensemble.commands.weights", "main", "list, fetch, check and convert weights"),
@@ -36,14 +36,14 @@ def _help() -> str:
     rows = "\n".join(f"  {name:<{width}}{what}" for name, (_, _, what) in COMMANDS.items())
     return (
         "Usage: darts COMMAND [OPTIONS]\n\n"
-        f"Commands (each is also a command of its own, as darts-segment):\n\n{rows}\n\n"
+        f"Commands (each also exists with a hyphen, such as darts-segment):\n\n{rows}\n\n"
         "  darts COMMAND --help     options and examples of a command\n"
         "  darts --version          the version of darts-ensemble; each command says it too\n"
         f"  darts completion SHELL   lines that teach a shell to complete all commands; SHELL: {', '.join(SHELLS)}\n"
     )
 
 
-EXAMPLES = """Examples, as the commands of their own that they run:
+EXAMPLES = """Examples (`darts segment` and `darts qc` run these commands):
 
   darts-segment T1.mgz -o out/
 
@@ -52,7 +52,7 @@ EXAMPLES = """Examples, as the commands of their own that they run:
 
 
 def _first_words(incomplete: str) -> list[tuple[str, str]]:
-    """Return what the first word may be, with what it is for; nothing after it: that is completed by the command it names."""
+    """Return the possible first words and their descriptions; the command that it names completes the words after it."""
     known = {name: what for name, (_, _, what) in COMMANDS.items()} | {"completion": "complete words in the shell"}
     return [(name, what) for name, what in known.items() if name.startswith(incomplete)]
 
@@ -97,7 +97,7 @@ def _print_completion(shells: list[str]) -> None:
 
 
 def _complete_for(name: str) -> None:
-    """Hand a shell's question about `darts NAME ...` on to the command darts-NAME."""
+    """Let the command darts-NAME complete the words of `darts NAME ...`."""
     os.environ[completion_variable(f"darts-{name}")] = os.environ.pop(completion_variable("darts"))
     for variable in ("COMP_WORDS", "_TYPER_COMPLETE_ARGS"):
         if variable in os.environ:

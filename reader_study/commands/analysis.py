@@ -48,7 +48,7 @@ def import_ratings(
     table: Annotated[Path, typer.Argument(help="CSV, TSV, Parquet or xlsx, long or wide.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Ratings table to write (CSV).")],
     headers: Annotated[
-        str, typer.Option(help='What the headers of rating columns are made of, such as "{roi}_{hemisphere}_{method}".')
+        str, typer.Option(help='Pattern of the headers of rating columns, such as "{roi}_{hemisphere}_{method}".')
     ] = "",
     rename: Annotated[list[str] | None, typer.Option(metavar="FOUND=NAME", help="A column's name (repeat).")] = None,
     constant: Annotated[
@@ -123,7 +123,8 @@ def analyse(
         typer.Option(help="Methods in order, comma-separated; the first is the reference (repeat for names with commas)."),
     ] = None,
     compare: Annotated[
-        str, typer.Option(metavar="published|TABLE", help="Put the study beside the 2019 one, or a table of means and SDs.")
+        str,
+        typer.Option(metavar="published|TABLE", help="Compare the study with the 2019 one, or with a table of means and SDs."),
     ] = "",
     margin: Annotated[
         float | None, typer.Option(min=0.0001, help="Test non-inferiority and equivalence within this difference in rating.")
@@ -245,7 +246,7 @@ def check_table(
     for sentence in found:
         console.print(f"  - {sentence}")
     if not found:
-        console.print("  nothing that does not add up")
+        console.print("  no contradiction found")
     counts = ", ".join(f"{count} at n = {size}" for size, count in by_size.items())
     console.print(f"Means possible for n whole ratings: {counts}")
     if out is not None:

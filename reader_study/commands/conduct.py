@@ -51,7 +51,7 @@ def _who() -> str:
 def add(
     study: Study,
     reader: Reader,
-    key: Annotated[Path | None, typer.Option(help="key.json, where it is kept elsewhere.", show_default=False)] = None,
+    key: Annotated[Path | None, typer.Option(help="key.json, if it is kept elsewhere.", show_default=False)] = None,
     base_url: BaseUrl = BASE_URL,
 ) -> None:
     """Add a reader to a study that has begun; nobody else's order changes, and the server need not stop."""
@@ -68,7 +68,8 @@ def withdraw(
     reader: Reader,
     reason: Reason = "",
     keep_ratings: Annotated[
-        bool, typer.Option("--keep-ratings", help="Exports keep what was rated until now; without, they leave all of it out.")
+        bool,
+        typer.Option("--keep-ratings", help="Exports keep the ratings given until now; by default they leave out all of them."),
     ] = False,
 ) -> None:
     """Withdraw a reader: their link opens nothing to rate; every rating stays in the study, marked."""
@@ -81,7 +82,7 @@ def withdraw(
 
 
 def reinstate(study: Study, reader: Reader, reason: Reason = "") -> None:
-    """Take a withdrawal back: the reader goes on where they were."""
+    """Undo a withdrawal: the reader goes on where they were."""
     from reader_study.conduct.status import reinstate_reader
 
     with _opened(study) as connection:
@@ -113,7 +114,7 @@ def resume(study: Study, note: Note = "") -> None:
 
 
 def close(study: Study, note: Note = "") -> None:
-    """Close a study: readers are thanked, and nothing is taken any more (resume opens it again)."""
+    """Close a study: readers are thanked, and no answer is accepted any more (resume opens it again)."""
     _set(study, "closed", note)
 
 
@@ -135,7 +136,7 @@ def backup(
     from reader_study.conduct.backup import back_up
 
     done = back_up(study, out, who=_who(), with_key=not without_key, overwrite=overwrite)
-    key = "with key.json: keep it from readers" if done.with_key else "without key.json"
+    key = "with key.json: keep it away from readers" if done.with_key else "without key.json"
     typer.echo(f"{done.path}: {done.n_events} events, {key}")
 
 

@@ -31,11 +31,9 @@ def export(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the tables.", show_default=False)],
     unblind: Annotated[bool, typer.Option("--unblind", help="Name the methods; written into the audit trail.")] = False,
     reason: Annotated[str, typer.Option(help="Why, for the audit trail.")] = "",
-    key: Annotated[
-        Path | None, typer.Option(help="key.json, where it is kept elsewhere than in the study.", show_default=False)
-    ] = None,
+    key: Annotated[Path | None, typer.Option(help="key.json, if it is not in the study's folder.", show_default=False)] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier export.")] = False,
-    excel: Annotated[bool, typer.Option("--excel", help="Write ratings.xlsx as well, a sheet for each table.")] = False,
+    excel: Annotated[bool, typer.Option("--excel", help="Also write ratings.xlsx, with one sheet per table.")] = False,
     with_withdrawn: Annotated[
         bool, typer.Option("--with-withdrawn", help="Keep all ratings of withdrawn readers, marked in a column.")
     ] = False,

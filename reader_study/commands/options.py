@@ -1,4 +1,4 @@
-"""Words of the command line turned into what the analyses take: scales, lists, pairs of a name and a value."""
+"""Words of the command line turned into arguments of the analyses: scales, lists, pairs of a name and a value."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LEVEL = re.compile(r"\s*(-?[0-9]+)\s*(?:=|\s)\s*(.+?)\s*")
 
 
 def numbers_of(text: str, option: str) -> list[float]:
-    """Return the numbers of a comma-separated list; :class:`UsageError` where one is none."""
+    """Return the numbers of a comma-separated list; :class:`UsageError` if one is not a number."""
     try:
         numbers = [float(word) for word in words(text)]
     except ValueError:
@@ -33,7 +33,7 @@ def numbers_of(text: str, option: str) -> list[float]:
 
 
 def whole_numbers_of(text: str, option: str) -> list[int]:
-    """Return the whole numbers of a comma-separated list, each above zero; :class:`UsageError` where one is none."""
+    """Return the whole numbers above zero of a comma-separated list; :class:`UsageError` if one is anything else."""
     given = words(text)
     if not given or not all(word.isascii() and word.isdigit() and int(word) for word in given):
         raise UsageError(f"{option} {text}: expected whole numbers such as 20,40")
@@ -41,15 +41,15 @@ def whole_numbers_of(text: str, option: str) -> list[int]:
 
 
 def named(texts: Sequence[str], known: Sequence[str], option: str) -> list[str]:
-    """Return the names that the words of a repeatable option hold, each a comma-separated list of known names.
+    """Return the names in the words of a repeatable option, each a comma-separated list of known names.
 
-    A name may hold commas itself: the pieces between commas are joined where only that gives names that are known. A name in
-    quotation marks, as a spreadsheet writes it, is understood too.
+    A name may contain commas itself: the pieces between commas are joined if only that gives known names. A name may be in
+    quotation marks, as a spreadsheet writes it.
 
     Raises
     ------
     UsageError
-        If a word is no list of known names, can be read in several ways, or names one twice.
+        If a word is not a list of known names, can be read in several ways, or names one twice.
     """
     found: list[str] = []
     for text in texts:
@@ -70,7 +70,7 @@ def named(texts: Sequence[str], known: Sequence[str], option: str) -> list[str]:
 
 
 def _readings(pieces: Sequence[str], known: set[str]) -> list[list[str]]:
-    """Every way to join neighbouring pieces to names that are known."""
+    """Return every way to join neighbouring pieces to known names."""
     if not pieces:
         return [[]]
     found = []

@@ -88,7 +88,7 @@ def plan(
         shown = {name: link(base_url, token) for name, token in tokens.items()}
         typer.echo(json.dumps({**account, "folder": str(out), "links": shown, "notes": list(written.notes)}, indent=1))
         return
-    console.print(f"\n{out}: planned. Which arm is which method stands in {out / 'key.json'} alone: keep it from readers.")
+    console.print(f"\n{out}: planned. Only {out / 'key.json'} says which arm is which method: keep it away from readers.")
     print_links(tokens, base_url)
     console.print(f"Next: darts-reader-study serve {out}")
 
@@ -97,7 +97,7 @@ def demo_study(
     out: Annotated[Path, typer.Option("--out", "-o", help="New folder.")] = Path("demo_study"),
     base_url: Annotated[str, typer.Option(help="Start of the links.")] = BASE_URL,
 ) -> None:
-    """Make a small study to play with: the MNI152 template and three made-up methods, one reader, about 30 items."""
+    """Make a small study to try out: the MNI152 template and three made-up methods, one reader, about 30 items."""
     console = Console(markup=False, highlight=False, soft_wrap=True)
     from reader_study.planning.demo_study import lay_out_demo
     from reader_study.planning.design import read_design
@@ -121,11 +121,13 @@ def _describe(console: Console, design: Design, sources: Sources, orders: Orders
     console.print(f"{design.title}: {len(sources.cases)} cases, {len(design.methods)} methods, {len(design.readers)} readers")
     regions = ", ".join(f"{region.name} ({region.view})" for region in design.regions)
     console.print(f"Regions: {regions}; sides {', '.join(design.sides)}; {places} places to rate by each method")
-    console.print(f"Seed {design.seed}; between two items of one case and region lie at least {orders.washout} others")
+    console.print(f"Seed {design.seed}; between two items of one case and region at least {orders.washout} others")
     for case, why in sources.left_out.items():
         console.print(f"  left out: {case}, {why}")
     length, balance = length_table(design, orders), balance_table(design, orders)
-    console.print(shown_table(length, f"Items a reader; minutes are an estimate, at {design.seconds_per_item:g} s an item"))
+    console.print(
+        shown_table(length, f"Items per reader; minutes are an estimate, with {design.seconds_per_item:g} s per item")
+    )
     console.print(shown_table(balance.round(3), "Balance of the methods over all readers' ratings"))
     return {
         "title": design.title, "seed": design.seed, "cases": list(sources.cases), "practice": list(sources.practice),
@@ -139,7 +141,7 @@ def _show_power(console: Console, design: Design, sources: Sources) -> list[dict
     from reader_study.simulation.power import planned_studies, power_table
 
     if len(sources.cases) < 2:
-        console.print("Power: not to be had from one case.")
+        console.print("Power: cannot be computed for one case.")
         return []
     readers = len(design.readers)
     analyses = ["t", "crossed"] if readers > 1 else ["t"]

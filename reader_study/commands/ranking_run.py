@@ -1,4 +1,4 @@
-"""What analyse does with rankings: those beside the ratings of a study, and those of a study that has nothing else."""
+"""How analyse treats rankings: those beside the ratings of a study, and those of a study of rankings alone."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = ["RankingRun", "analyse_only_rankings", "rankings_beside"]
 
 @dataclass(frozen=True)
 class RankingRun:
-    """What was made of rankings: sections of the report, files, warnings; all empty where there are none."""
+    """Results of the rankings: sections of the report, files, warnings; all empty if there are no rankings."""
 
     sections: tuple[Section, ...] = ()
     files: tuple[str, ...] = ()
@@ -50,7 +50,7 @@ def rankings_beside(
     ratings: Path, given: Path | None, methods: Sequence[str], order: StudyOrder, regions: Sequence[str], out: Path,
     report: Callable[[str], None],
 ) -> RankingRun:  # fmt: skip
-    """Analyse the rankings that were named, or `rankings.csv` beside the ratings where there is one.
+    """Analyse the rankings that were named, or `rankings.csv` beside the ratings if there is one.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def analyse_only_rankings(
     Raises
     ------
     RatingsError
-        If the table is no sound rankings table.
+        If the table is not a valid rankings table.
     """
     table = check_rankings(text, regions=regions, source=str(source))
     known = methods_in_order(table["method"], order)

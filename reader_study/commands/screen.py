@@ -1,4 +1,4 @@
-"""What darts-reader-study prints: how far it is, and what an analysis and a simulation of power gave."""
+"""What darts-reader-study prints: progress, and the results of an analysis and of a simulation of power."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def steps(console: Console, what: str) -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def counting(console: Console, total: int, what: str) -> Iterator[Callable[[int, int], None]]:
-    """Give a function that is called with the numbers done and in all: a bar on a terminal, a line per tenth elsewhere."""
+    """Give a function that is called with the number done and the total: a bar on a terminal, a line per tenth elsewhere."""
     if not console.is_terminal or console.quiet:
         tenth = 0
 
@@ -109,7 +109,7 @@ def show_power(console: Console, table: pd.DataFrame, analyses: Sequence[str]) -
 
 
 def show_widths(console: Console, table: pd.DataFrame, wished: float | None) -> None:
-    """Print the width of each agreement's interval, with * where it is as narrow as wished."""
+    """Print the width of each agreement's interval, with * if it is as narrow as desired."""
     title = "Agreement: mean over simulated studies, and width of its 95 % interval"
     shown = Table(title=title + (f", * at most {wished:g}" if wished is not None else ""), title_justify="left")
     for heading in ("cases", "readers", "measure", "value", "width"):

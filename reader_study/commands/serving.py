@@ -49,7 +49,8 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
     i_have_tls: Annotated[
-        bool, typer.Option("--i-have-tls", help="Readers come through TLS or an encrypted tunnel; needed for other addresses.")
+        bool,
+        typer.Option("--i-have-tls", help="Readers connect through TLS or an encrypted tunnel; needed for other addresses."),
     ] = False,
     behind_proxy: Annotated[
         bool, typer.Option("--behind-proxy", help="A proxy (on this machine, or see --proxy) ends HTTPS.")
@@ -57,7 +58,7 @@ def serve(
     public_host: Annotated[
         list[str] | None, typer.Option(help="Name in the browser's address, with its port if unusual (repeat).")
     ] = None,
-    path: Annotated[str, typer.Option(help="Path below which the proxy serves the study, such as /study.")] = "",
+    path: Annotated[str, typer.Option(help="Path under which the proxy serves the study, such as /study.")] = "",
     proxy: Annotated[
         list[str] | None,
         typer.Option(metavar="ADDRESS", help="Address or network of a proxy elsewhere, such as 172.18.0.0/16 (repeat)."),
@@ -99,7 +100,7 @@ def serve(
 
 def preview(
     study: Annotated[Path, typer.Argument(help="Folder made by plan.", show_default=False)],
-    reader: Annotated[str, typer.Option(help="Whose order to see; the first reader's without.")] = "",
+    reader: Annotated[str, typer.Option(help="Whose order to see. Default: the first reader's.")] = "",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 0,
 ) -> None:
     """Show a study as a reader sees it, from the beginning, on a copy: nothing is written into the study."""

@@ -59,11 +59,11 @@ def simulate(
     reader_share: ReaderShare = 0.10,
     case_method_share: CaseMethodShare = 0.10,
     reader_method_share: ReaderMethodShare = 0.05,
-    repeats: Annotated[float, typer.Option(min=0, max=1, help="Share of ratings that come a second time.")] = 0.0,
+    repeats: Annotated[float, typer.Option(min=0, max=1, help="Share of ratings that are repeated.")] = 0.0,
     missing: Annotated[float, typer.Option(min=0, max=0.95, help="Share of ratings that are lost.")] = 0.0,
     seed: Annotated[int, typer.Option(min=0, help="The same gives the same table.")] = 0,
     scale: Annotated[str, typer.Option(metavar="LEVELS", help="Such as 1=fail,2=warning,3=pass.")] = "",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a table that is there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing table.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Draw a synthetic study, marked as such in every row."""
@@ -74,7 +74,7 @@ def simulate(
     if like and (means or regions):
         raise UsageError("--like takes means and regions from the table; expected it without --means and --regions")
     if out.exists() and not overwrite:
-        raise UsageError(f"{out}: there already, and simulated ratings must not replace real ones unseen; give --overwrite")
+        raise UsageError(f"{out}: there already; expected a new file, or --overwrite if it holds no real ratings")
     levels = scale_of(scale, False)
     if like:
         targets = targets_of_summary(printed_table_of(like), levels)
@@ -130,8 +130,8 @@ def power(
     agreement: Annotated[
         str, typer.Option(metavar="MEASURES", help="Plan an agreement study instead: some of kappa, ac2, icc, alpha.")
     ] = "",
-    width: Annotated[float | None, typer.Option(min=0.001, help="Wished width of the 95 % interval of an agreement.")] = None,
-    simulations: Annotated[int, typer.Option(min=1, help="Studies for each combination.")] = 500,
+    width: Annotated[float | None, typer.Option(min=0.001, help="Desired width of the 95 % interval of an agreement.")] = None,
+    simulations: Annotated[int, typer.Option(min=1, help="Simulated studies for each combination.")] = 500,
     level: Annotated[float, typer.Option(min=0.0001, max=0.5, help="Of the tests.")] = 0.05,
     seed: Annotated[int, typer.Option(min=0, help="The same gives the same table, whatever --jobs is.")] = 0,
     jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,

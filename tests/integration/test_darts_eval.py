@@ -318,9 +318,9 @@ def test_what_a_reader_failed_on_the_quality_page_is_left_out(data: Path) -> Non
     options = ("--gt", data / "gt", "--pred", f"half={data / 'half'}", "-o", data / "out", "--no-figures", "--no-report")
     result = run(*options, "--exclude", data / "qc.tsv")
     assert result.exit_code == 0, result.output
-    assert "fails them: sub-1" in result.output
+    assert "qc.tsv: sub-1" in result.output
     assert set(read_results(data / "out").scores["subject"]) == {"sub-2"}
     (data / "qc.tsv").write_text("name\tdecision\n" + "".join(f"sub-{number}\tfail\n" for number in (1, 2, 3)))
     result = run(*options, "--exclude", data / "qc.tsv")
     assert result.exit_code == 1
-    assert "fails all 3 subjects" in result.output
+    assert "all 3 subjects failed" in result.output
