@@ -61,7 +61,7 @@ def lay_out(folder: Path) -> Path:
     """Copy template and atlas into `folder`; return the table of both for `darts-eval --gt`.
 
     The table names each file. A layout such as Mindboggle's would say that people drew the atlas on this scan, which is not so;
-    the atlas's file name says it too, because the report shows that name as the reference.
+    the file name of the atlas also says that it is an atlas, because the report shows that name as the reference.
     """
     here = folder / "template"
     here.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What describes a BIDS derivative: its data set, where its scans come from, and the table of labels beside each map."""
+"""Descriptions in a BIDS derivative: of the data set, of the origin of its scans, and of the labels of each map."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from darts_ensemble.results.outputs import write_json, write_text
 __all__ = ["describe_dataset", "label_table", "sidecar", "source_uri"]
 
 BIDS_VERSION = "1.10.0"
-#: What has no name in the specification: the voxel map of the views' agreement, and the quality page.
+#: Files without a name in the specification: the voxel map of the views' agreement, and the quality page.
 _IGNORED = ("*_agreement.nii.gz", "quality")
 #: Columns of the look-up tables that the specification does not know; a JSON in the root is inherited by all of them.
 _COLUMNS = {
     "hemisphere": {"Description": "left, right or midline"},
-    "group": {"Description": "Kind of region, as cortex or subcortical"},
+    "group": {"Description": "Kind of region, such as cortex"},
     "n_voxels": {"Description": "Voxels of the region in the label map"},
     "volume_mm3": {"Description": "Volume of the region", "Units": "mm^3"},
     "agreement": {"Description": "Mean share of the pairs of views that agree within the region, 0 to 1"},
@@ -140,7 +140,7 @@ def label_table(volumes: pd.DataFrame, agreement: pd.DataFrame | None = None) ->
 
 
 def _absolute(path: Path) -> Path:
-    """The path as the user wrote it, made absolute; links are not followed, as a git-annex file lies elsewhere."""
+    """Return the path as written, made absolute; links are not followed: the content of a git-annex file is elsewhere."""
     return Path(os.path.abspath(path))  # noqa: PTH100
 
 

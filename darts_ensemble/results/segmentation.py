@@ -60,7 +60,7 @@ class Segmentation:
     probabilities_box : (a, b, c, 103) float16 or None
         Fused probabilities in that box (about 1 GB for a brain); None unless `keep_probabilities` was set.
     stages : Stages
-        What took how long.
+                Time of each stage.
     agreement_box : (a, b, c) float32 or None
         Share of pairs of views that name the same class, in that box; None for one view.
     made_with : dict
@@ -111,7 +111,7 @@ class Segmentation:
             return volume_to_native(whole, self.conformed)
 
     def cleaned(self) -> Segmentation:
-        """Return the same with small islands removed, volumes and flags taken anew."""
+        """Return the same with small islands removed, volumes and flags computed again."""
         ids = remove_islands(self.ids)
         kept = [flag for flag in self.flags if flag == SIDES_ESTIMATED]
         volumes = region_volumes(ids, self.scan.affine)
@@ -140,7 +140,7 @@ class Segmentation:
         Parameters
         ----------
         out : path
-            Folder; made where it is missing.
+                    Folder; created if missing.
         name : str, optional
             Default: after the scan, as `darts-segment` names it.
         form : {"nifti", "mgz", "bids", "freesurfer"}
@@ -196,7 +196,7 @@ class Segmentation:
         return paths.label_map
 
     def _account(self, options: dict[str, Any]) -> dict[str, Any]:
-        """What is said of the segmentation beside its volumes, and what it was made of: a later run compares that."""
+        """Return facts on the segmentation besides its volumes, and what it was made of, which a later run compares."""
         return {
             "scan": str(as_named(self.scan.path)),
             "scan_sha256": self.scan.sha256,

@@ -1,4 +1,4 @@
-"""One sentence where a label map says that its scan is no upright T1 of a whole head, and what it probably is instead."""
+"""One sentence if a label map shows that its scan is probably not an upright T1 of a whole head, and what it may be instead."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ __all__ = ["suspicion"]
 #: in noise 0.88 and 0, a clinical T1 of 3 mm slices 0.77 and 0. Not: 40 mm of sub-08 0.64 and 10, the head back to front 0.55
 #: and 6, upside down 0.51 and 26, its contrast inverted 0.21 and 61, a T2 0.21 and 62. The limits lie between.
 _LEAST_AGREEMENT, _MOST_MISSING = 0.7, 20
-#: Cubic centimetres of all regions below which there is next to no brain.
+#: With fewer cubic centimetres of all regions, there is hardly any brain.
 _LITTLE_BRAIN = 300
 _CEREBELLUM = (7, 8, 46, 47)
 _FRONTAL, _OCCIPITAL = (1028, 1014, 2028, 2014), (1011, 1013, 2011, 2013)
 
 
 def suspicion(ids: npt.NDArray[Any], affine: npt.NDArray[np.float64], agreement: float | None) -> str | None:
-    """Return what is probably wrong with a scan, from the labels it got; None where nothing is.
+    """Return what is probably wrong with a scan, judged by its labels; None if nothing is.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def suspicion(ids: npt.NDArray[Any], affine: npt.NDArray[np.float64], agreement:
     signs = [f"{missing} of {len(REGIONS)} regions are missing"] if missing else []
     signs += [f"the views agree on {agreement:.0%} of the brain"] if disagree else []
     volume = count[[region.id for region in REGIONS]].sum() * abs(np.linalg.det(affine[:3, :3])) / 1000
-    return f"probably no upright T1 of a whole head ({', '.join(signs)}): {_cause(ids, affine, float(volume))}"
+    return f"probably not an upright T1 of a whole head ({', '.join(signs)}): {_cause(ids, affine, float(volume))}"
 
 
 def _cause(ids: npt.NDArray[Any], affine: npt.NDArray[np.float64], volume: float) -> str:

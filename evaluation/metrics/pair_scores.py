@@ -125,7 +125,7 @@ class PairScores:
         Whether the prediction has no label.
     fault : Fault or None
     laid_on : bool
-        Whether the maps were compared voxel on voxel because the reference's header is known to be wrong.
+        Whether the maps were compared voxel by voxel because the reference's header is known to be wrong.
     """
 
     regions: Columns

@@ -115,7 +115,7 @@ def find_fault(reference: Reference, prediction: Scan, protocol: Protocol) -> Fa
     if turned and prediction.data.shape == reference.labels.data.shape:
         codes = ["".join(nib.aff2axcodes(affine)) for affine in (reference.labels.affine, prediction.affine)]
         axes = f": the reference's axes are {codes[0]}, the prediction's {codes[1]}"
-        offer(fit(_ids_at_voxels(prediction.data, one.voxels)), "another affine", "laid voxel on voxel", axes)
+        offer(fit(_ids_at_voxels(prediction.data, one.voxels)), "another affine", "voxel by voxel", axes)
     numbers = other_numbers(reference, flat(prediction.data), placed, one.taken, protocol, scale)
     best = max([as_it_is if numbers is None else numbers.as_it_is, *(value for value, _ in found)])
     if numbers is not None and numbers.dice > best + CLEARLY:

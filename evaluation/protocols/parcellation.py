@@ -12,7 +12,7 @@ from darts_ensemble.labels import REGIONS
 
 __all__ = ["DESIKAN_ONLY", "Parcellation", "parcellation_of"]
 
-Cortex = Literal["DKT", "Desikan", "one region a side", "none", "not known"]
+Cortex = Literal["DKT", "Desikan", "one region per side", "none", "not known"]
 
 _CORTICAL = np.array([region.id for region in REGIONS if region.group == "cortex"])
 _OTHER = np.array([region.id for region in REGIONS if region.group != "cortex"])
@@ -34,8 +34,8 @@ class Parcellation:
 
     Attributes
     ----------
-    cortex : {"DKT", "Desikan", "one region a side", "none", "not known"}
-        "one region a side": FreeSurfer's aseg; "none": only other regions; "not known": too few regions.
+    cortex : {"DKT", "Desikan", "one region per side", "none", "not known"}
+        "one region per side": FreeSurfer's aseg; "none": only other regions; "not known": too few regions.
     cortex_only : bool
         Whether only the cortex is labelled, and parcellated.
     """
@@ -53,7 +53,7 @@ class Parcellation:
             return True
         if self.cortex in ("DKT", "Desikan") and ribbon:
             return True
-        if self.cortex == "one region a side" and parcel:
+        if self.cortex == "one region per side" and parcel:
             return True
         if self.cortex == "none" and (parcel or ribbon):
             return True
@@ -74,7 +74,7 @@ def parcellation_of(ids: npt.NDArray[Any]) -> Parcellation:
     if n_cortical < _FEWEST_CORTICAL:
         cortex: Cortex = "not known"
         if n_cortical == 0 and voxels[_RIBBON].all():
-            cortex = "one region a side"
+            cortex = "one region per side"
         elif n_cortical == 0 and n_other >= _FEWEST_OTHER:
             cortex = "none"
         return Parcellation(cortex, cortex_only=False)

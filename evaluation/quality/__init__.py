@@ -1,1 +1,1 @@
-"""The quality page of a cohort: measure label maps, sort them by who needs a look, draw and write the page."""
+"""The quality page of a cohort: measure label maps, put those that need a look first, draw and write the page."""

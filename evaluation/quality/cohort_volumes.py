@@ -17,7 +17,7 @@ DECISIONS = ("pass", "fail", "unsure")
 
 
 def excluded_names(path: Path) -> set[str]:
-    """Return the scans that a table of decisions fails: the column `name` where the column `decision` is `fail`.
+    """Return the scans that failed in a table of decisions: the column `name` of the rows with the `decision` `fail`.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Neighbouring regions whose labels are exchanged: each lies where the other lies in the rest of the cohort."""
+"""Neighbouring regions with exchanged labels: each is where the other is in the rest of the cohort."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from darts_ensemble.labels import REGIONS
 
 __all__ = ["exchanged_neighbours"]
 
-# Pairs whose usual distance is larger are no neighbours (share of the brain's extent), and need no test of their order.
+# Pairs with a larger usual distance (as a share of the brain's extent) are not neighbours and are not tested.
 _FARTHEST = 0.3
-# A pair is tested if its usual distance is so many times its spread in the cohort.
+# A pair is tested if its usual distance is at least this number of times its spread in the cohort.
 _STEADY = 5.0
 _LEAST_SPREAD = 0.012
-# Exchanged: the way from one to the other is turned round, by this share of the usual way at least.
+# Exchanged: the vector from one to the other is reversed, with at least this share of its usual length.
 _TURNED = -0.6
 _MAD_TO_SD = 1.4826
 
@@ -25,7 +25,7 @@ def _same_side() -> npt.NDArray[np.int64]:
 
 
 def exchanged_neighbours(centres: npt.NDArray[np.float64]) -> list[list[tuple[int, int]]]:
-    """Return the pairs of regions of one hemisphere that have each other's place, per label map, the clearest first.
+    """Return, for each label map, the pairs of regions of one hemisphere that are in each other's place, the clearest first.
 
     Parameters
     ----------
@@ -39,8 +39,10 @@ def exchanged_neighbours(centres: npt.NDArray[np.float64]) -> list[list[tuple[in
 
     Notes
     -----
-    The way from one region to the other is projected on its median in the cohort: 1 is the usual way, -1 the same way turned
-    round. Only pairs are tested whose way is steady: the median's length is five times the robust spread of the projections.
+        The vector from one region to the other is projected on its median in the cohort: 1 is the usual vector, -1 the reversed
+        one.
+    Only pairs with a similar vector in all maps are tested: the length of the median is at least five times the robust spread
+    of the projections.
     """
     pairs = _same_side()
     ways = centres[:, pairs[:, 1]] - centres[:, pairs[:, 0]]

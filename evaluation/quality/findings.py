@@ -1,4 +1,4 @@
-"""What deserves a look in a cohort: each label map's own flags, and its regions against those of the other maps."""
+"""Findings that deserve a look in a cohort: flags of each label map, and its regions compared with those of the other maps."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["LEVELS", "Finding", "RegionOutlier", "ScanFindings", "findings_of_co
 
 Level = Literal["serious", "look", "note"]
 LEVELS: tuple[Level, ...] = ("serious", "look", "note")
-#: Fewer maps are no cohort to compare with.
+#: With fewer maps, there is no cohort to compare with.
 FEWEST = 5
-#: Robust z beyond which a region is named, and is serious.
+#: Robust z above which a region is named, and above which it is serious.
 LOOK, SERIOUS = 4.0, 8.0
-#: So many serious regions make a map serious: one region of 102 that is far off is common.
+#: A map with at least this number of serious regions is serious; a single one of 102 is common.
 _SERIOUS_REGIONS = 3
 # Spreads are not taken for smaller than these: 8 % of a volume, 1.2 % (about 2 mm) of the brain's extent.
 _LEAST_LOG_VOLUME, _LEAST_PLACE = 0.08, 0.012
@@ -35,7 +35,7 @@ _LEVEL_OF: tuple[tuple[str, Level], ...] = (
 )  # fmt: skip
 #: Score of a map whose scan is in doubt: before all others.
 _DOUBTFUL = 1e6
-# So many missing regions are named.
+# At most this number of missing regions is named.
 _NAMED = 6
 #: FreeSurfer itself does not find these in every brain.
 _OFTEN_MISSING = frozenset(["Left-vessel", "Right-vessel"])
@@ -51,7 +51,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class RegionOutlier:
-    """A region against the cohort.
+    """A region compared with the cohort.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class RegionOutlier:
 
     @property
     def size(self) -> float:
-        """How far the region is from the cohort's."""
+        """How far the region is from that of the cohort."""
         return max(abs(self.volume_z), self.place_z)
 
 
@@ -84,9 +84,9 @@ class ScanFindings:
     findings : tuple of Finding
         The most serious first.
     outliers : tuple of RegionOutlier
-        The ten regions that are farthest from the cohort's; empty for fewer than five maps.
+                The ten regions that are farthest from those of the cohort; empty for fewer than five maps.
     score : float
-        The higher, the sooner to be looked at.
+                Maps with a higher score come first.
     """
 
     findings: tuple[Finding, ...]
@@ -95,7 +95,7 @@ class ScanFindings:
 
     @property
     def level(self) -> str:
-        """That of the most serious finding; "ok" where there is none."""
+        """Level of the most serious finding; "ok" if there is none."""
         return self.findings[0].level if self.findings else "ok"
 
 
@@ -104,16 +104,17 @@ def findings_of_cohort(
     flags: Mapping[str, Sequence[str]] | None = None,
     doubts: Mapping[str, str] | None = None,
 ) -> dict[str, ScanFindings]:
-    """Return what deserves a look, by name, in the order in which to look.
+    """Return the findings of each label map, by name, the most serious map first.
 
     Parameters
     ----------
     measured : mapping of str to Measures
         By name of the label map.
     flags : mapping of str to sequence of str, optional
-        Of maps whose flags were written with them; those of the others are of their measures.
+                Flags that were written with the maps; those of other maps are taken from their measures.
     doubts : mapping of str to str, optional
-        Of maps whose scan is probably no upright T1 of a whole head: the sentence that says so, shown in place of the flags.
+                Of maps whose scan is probably not an upright T1 of a whole head: the sentence that says so, shown instead of
+                the flags.
 
     Notes
     -----
@@ -131,7 +132,7 @@ def findings_of_cohort(
         own = one.flags if given is None else given
         doubt = (doubts or {}).get(name)
         if doubt:
-            # A hundred flags follow from one cause: it is named, and they are counted.
+            # One cause leads to a hundred flags: the cause is named, and the flags are counted.
             found[name] = _doubtful(doubt, len(own))
             continue
         outliers: tuple[RegionOutlier, ...] = ()
@@ -150,7 +151,7 @@ def findings_of_cohort(
 def _doubtful(doubt: str, n_flags: int) -> ScanFindings:
     findings = [Finding("serious", doubt)]
     if n_flags:
-        findings.append(Finding("note", f"{n_flags} flags of single regions, which follow from it, are in the account"))
+        findings.append(Finding("note", f"{n_flags} flags of single regions that follow from this are in the account"))
     return ScanFindings(tuple(findings), (), _DOUBTFUL)
 
 
@@ -160,7 +161,7 @@ def _against_cohort(measured: Sequence[Measures]) -> tuple[npt.NDArray[np.float6
     shares = np.log((volumes + _SMALL_MM3) / np.maximum(total, _SMALL_MM3)[:, None])
     centres = np.array([one.centres for one in measured])
     usual = np.ma.filled(np.ma.median(np.ma.masked_invalid(centres), axis=0), 0.0)
-    # A region that is missing has no place to be compared.
+    # A missing region has no position to compare.
     filled = np.where(np.isnan(centres), usual, centres)
     place = np.abs(_robust_z(filled, _LEAST_PLACE)).max(axis=2)
     # Left and right mirror each other more closely than one brain resembles another.
@@ -196,7 +197,7 @@ def _sides(one: Measures) -> list[Finding]:
 
 
 def _exchanged(one: Measures, pairs: Sequence[tuple[int, int]]) -> list[Finding]:
-    """The pairs of regions that have each other's place, some of them named; not where left and right are exchanged."""
+    """Return the finding of regions in each other's place, some of them named; none if left and right are exchanged."""
     if _left_is_right(one):
         return []
     named = [f"{REGIONS[one].name} and {REGIONS[other].name}" for one, other in pairs[:3]]
@@ -205,7 +206,7 @@ def _exchanged(one: Measures, pairs: Sequence[tuple[int, int]]) -> list[Finding]
 
 
 def _of_flag(flag: str, *, usual_here: bool = False) -> Finding:
-    """A flag with its level; what is usual in the cohort (as unlike sides of the anterior cingulate) is only noted."""
+    """Return a flag with its level; what is usual in the cohort (such as unlike sides of a region) is only a note."""
     level: Level = next((level for start, level in _LEVEL_OF if flag.startswith(start)), "look")
     if usual_here and flag.startswith(("left/right asymmetry", "volume outside")):
         level = "note"
@@ -233,7 +234,7 @@ def _of_cohort(total_z: float, volume_z: npt.NDArray[np.float64], place_z: npt.N
     findings = []
     if abs(total_z) > LOOK:
         kind = "smaller" if total_z < 0 else "larger"
-        findings.append(Finding("serious", f"all regions together are much {kind} than the cohort's (z {total_z:.1f})"))
+        findings.append(Finding("serious", f"all regions together are much {kind} than in the cohort (z {total_z:.1f})"))
     for what, z, shown in (("volume", np.abs(volume_z), volume_z), ("place", place_z, place_z)):
         count = int((z > LOOK).sum())
         if count:
@@ -246,7 +247,7 @@ def _of_cohort(total_z: float, volume_z: npt.NDArray[np.float64], place_z: npt.N
 
 
 def _score(findings: Sequence[Finding], volume_z: npt.NDArray[np.float64], place_z: npt.NDArray[np.float64]) -> float:
-    """Serious findings before others, then how many regions are how far from the cohort's."""
+    """Return the score: serious findings first, then number and distance of the regions far from those of the cohort."""
     levels = [finding.level for finding in findings]
     far = np.maximum(np.abs(volume_z), place_z)
     return 1000.0 * levels.count("serious") + 10.0 * ("look" in levels) + float(np.clip(far - LOOK, 0, 20).sum())

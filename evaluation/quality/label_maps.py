@@ -1,4 +1,4 @@
-"""The label maps of a folder, each with its scan and what was said of it when it was made."""
+"""The label maps of a folder, each with its scan and the account written when it was made."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FREESURFER = (
 
 @dataclass(frozen=True)
 class LabelMap:
-    """A label map to be looked at.
+    """A label map to be checked.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class LabelMap:
         Unique in the folder.
     path : Path
     scan : Path or None
-        The scan it was made from, where that is known and there.
+                The scan it was made from, if it is known and exists.
     account : dict
         What `darts-segment` wrote beside it (`flags`, `mean_view_agreement` ...); empty for maps of other programs.
     """
@@ -42,7 +42,7 @@ class LabelMap:
 
     @property
     def session(self) -> str:
-        """BIDS session of the name, empty where it has none."""
+        """BIDS session of the name; empty if it has none."""
         match = re.search(r"_ses-([A-Za-z0-9]+)", self.name)
         return match[1] if match else ""
 

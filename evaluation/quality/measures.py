@@ -1,4 +1,4 @@
-"""What is measured of one label map: volumes, where each region lies in the brain, whether left is left."""
+"""Measures of one label map: volumes, the position of each region in the brain, and whether left is left."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Measures:
     wrong_sides : int
         Pairs of regions whose left one lies to the right of the right one.
     pairs : int
-        Pairs of which both are there.
+                Pairs with both regions present.
     flags : tuple of str
         See :func:`darts_ensemble.results.volumetry.quality_flags`.
     """

@@ -16,7 +16,7 @@ from evaluation.overlays.planes import EDGES, VIEW_AXES, cut_plane, to_canonical
 
 __all__ = ["draw_mosaic", "save_mosaic"]
 
-#: Where the slices lie, as shares of the labelled brain's extent.
+#: Positions of the slices, as shares of the labelled brain's extent.
 SLICES = {"axial": (0.35, 0.52, 0.7), "coronal": (0.3, 0.48, 0.66), "sagittal": (0.3, 0.46, 0.68)}
 #: Pixels of one picture: width and height.
 TILE = (340, 300)
@@ -56,7 +56,7 @@ def draw_mosaic(scan: npt.NDArray[Any] | None, ids: npt.NDArray[Any], affine: np
 
 
 def save_mosaic(path: Path, scan: npt.NDArray[Any] | None, ids: npt.NDArray[Any], affine: npt.NDArray[np.float64]) -> None:
-    """Write :func:`draw_mosaic` as WebP; the name appears when the file is whole."""
+    """Write :func:`draw_mosaic` as WebP; the file gets its name when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_beside(path)
     draw_mosaic(scan, ids, affine).save(temporary, format="WEBP", quality=82, method=2)
@@ -64,7 +64,7 @@ def save_mosaic(path: Path, scan: npt.NDArray[Any] | None, ids: npt.NDArray[Any]
 
 
 def _box(inside: npt.NDArray[np.bool_], sizes: tuple[float, ...]) -> tuple[slice, slice, slice]:
-    """Where the labelled brain lies, with a margin; the whole volume where nothing is labelled."""
+    """Return the box around the labelled brain, with a margin; the whole volume if nothing is labelled."""
     sides = []
     for axis, size in enumerate(sizes):
         along = np.flatnonzero(inside.any(axis=tuple(other for other in range(3) if other != axis)))
@@ -83,7 +83,7 @@ def _colours() -> npt.NDArray[np.uint8]:
     table = np.full((3000, 3), 200, dtype=np.uint8)
     table[0] = 0
     for region in REGIONS:
-        # Dark colours, as FreeSurfer has some, could not be seen on a scan.
+        # Some of FreeSurfer's colours are too dark to be seen on a scan.
         rgb = np.array(region.rgb, dtype=float)
         table[region.id] = np.clip(rgb if rgb.max() >= 130 else rgb + 130 - rgb.max(), 0, 255)
     return table
@@ -92,7 +92,7 @@ def _colours() -> npt.NDArray[np.uint8]:
 def _tile(
     plane: npt.NDArray[Any], over: npt.NDArray[Any] | None, pixel: tuple[float, float], colours: npt.NDArray[np.uint8]
 ) -> Image.Image:
-    """One slice, as large as fits into a tile."""
+    """Draw one slice, as large as fits into a tile."""
     scale = min(TILE[1] / (plane.shape[0] * pixel[0]), TILE[0] / (plane.shape[1] * pixel[1]))
     size = (max(1, round(plane.shape[1] * pixel[1] * scale)), max(1, round(plane.shape[0] * pixel[0] * scale)))
     # Labels are enlarged first, so that a border is one pixel of the picture wide.
@@ -102,7 +102,7 @@ def _tile(
     else:
         grey = Image.fromarray(np.asarray(255 * over, dtype=np.uint8)).resize(size, Image.Resampling.BILINEAR)
         picture = np.repeat(np.asarray(grey)[..., None], 3, axis=2)
-        # The border of a region lies inside it, so that both sides of a border are seen in their colours.
+        # The border of a region is inside it, so that both sides of a border show their colours.
         border = np.zeros(ids.shape, dtype=bool)
         for axis in (0, 1):
             change = np.diff(ids, axis=axis) != 0

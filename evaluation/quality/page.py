@@ -1,4 +1,4 @@
-"""The quality page as HTML: every scan's findings as data within it, pictures in a folder beside it."""
+"""The quality page as HTML: the findings of every scan as data in the page, pictures in a folder beside it."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ __all__ = ["write_page"]
 
 
 def write_page(path: Path, title: str, scans: Sequence[dict[str, Any]], footer: str) -> Path:
-    """Write the page; it loads the pictures beside it and nothing else.
+    """Write the page; it loads only the pictures beside it.
 
     Parameters
     ----------
     path : Path
     title : str
     scans : sequence of dict
-        In the order in which to look: name, level, picture, findings, outliers, agreement, brain_cm3.
+                In the order of the page: name, level, picture, findings, outliers, agreement, brain_cm3.
     footer : str
-        What made the page.
+                Program that made the page.
     """
     environment = Environment(loader=PackageLoader("evaluation.quality"), autoescape=True, undefined=StrictUndefined)
-    # Decisions are kept in the browser under a key of this cohort: those of another are not taken for it.
+    # The browser keeps decisions under a key of this cohort, so that those of another cohort are not used here.
     key = hashlib.sha256("\n".join(sorted(str(scan["name"]) for scan in scans)).encode()).hexdigest()[:16]
     data = json.dumps({"key": key, "scans": scans}, separators=(",", ":"), allow_nan=False)
     assets: dict[str, Any] = {"data": Markup(data.replace("<", "\\u003c").replace("&", "\\u0026"))}

@@ -28,13 +28,13 @@ __all__ = ["QualityRun", "write_quality"]
 
 @dataclass(frozen=True)
 class QualityRun:
-    """What was written.
+    """Result of :func:`write_quality`.
 
     Attributes
     ----------
     page : Path
     findings : dict of str to ScanFindings
-        In the order in which to look.
+                In the order of the page.
     failures : list of str
         Label maps that could not be read, and why.
     without_scan : list of str
@@ -102,7 +102,7 @@ def write_quality(
 
 
 def _voxels(one: LabelMap, labels: Scan) -> npt.NDArray[Any] | None:
-    """The scan on the label map's grid, None where there is none."""
+    """Return the scan on the grid of the label map; None if there is none."""
     if one.scan is None:
         return None
     try:
@@ -114,7 +114,7 @@ def _voxels(one: LabelMap, labels: Scan) -> npt.NDArray[Any] | None:
 
 
 def _newer(picture: Path, one: LabelMap) -> bool:
-    """Whether a picture was drawn after what it shows was written."""
+    """Whether a picture is newer than the files it shows."""
     if not picture.is_file():
         return False
     drawn = picture.stat().st_mtime
@@ -122,7 +122,7 @@ def _newer(picture: Path, one: LabelMap) -> bool:
 
 
 def _picture_names(maps: list[LabelMap]) -> dict[str, str]:
-    """File names of letters that no server and no system misreads; two names that become one get a number."""
+    """Return file names with only characters that every server and system reads alike; equal names get a number."""
 
     def free(name: str, taken: set[str]) -> Iterator[str]:
         base = re.sub(r"[^A-Za-z0-9._-]", "_", name)

@@ -38,10 +38,10 @@ from evaluation.results.significance import choose_baseline
 
 __all__ = ["evaluation_report", "write_report"]
 
-#: Said where references mix both kinds of labels.
+#: Said if references have both kinds of labels.
 MIXED_LABELS = (
     "In the references the cortex is labelled by hand, all other regions automatically by FreeSurfer. Agreement with automatic "
-    "labels is not accuracy: read the two kinds apart."
+    "labels is not accuracy: read the two kinds separately."
 )
 #: Number of worst cases in the list, and of methods named in the first paragraph.
 WORST_CASES, NAMED_METHODS = 20, 5

@@ -27,7 +27,7 @@ _SOFTWARE = {
 _CORTEX = {
     "DKT": ("the Desikan-Killiany-Tourville (DKT) protocol", "dkt"),
     "Desikan": ("the Desikan-Killiany protocol", "desikan"),
-    "one region a side": ("FreeSurfer's aseg, one region a side", "aseg"),
+    "one region per side": ("FreeSurfer's aseg, one region a side", "aseg"),
 }
 _MISSES = {
     "exclude": "was given no distance, and so enters no mean distance",
@@ -166,7 +166,7 @@ def _moved(moves: dict[str, int]) -> str:
     said = {
         "axes reordered": "by reordering their axes",
         "resampled": "by nearest-neighbour resampling through the affines",
-        "laid voxel on voxel": "voxel on voxel, the reference's header being known to be wrong",
+        "laid voxel on voxel": "voxel by voxel, because the reference's header is known to be wrong",
     }
     parts = [f"{moves[move]} {how}" for move, how in said.items() if move in moves]
     total = sum(moves.values())
@@ -215,9 +215,7 @@ def _statistics(results: Results, books: _Bibliography) -> str:
             "test and Wilcoxon signed-rank test, Holm's correction over the pairs of methods for each metric."
         )
         if KIND in results.paired_overall.columns:
-            text.append(
-                " Regions with manual and with automatic reference labels were tested apart, each kind corrected by itself."
-            )
+            text.append(" Regions with manual and with automatic reference labels were tested and corrected separately.")
     models = [frame for frame in (results.mixed_model, results.paired_overall) if frame is not None]
     if any("lmm_p" in frame.columns and frame["lmm_p"].notna().any() for frame in models):
         text.append(

@@ -35,7 +35,7 @@ _INVENTED = Column(
     "n_invented", "Invented", "Regions of the method that the reference lacks, counted over subjects.", "integer"
 )
 _PAIR = (Column("method_a", "A"), Column("method_b", "B"))
-_LABELS = Column(KIND, "Reference labels", "Who labelled the regions in the references; each kind is tested apart.")
+_LABELS = Column(KIND, "Reference labels", "Who labelled the regions in the references; each kind is tested separately.")
 _N = Column("n", "n", "Subjects with a value under both methods: the sample size of the tests.", "integer")
 _HOLM_METHODS = "Holm over the pairs of methods"
 _HOLM_REGIONS = "Holm over the regions of one pair of methods"

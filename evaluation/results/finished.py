@@ -36,15 +36,15 @@ def file_checksum(path: Path) -> str:
 
 
 def pair_key(reference: str, prediction: str, scoring: str, *, also_merged: bool, wrong_header: bool) -> str:
-    """Return what is the same only where scoring would give the same: from checksums, :meth:`Scoring.digest` and options."""
+    """Return a key that is equal only if scoring would give the same: from checksums, :meth:`Scoring.digest` and options."""
     words = [_VERSION, package_version("darts-ensemble"), reference, prediction, scoring, also_merged, wrong_header]
     return hashlib.sha256(json.dumps(words).encode()).hexdigest()
 
 
 def file_name(subject: str) -> str:
-    """Return a name for the files of a subject or method, whose own may hold what file names may not.
+    """Return a file name for a subject or method, whose own name may have characters that file names may not have.
 
-    No two share one where file names tell upper case from lower.
+    Two of them never get the same name if the file system distinguishes upper and lower case.
     """
     safe = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in subject)
     if safe != subject:
@@ -58,7 +58,7 @@ def finished_file(folder: Path, subject: str) -> Path:
 
 
 def read_finished(path: Path) -> dict[str, PairScores]:
-    """Return the finished pairs of a subject by :func:`pair_key`; none where the file is missing, damaged or older."""
+    """Return the finished pairs of a subject by :func:`pair_key`; none if the file is missing, damaged or older."""
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return {key: PairScores.from_json(one) for key, one in content["pairs"].items()}
@@ -67,7 +67,7 @@ def read_finished(path: Path) -> dict[str, PairScores]:
 
 
 def read_made_from(path: Path) -> dict[str, dict[str, Any]]:
-    """Return what the finished pair of each method was made from, in the words of :func:`why_again`; none where unknown."""
+    """Return what the finished pair of each method was made from, in the words of :func:`why_again`; none if unknown."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))["made_from"]
         return {str(method): dict(words) for method, words in found.items()}
@@ -76,7 +76,7 @@ def read_made_from(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def why_again(earlier: dict[str, Any], now: dict[str, Any]) -> str:
-    """Return why a pair is scored again: which of what it is made from are not the same; empty where none was made."""
+    """Return why a pair is scored again: what it is made from that has changed; empty if it was not scored before."""
     changed = [name for name, value in now.items() if earlier.get(name) != value]
     return f"changed: {', '.join(changed)}" if earlier and changed else ""
 
@@ -92,4 +92,4 @@ def write_finished(
         If the folder can't be written to.
     """
     content = {"subject": subject, "made_from": made_from or {}, "pairs": {key: one.to_json() for key, one in pairs.items()}}
-    write_text(path, json.dumps(content) + "\n")  # in one line, as only that is written fast
+    write_text(path, json.dumps(content) + "\n")  # in one line, which is written much faster

@@ -1,4 +1,4 @@
-"""Who labelled the references: where manual and automatic labels are mixed, each kind has means of its own.
+"""Who labelled the references: if manual and automatic labels are mixed, each kind has its own means.
 
 Agreement with automatic labels is not accuracy: FreeSurfer agrees with itself, and a network with the labels it learnt from.
 """
@@ -22,7 +22,7 @@ KIND = "reference_labels"
 
 
 def labelled_by(references: Iterable[Path], regions: Iterable[ProtocolRegion]) -> dict[str, list[int]]:
-    """Return the ids of the scored regions by who labelled them; nothing where all references are of one kind.
+    """Return the ids of the scored regions by who labelled them; nothing if all references are of one kind.
 
     In Mindboggle-101's `+aseg` files the cortex is manual, all other regions are FreeSurfer's.
     """
@@ -35,7 +35,7 @@ def labelled_by(references: Iterable[Path], regions: Iterable[ProtocolRegion]) -
 
 
 def labelled_apart(account: Mapping[str, Any]) -> dict[str, list[int]]:
-    """Return the ids of the regions of each kind of labels, from run.json; nothing where the references have one kind only."""
+    """Return the ids of the regions of each kind of labels, from run.json; nothing if the references have one kind only."""
     kinds: dict[str, list[int]] = account.get("labelled_by") or {}
     return kinds if len(kinds) > 1 else {}
 
@@ -54,7 +54,7 @@ def means_by_labelling(table: pd.DataFrame, account: Mapping[str, Any], *, inclu
     Returns
     -------
     DataFrame or None
-        One row per method and kind: `reference_labels`, `n_regions`, then the columns of the summary; None where all labels
+        One row per method and kind: `reference_labels`, `n_regions`, then the columns of the summary; None if all labels
         are of one kind.
     """
     kinds: dict[str, list[int]] = account.get("labelled_by", {})

@@ -104,7 +104,7 @@ def describe_family(paired: pd.DataFrame) -> str:
     over = f"{n_regions} regions"
     if KIND in paired.columns:
         counts = paired[paired["wilcoxon_p"].notna()].groupby(KIND, sort=False)["region_id"].nunique()
-        over = " and, apart, over the ".join(f"{int(n)} regions with {kind} labels" for kind, n in counts.items())
+        over = " and, separately, over the ".join(f"{int(n)} regions with {kind} labels" for kind, n in counts.items())
     text = f"Wilcoxon signed-rank, Benjamini-Hochberg over the {over} of each pair of methods, p < {ALPHA:g}"
     n = int(paired["n"].max()) if len(paired) else 0
     # The smallest two-sided p of an exact test is 2 / 2^n; Benjamini-Hochberg does not change it if all regions have it.

@@ -89,7 +89,7 @@ def gather(
                 continue
             fault = of_others.get((subject.id, method.name), pair.fault)
             if _same_content(done[subject.id], subject, method):
-                fault = Fault("the reference itself", "the same bytes: its scores say nothing")
+                fault = Fault("the reference itself", "the same bytes: its scores mean nothing")
             if fault is not None:
                 counted = include_suspects or method.made_here
                 suspects.append(Suspect(subject.id, method.name, fault.kind, fault.detail, counted))
@@ -99,7 +99,7 @@ def gather(
                 warnings.append(f"{subject.id}: {method.paths[subject.id]} is empty: every region counts as missed")
             if pair.laid_on:
                 warnings.append(
-                    f"{subject.id}: {method.name} was laid on the reference voxel by voxel, whose header is known to be wrong"
+                    f"{subject.id}: {method.name} was compared voxel by voxel, because the reference's header is known to be wrong"
                 )
             pair = labelled.marked(subject.id, pair)
             tables.append(_frame(pair.regions, subject, method, families))

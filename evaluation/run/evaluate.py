@@ -1,4 +1,4 @@
-"""Methods x subjects to one long table: each reference read once, finished pairs taken over, subjects in parallel."""
+"""Methods x subjects to one long table: each reference read once, finished pairs reused, subjects in parallel."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def score_cohort(
     ----------
     subjects, methods, scoring
     finished : Path, optional
-        Folder in which finished pairs are kept, and looked for unless `overwrite`.
+                Folder in which finished pairs are kept; they are reused unless `overwrite`.
     overwrite : bool
     include_suspects : bool
         Keep pairs in which a fault of files is suspected in the tables.

@@ -1,4 +1,4 @@
-"""Label maps that are not of whom their names say: one person under two names, one map for two subjects, another's map."""
+"""Label maps of another person than their name says: one person under two names, one map for two subjects, another's map."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Pairs = Mapping[str, Mapping[str, PairScores]]
 
 #: A map whose regions are further than this from its reference's, in mm, may be of another subject.
 _FAR = 3.0
-#: It is where another's reference is less than this share as far, and nearer by as many mm at least.
+#: It is if the distance to another's reference is less than this share of that, and smaller by at least this number of mm.
 _SHARE, _NEARER = 0.5, 2.0
 
 
 def families_of(subjects: Mapping[str, Subject], pairs: Pairs) -> tuple[dict[str, str], list[str]]:
-    """Return the family of each subject, that of subjects whose references have equal voxels being one, and a line for each.
+    """Return the family of each subject, one for all subjects whose references have equal voxels, and a line for each such set.
 
     Parameters
     ----------
@@ -40,13 +40,13 @@ def families_of(subjects: Mapping[str, Subject], pairs: Pairs) -> tuple[dict[str
         joined = {families[name] for name in names}
         families = {name: families[names[0]] if family in joined else family for name, family in families.items()}
         warnings.append(
-            f"the references of {named(names)} have equal voxels: one person under several names; one family from here on"
+            f"the references of {named(names)} have equal voxels: one person under several names, treated as one family"
         )
     return families, warnings
 
 
 def equal_maps(pairs: Pairs) -> list[str]:
-    """Return a line for each set of subjects for whom a method has maps with equal voxels, where their references differ."""
+    """Return a line for each set of subjects for whom a method has maps with equal voxels, although their references differ."""
     by_method: dict[str, dict[str, str]] = {}
     for subject, found in pairs.items():
         for method, one in found.items():
@@ -62,10 +62,10 @@ def equal_maps(pairs: Pairs) -> list[str]:
 
 
 def maps_of_others(pairs: Pairs) -> dict[tuple[str, str], Fault]:
-    """Return the pairs whose label map lies where another subject's reference does, and not where its own does.
+    """Return the pairs whose label map is where another subject's reference is, and not where its own is.
 
-    Each label map that is far from its reference, as the median distance between the centres of regions says, is compared with
-    the references of all other subjects.
+    Each label map that is far from its reference (by the median distance between the centres of regions) is compared with the
+    references of all other subjects.
     """
     references = {subject: next(iter(found.values())).reference_map for subject, found in pairs.items() if found}
     faults = {}
@@ -93,7 +93,7 @@ def maps_of_others(pairs: Pairs) -> dict[tuple[str, str], Fault]:
 
 
 def reading_notes(pairs: Pairs) -> list[str]:
-    """Return what was not as it should be in the files, one line for each kind."""
+    """Return irregularities of the files, one line for each kind."""
     found: dict[tuple[str, str], list[str]] = {}
     for subject, methods in pairs.items():
         for method, one in methods.items():
@@ -106,7 +106,7 @@ def reading_notes(pairs: Pairs) -> list[str]:
 
 
 def _equal(voxels: Mapping[str, str]) -> list[list[str]]:
-    """Subjects that share a checksum, in sets of two or more."""
+    """Return subjects that share a checksum, in sets of two or more."""
     sets: dict[str, list[str]] = {}
     for subject, checksum in voxels.items():
         sets.setdefault(checksum, []).append(subject)

@@ -39,18 +39,19 @@ def segment_cohort(
     subjects: Sequence[Subject], weights: str | Path, out: Path, *, device: str = "auto", overwrite: bool = False,
     report: Report = lambda line: None,
 ) -> Segmented:  # fmt: skip
-    """Segment every scan; the label maps of each view and of their ensemble are methods of their own.
+    """Segment every scan; the label maps of each view and of their ensemble become separate methods.
 
-    The maps lie under `out/<method>/<subject>.nii.gz`, and `out/<subject>.json`, written last, says with which weights and scan
-    they were made: what is finished with the same content and settings is not done again unless `overwrite`, and why something
-    is done again is reported. One view has no ensemble. A scan that fails costs none of the others.
+        The maps are `out/<method>/<subject>.nii.gz`. `out/<subject>.json`, written last, says with which weights and scan they
+        were
+    made. Maps that were finished with the same content and settings are not made again unless `overwrite`; the reason for
+    making maps again is reported. One view has no ensemble. A scan that fails does not stop the others.
 
     Raises
     ------
     CheckpointError
         If the weights ("bundled", a folder or a file) can't be used.
     UsageError
-        If the device is not there.
+                If the device is not available.
     """
     from darts_ensemble.device import use_threads
     from darts_ensemble.segment.segmenter import Segmenter
@@ -68,7 +69,7 @@ def segment_cohort(
             made = _made_of(segmenter, subject)
             earlier, why = (None, "") if overwrite else _segmented_earlier(subject, out, maps, made)
             done[subject.id] = _segment(segmenter, subject, out, maps, made) if earlier is None else earlier
-        except Exception as error:  # one scan that meets a bug or a full disk must not cost the others
+        except Exception as error:  # a bug or a full disk in one scan must not stop the others
             failures.append(Failure(subject.id, "", reason_of(error)))
             continue
         again = f" again ({why})" if why else ""
@@ -98,12 +99,12 @@ def segment_cohort(
 
 
 def _maps(out: Path, names: Sequence[str], subject: Subject) -> dict[str, Path]:
-    """Where the label map of each method lies."""
+    """Return the path of the label map of each method."""
     return {name: out / name / f"{file_name(subject.id)}.nii.gz" for name in names}
 
 
 def _made_of(segmenter: Segmenter, subject: Subject) -> dict[str, Any]:
-    """What the label maps of a subject depend on: the content of its scan, the networks, and how they are used."""
+    """Return what the label maps of a subject depend on: the content of its scan, the networks, and how they are used."""
     if subject.scan is None:
         raise CohortError(f"{subject.reference.parent}: no scan found; expected a T1 beside the reference")
     # Through JSON, so that it compares equal to what was written.
@@ -120,7 +121,7 @@ def _account(out: Path, subject: Subject) -> Path:
 def _segmented_earlier(
     subject: Subject, out: Path, maps: Mapping[str, Path], made: Mapping[str, Any]
 ) -> tuple[dict[str, Any] | None, str]:
-    """The account of a scan segmented earlier; None where it is to be segmented, and why it is once more."""
+    """Return the account of a scan segmented earlier; None if it is to be segmented, and why it is segmented again."""
     path = _account(out, subject)
     if not path.is_file():
         return None, "nothing says how its label maps were made" if any(map_.exists() for map_ in maps.values()) else ""

@@ -1,4 +1,4 @@
-"""Score all methods of one subject: its reference is read at most once, and finished pairs are taken over."""
+"""Score all methods of one subject: its reference is read at most once, and finished pairs are reused."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Method:
     seen : frozenset of str
         Subjects on which the method was trained.
     made_here : bool
-        Whether this run made the label maps, so that no fault of files can be behind a bad one.
+                Whether this run made the label maps, so that an error in the files cannot be the reason for low scores.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Method:
 
 @dataclass(frozen=True)
 class Failure:
-    """A subject that could not be done, and why; `method` is empty where no method could."""
+    """A subject that could not be scored, and why; `method` is empty if no method could."""
 
     subject: str
     method: str
@@ -69,9 +69,9 @@ class SubjectTask:
         Those that have a label map of it.
     scoring : Scoring
     finished : Path or None
-        Folder of what earlier runs finished.
+                Folder of the finished pairs of earlier runs.
     overwrite : bool
-        Score again what is finished.
+                Also score finished pairs again.
     """
 
     subject: Subject
@@ -93,10 +93,10 @@ class SubjectScores:
     checksums : dict of str to str
         sha256 of each file read, by path.
     n_reused : int
-        Pairs taken over from an earlier run.
+                Pairs reused from an earlier run.
     seconds : float
     again : dict of str to str
-        Why a method whose pair was finished is scored again.
+                Why a method with a finished pair is scored again.
     """
 
     pairs: dict[str, PairScores]
@@ -108,12 +108,12 @@ class SubjectScores:
 
 
 def score_subject(task: SubjectTask) -> SubjectScores:
-    """Score all methods of one subject, its reference read at most once; what is finished is taken over.
+    """Score all methods of one subject; its reference is read at most once, and finished pairs are reused.
 
     Raises
     ------
     ScanError, CohortError
-        If the reference can't be read, or the finished pairs not be written.
+                If the reference can't be read, or the finished pairs can't be written.
     """
     started = time.monotonic()
     subject, scoring = task.subject, task.scoring
@@ -144,7 +144,7 @@ def score_subject(task: SubjectTask) -> SubjectScores:
                 prediction = read_prediction(method.paths[subject.id], scoring.protocol)
                 how = {"also_merged": method.also_merged, "wrong_header": subject.wrong_header}
                 pairs[method.name] = score_pair(reference, prediction, scoring, **how)
-            except Exception as error:  # one pair that meets a bug or fills the memory must not cost the user the others
+            except Exception as error:  # a bug or too little memory in one pair must not stop the others
                 failures.append(Failure(subject.id, method.name, reason_of(error)))
     if path and left and pairs:
         write_finished(path, subject.id, {keys[name]: one for name, one in pairs.items()}, made_from)
@@ -158,7 +158,7 @@ def score_subject(task: SubjectTask) -> SubjectScores:
 
 
 def _made_from(reference: str, label_map: str, scoring: Scoring) -> dict[str, Any]:
-    """What the scores of a pair depend on, by the words in which a change of it is said."""
+    """Return what the scores of a pair depend on, by the words that name a change of it."""
     return {
         "the reference": reference,
         "the label map": label_map,
@@ -173,5 +173,5 @@ def _made_from(reference: str, label_map: str, scoring: Scoring) -> dict[str, An
 
 
 def reason_of(error: Exception) -> str:
-    """Return in one line why something failed; of errors that are not the project's own the name, and the first words."""
+    """Return in one line why something failed; for errors of other kinds than the project's own, their name and first words."""
     return str(error) if isinstance(error, DartsError) else f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"

@@ -91,7 +91,7 @@ def write_results(
             written = [path.relative_to(out).as_posix() for path in step(out)]
             account["files"] = [*account["files"][:-1], *written, "run.json"]
             report(f"{name}: written")
-        except Exception as error:  # the scores are written: a bug in a figure must not hide them
+        except Exception as error:  # the scores are written: a bug in a figure must not hide this
             failures.append(Failure("", name, reason_of(error)))
             report(f"{name}: failed")
         # The report uses the files and failures of the steps before it.

@@ -77,8 +77,8 @@ def compare_results(results: Results) -> dict[str, pd.DataFrame]:
         - "ranks", for three methods or more: see :func:`evaluation.statistics.paired.rank_methods`;
         - "volume_agreement", in mm3: see :func:`evaluation.statistics.agreement.agreement_with_reference`.
 
-        Where references mix manual and automatic labels, the regions of each kind are compared apart, with corrections over the
-        regions of that kind only, and the column `reference_labels` names the kind.
+        If references have manual and automatic labels, the regions of each kind are compared separately, with corrections over
+        the regions of that kind only, and the column `reference_labels` names the kind.
 
         A table without rows, as with one subject or one method, is left out.
     """

@@ -93,7 +93,7 @@ def test_a_header_that_is_known_to_be_wrong_is_said_and_the_maps_are_laid_on_eac
     assert results.subjects.set_index("subject").loc["NKI-RS-22-16", "mean_dice_common"] == pytest.approx(MESHNET, abs=6e-5)
     assert results.account["grids"]["NKI-RS-22-16"]["label_maps"] == {"meshnet": "laid voxel on voxel"}
     assert "orientation in the header known to be wrong (Mindboggle issue 186): NKI-RS-22-16\n" in stderr
-    assert "NKI-RS-22-16: meshnet was laid on the reference voxel by voxel" in stderr
+    assert "NKI-RS-22-16: meshnet was compared voxel by voxel" in stderr
 
 
 def test_any_other_wrong_header_is_a_fault_that_is_named(tree: Path, tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def test_the_protocol_of_a_cortex_is_told_from_its_labels() -> None:
     assert parcellation_of(desikan).cortex == "Desikan"
     assert parcellation_of(np.where(IDS > 1000, IDS, 0)) == Parcellation("DKT", cortex_only=True)
     aseg = np.where(IDS > 2000, 42, np.where(IDS > 1000, 3, IDS))
-    assert parcellation_of(aseg).cortex == "one region a side"
+    assert parcellation_of(aseg).cortex == "one region per side"
     assert parcellation_of(np.where(IDS > 1000, 0, IDS)).cortex == "none"
     assert parcellation_of(np.where(np.isin(IDS, (17, 53, 1024)), IDS, 0)).cortex == "not known"
 
@@ -131,7 +131,7 @@ def test_strays_of_bankssts_do_not_make_a_desikan_map() -> None:
         ("DKT", False, (1001, 2033, 3), (1030, 17)),
         ("Desikan", False, (42,), (1001, 17)),
         ("DKT", True, (17, 16, 2001), (1030,)),
-        ("one region a side", False, (1030, 1001), (3, 17)),
+        ("one region per side", False, (1030, 1001), (3, 17)),
         ("none", False, (1030, 3), (17,)),
         ("not known", False, (), (1001, 1030, 3, 17)),
     ],
@@ -141,7 +141,7 @@ def test_what_is_absent_by_protocol(cortex: str, cortex_only: bool, lacking: tup
     assert all(one.lacks((id_,)) for id_ in lacking)
     assert not any(one.lacks((id_,)) for id_ in held)
     # a region that is merged from several ids is there where one of them can be
-    assert not Parcellation("one region a side", False).lacks((3, 1030))
+    assert not Parcellation("one region per side", False).lacks((3, 1030))
 
 
 def test_real_maps_are_told_apart(shared_data: Path) -> None:

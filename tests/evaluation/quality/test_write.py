@@ -57,7 +57,7 @@ def test_a_page_pictures_and_tables_are_written_and_pictures_only_once(tmp_path:
 
 def test_a_scan_in_doubt_comes_first_with_its_one_sentence_in_place_of_its_flags(tmp_path: Path) -> None:
     folder = results(tmp_path / "out", ["a", "b", "c", "d", "e", "f"])
-    doubt = "probably no upright T1 of a whole head (61 of 102 regions are missing): is the contrast T1?"
+    doubt = "probably not an upright T1 of a whole head (61 of 102 regions are missing): is the contrast T1?"
     account = json.loads((folder / "e_quality.json").read_text())
     flags = [f"missing region: Region-{number}" for number in range(61)]
     (folder / "e_quality.json").write_text(json.dumps({**account, "suspicion": doubt, "flags": flags}))
@@ -65,14 +65,14 @@ def test_a_scan_in_doubt_comes_first_with_its_one_sentence_in_place_of_its_flags
     assert next(iter(found)) == "e"
     assert found["e"].level == "serious"
     assert [one.text for one in found["e"].findings] == [
-        doubt, "61 flags of single regions, which follow from it, are in the account",
+        doubt, "61 flags of single regions that follow from this are in the account",
     ]  # fmt: skip
     page = (folder / "quality/quality.html").read_text()
     assert page.count(doubt) == 1
     assert "Region-60" not in page
     table = pd.read_csv(folder / "quality/quality.tsv", sep="\t").set_index("name")
     assert table.loc["e", "findings"].startswith(doubt)
-    assert not table.drop(index="e")["findings"].fillna("").str.contains("no upright").any()
+    assert not table.drop(index="e")["findings"].fillna("").str.contains("upright T1").any()
 
 
 def test_bids_derivatives_and_subjects_directories_are_found(tmp_path: Path) -> None:

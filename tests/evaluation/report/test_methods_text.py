@@ -85,7 +85,7 @@ def test_maps_that_were_moved_are_counted_by_how(scores: pd.DataFrame, tmp_path:
     }
     text = changed(tmp_path, scores, grids=grids)
     assert "(1 × 1 × 1.2 mm and 1 × 1 × 1 mm), to which 4 of 5 were brought: 1 by reordering their axes, 2 by nearest" in text
-    assert "1 voxel on voxel" in text
+    assert "1 voxel by voxel" in text
 
 
 def test_the_protocol_of_the_references_is_told_and_cited(scores: pd.DataFrame, tmp_path: Path) -> None:

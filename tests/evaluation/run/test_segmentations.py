@@ -62,7 +62,7 @@ def test_views_and_ensemble_become_methods_and_are_not_done_twice(cohort_with_sc
     assert not first.failures
     # Random networks agree on nothing, which one sentence for each scan says, on a rerun, too.
     assert [warning.partition(": ")[0] for warning in first.warnings] == ["one", "two"]
-    assert all("probably no upright T1 of a whole head" in warning for warning in first.warnings)
+    assert all("probably not an upright T1 of a whole head" in warning for warning in first.warnings)
     paths = [path for method in first.methods for path in method.paths.values()]
     written = {path: path.stat().st_mtime_ns for path in paths}
     assert len(written) == 8
