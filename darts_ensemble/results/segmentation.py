@@ -60,7 +60,7 @@ class Segmentation:
     probabilities_box : (a, b, c, 103) float16 or None
         Fused probabilities in that box (about 1 GB for a brain); None unless `keep_probabilities` was set.
     stages : Stages
-                Time of each stage.
+        Time of each stage.
     agreement_box : (a, b, c) float32 or None
         Share of pairs of views that name the same class, in that box; None for one view.
     made_with : dict
@@ -140,7 +140,7 @@ class Segmentation:
         Parameters
         ----------
         out : path
-                    Folder; created if missing.
+            Folder; created if missing.
         name : str, optional
             Default: after the scan, as `darts-segment` names it.
         form : {"nifti", "mgz", "bids", "freesurfer"}

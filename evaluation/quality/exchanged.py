@@ -39,10 +39,9 @@ def exchanged_neighbours(centres: npt.NDArray[np.float64]) -> list[list[tuple[in
 
     Notes
     -----
-        The vector from one region to the other is projected on its median in the cohort: 1 is the usual vector, -1 the reversed
-        one.
-    Only pairs with a similar vector in all maps are tested: the length of the median is at least five times the robust spread
-    of the projections.
+    The vector from one region to the other is projected on its median in the cohort: 1 is the usual vector, -1 the reversed
+    one. Only pairs with a similar vector in all maps are tested: the length of the median is at least five times the robust
+    spread of the projections.
     """
     pairs = _same_side()
     ways = centres[:, pairs[:, 1]] - centres[:, pairs[:, 0]]

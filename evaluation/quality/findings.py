@@ -84,9 +84,9 @@ class ScanFindings:
     findings : tuple of Finding
         The most serious first.
     outliers : tuple of RegionOutlier
-                The ten regions that are farthest from those of the cohort; empty for fewer than five maps.
+        The ten regions that are farthest from those of the cohort; empty for fewer than five maps.
     score : float
-                Maps with a higher score come first.
+        Maps with a higher score come first.
     """
 
     findings: tuple[Finding, ...]
@@ -111,10 +111,10 @@ def findings_of_cohort(
     measured : mapping of str to Measures
         By name of the label map.
     flags : mapping of str to sequence of str, optional
-                Flags that were written with the maps; those of other maps are taken from their measures.
+        Flags that were written with the maps; those of other maps are taken from their measures.
     doubts : mapping of str to str, optional
-                Of maps whose scan is probably not an upright T1 of a whole head: the sentence that says so, shown instead of
-                the flags.
+        Of maps whose scan is probably not an upright T1 of a whole head: the sentence that says so, shown instead of
+        the flags.
 
     Notes
     -----

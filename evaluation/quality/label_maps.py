@@ -30,7 +30,7 @@ class LabelMap:
         Unique in the folder.
     path : Path
     scan : Path or None
-                The scan it was made from, if it is known and exists.
+        The scan it was made from, if it is known and exists.
     account : dict
         What `darts-segment` wrote beside it (`flags`, `mean_view_agreement` ...); empty for maps of other programs.
     """

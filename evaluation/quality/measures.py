@@ -34,7 +34,7 @@ class Measures:
     wrong_sides : int
         Pairs of regions whose left one lies to the right of the right one.
     pairs : int
-                Pairs with both regions present.
+        Pairs with both regions present.
     flags : tuple of str
         See :func:`darts_ensemble.results.volumetry.quality_flags`.
     """

@@ -25,9 +25,9 @@ def write_page(path: Path, title: str, scans: Sequence[dict[str, Any]], footer: 
     path : Path
     title : str
     scans : sequence of dict
-                In the order of the page: name, level, picture, findings, outliers, agreement, brain_cm3.
+        In the order of the page: name, level, picture, findings, outliers, agreement, brain_cm3.
     footer : str
-                Program that made the page.
+        Program that made the page.
     """
     environment = Environment(loader=PackageLoader("evaluation.quality"), autoescape=True, undefined=StrictUndefined)
     # The browser keeps decisions under a key of this cohort, so that those of another cohort are not used here.

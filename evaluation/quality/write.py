@@ -34,7 +34,7 @@ class QualityRun:
     ----------
     page : Path
     findings : dict of str to ScanFindings
-                In the order of the page.
+        In the order of the page.
     failures : list of str
         Label maps that could not be read, and why.
     without_scan : list of str

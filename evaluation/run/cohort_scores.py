@@ -99,7 +99,7 @@ def gather(
                 warnings.append(f"{subject.id}: {method.paths[subject.id]} is empty: every region counts as missed")
             if pair.laid_on:
                 warnings.append(
-                    f"{subject.id}: {method.name} was compared voxel by voxel, because the reference's header is known to be wrong"
+                    f"{subject.id}: {method.name} was compared voxel by voxel: the reference's header is known to be wrong"
                 )
             pair = labelled.marked(subject.id, pair)
             tables.append(_frame(pair.regions, subject, method, families))

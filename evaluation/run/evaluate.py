@@ -38,7 +38,7 @@ def score_cohort(
     ----------
     subjects, methods, scoring
     finished : Path, optional
-                Folder in which finished pairs are kept; they are reused unless `overwrite`.
+        Folder in which finished pairs are kept; they are reused unless `overwrite`.
     overwrite : bool
     include_suspects : bool
         Keep pairs in which a fault of files is suspected in the tables.

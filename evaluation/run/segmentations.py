@@ -41,17 +41,16 @@ def segment_cohort(
 ) -> Segmented:  # fmt: skip
     """Segment every scan; the label maps of each view and of their ensemble become separate methods.
 
-        The maps are `out/<method>/<subject>.nii.gz`. `out/<subject>.json`, written last, says with which weights and scan they
-        were
-    made. Maps that were finished with the same content and settings are not made again unless `overwrite`; the reason for
-    making maps again is reported. One view has no ensemble. A scan that fails does not stop the others.
+    The maps are `out/<method>/<subject>.nii.gz`. `out/<subject>.json`, written last, says with which weights and scan they
+    were made. Maps that were finished with the same content and settings are not made again unless `overwrite`; the reason
+    for making maps again is reported. One view has no ensemble. A scan that fails does not stop the others.
 
     Raises
     ------
     CheckpointError
         If the weights ("bundled", a folder or a file) can't be used.
     UsageError
-                If the device is not available.
+        If the device is not available.
     """
     from darts_ensemble.device import use_threads
     from darts_ensemble.segment.segmenter import Segmenter

@@ -39,7 +39,7 @@ class Method:
     seen : frozenset of str
         Subjects on which the method was trained.
     made_here : bool
-                Whether this run made the label maps, so that an error in the files cannot be the reason for low scores.
+        Whether this run made the label maps, so that an error in the files cannot be the reason for low scores.
     """
 
     name: str
@@ -69,9 +69,9 @@ class SubjectTask:
         Those that have a label map of it.
     scoring : Scoring
     finished : Path or None
-                Folder of the finished pairs of earlier runs.
+        Folder of the finished pairs of earlier runs.
     overwrite : bool
-                Also score finished pairs again.
+        Also score finished pairs again.
     """
 
     subject: Subject
@@ -93,10 +93,10 @@ class SubjectScores:
     checksums : dict of str to str
         sha256 of each file read, by path.
     n_reused : int
-                Pairs reused from an earlier run.
+        Pairs reused from an earlier run.
     seconds : float
     again : dict of str to str
-                Why a method with a finished pair is scored again.
+        Why a method with a finished pair is scored again.
     """
 
     pairs: dict[str, PairScores]
@@ -113,7 +113,7 @@ def score_subject(task: SubjectTask) -> SubjectScores:
     Raises
     ------
     ScanError, CohortError
-                If the reference can't be read, or the finished pairs can't be written.
+        If the reference can't be read, or the finished pairs can't be written.
     """
     started = time.monotonic()
     subject, scoring = task.subject, task.scoring

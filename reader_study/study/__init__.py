@@ -1,1 +1,1 @@
-"""A study as it runs: its folder, its database, the answers in it and their export."""
+"""A running study: its folder, its database, the answers in it and their export."""

@@ -1,4 +1,4 @@
-"""Instructions and anchors of a study: Markdown made into safe HTML, its pictures kept in the study's file without metadata."""
+"""Instructions and anchors of a study: Markdown turned into safe HTML, pictures stored in the study's file without metadata."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from reader_study.study.storage import setting
 __all__ = ["anchors_html", "instructions_html", "picture_of", "write_documents"]
 
 _LARGEST_PIXELS = 1600
-#: Below it a name is an ordinary word too often.
+#: Shorter names are too often ordinary words.
 _SHORTEST_NAME = 3
 
 
 def write_documents(connection: sqlite3.Connection, design: Design) -> list[str]:
-    """Render a design's instructions and anchors and keep them in the study's file.
+    """Render the instructions and anchors of a design, and store them in the study's file.
 
     Returns
     -------
     list of str
-        Names of methods that the texts mention: readers would know what is compared.
+        Names of methods that occur in the texts: readers would know what is compared.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def write_documents(connection: sqlite3.Connection, design: Design) -> list[str]
 
 
 def instructions_html(connection: sqlite3.Connection) -> str:
-    """Return the instructions as HTML; "" where the study has none."""
+    """Return the instructions as HTML; "" if the study has none."""
     return setting(connection, "instructions")
 
 
@@ -63,13 +63,13 @@ def anchors_html(connection: sqlite3.Connection) -> dict[int, str]:
 
 
 def picture_of(connection: sqlite3.Connection, name: str) -> tuple[bytes, str] | None:
-    """Return a picture and its media type; None where there is none of this name."""
+    """Return a picture and its media type; None if there is no picture of this name."""
     row = connection.execute("SELECT content, media_type FROM document WHERE name = ?", (name,)).fetchone()
     return (row["content"], row["media_type"]) if row else None
 
 
 def _html(text: str, folder: Path, connection: sqlite3.Connection) -> str:
-    # No HTML of its own passes: what looks like a tag is shown as text.
+    # HTML in the Markdown is not used: what looks like a tag is shown as text.
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = markdown.parse(text)
     for token in _pictures(tokens):
@@ -94,7 +94,7 @@ def _keep(source: str, folder: Path, connection: sqlite3.Connection) -> str:
     try:
         with Image.open(path) as opened:
             opened.thumbnail((_LARGEST_PIXELS, _LARGEST_PIXELS))
-            # Drawn anew: what a camera or a program wrote into the file stays behind.
+            # Encoded again, so that metadata written by a camera or a program are lost.
             picture = opened.convert("RGB")
     except (OSError, UnidentifiedImageError):
         raise StudyError(f"picture {path}: not readable; expected a PNG or JPEG file") from None

@@ -1,4 +1,4 @@
-"""Export a study's ratings: blinded, or with the methods named, which the audit trail keeps."""
+"""Export the ratings of a study: blinded, or with the names of the methods, which is recorded in the audit trail."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ __all__ = ["Exported", "export_study", "rating_scale", "ratings_csv", "read_key"
 
 _RATINGS = (*COLUMNS, "view", "repeat", "seconds", "timestamp", "comment")
 _PLACE = ("reader", "case", "roi", "hemisphere")
-#: What a spreadsheet would take for a formula.
+#: A spreadsheet takes texts with these beginnings for formulas.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written.
+    """Result of :func:`export_study`.
 
     Attributes
     ----------
@@ -63,33 +63,33 @@ def export_study(
     overwrite: bool = False,
     with_withdrawn: bool = False,
 ) -> Exported:
-    """Write `ratings.csv` as `analyse` reads it, beside it rankings, guesses, events and the audit trail.
+    """Write `ratings.csv`, which `analyse` reads, and rankings, guesses, events and the audit trail beside it.
 
     Parameters
     ----------
     folder : Path
-        Of the study; a server may be running on it.
+        Folder of the study; a server may be running on it.
     out : Path
     unblind : bool
-        Write the methods' names where the arms' letters stand otherwise. Goes into the audit trail before anything is written.
+        Write the names of the methods instead of the letters of the arms. This is recorded in the audit trail first.
     key : Path, optional
-        `key.json`, where it is kept elsewhere than in the study's folder.
+        `key.json`, if it is not in the study's folder.
     reason : str
         For the audit trail.
     overwrite : bool
         Whether an earlier export in `out` may be replaced.
     with_withdrawn : bool
-        Whether ratings of withdrawn readers are kept, marked in a column; without, those are left out that the withdrawal
-        says to leave out. `withdrawn.csv` lists the readers and the rule in any case.
+        Whether all ratings of withdrawn readers are kept, marked in a column; if not, the rule of each withdrawal is applied.
+        `withdrawn.csv` always lists the readers and the rules.
 
     Raises
     ------
     StudyError
-        If the folder is no study, has no rating yet, the key does not fit, or `out` holds an export.
+        If the folder is not a study, has no rating yet, the key does not fit, or `out` already has an export.
     """
     earlier = next((out / name for name in ("ratings.csv", "rankings.csv", "export.json") if (out / name).exists()), None)
     if earlier and not overwrite:
-        raise StudyError(f"{earlier}: an export is there; expected another folder, or --overwrite")
+        raise StudyError(f"{earlier}: already there; expected another folder, or --overwrite")
     connection = open_study(folder)
     try:
         withdrawn = withdrawn_table(connection)
@@ -128,7 +128,7 @@ def export_study(
 
 
 def ratings_csv(connection: sqlite3.Connection) -> str:
-    """Return the blinded ratings as CSV: the same table as `ratings.csv`, arms where methods would stand."""
+    """Return the blinded ratings as CSV: the same table as `ratings.csv`, with arms instead of methods."""
     ratings = _without_withdrawn(rating_table(connection), withdrawn_table(connection), keep=False)
     return _ratings_csv(ratings, None, question_names(connection))
 
@@ -144,7 +144,7 @@ def read_key(path: Path, connection: sqlite3.Connection) -> dict[str, str]:
     Raises
     ------
     StudyError
-        If the file is not there or is another study's.
+        If the file does not exist or belongs to another study.
     """
     try:
         arms = json.loads(path.read_text(encoding="utf-8"))["arms"]
@@ -161,7 +161,7 @@ def read_key(path: Path, connection: sqlite3.Connection) -> dict[str, str]:
 
 
 def _planned_order(path: Path, connection: sqlite3.Connection, methods: Mapping[str, str] | None) -> dict[str, list[str]]:
-    """Methods (arms where the export is blinded) and regions as planned: the order in which `analyse` shows them."""
+    """Return methods (arms if the export is blinded) and regions in the planned order, in which `analyse` shows them."""
     regions = [row["roi"] for row in connection.execute("SELECT roi FROM picture GROUP BY roi ORDER BY min(id)")]
     if methods is None:
         return {"methods": sorted({row["arm"] for row in connection.execute("SELECT arm FROM picture")}), "regions": regions}
@@ -178,7 +178,7 @@ def _named(table: pd.DataFrame, methods: Mapping[str, str] | None) -> pd.DataFra
 
 
 def _without_withdrawn(table: pd.DataFrame, withdrawn: pd.DataFrame, *, keep: bool) -> pd.DataFrame:
-    """Leave out what withdrawals say to leave out, or keep all and mark it."""
+    """Leave out ratings by the rules of the withdrawals, or keep all and mark them."""
     if keep:
         return table.assign(withdrawn=["yes" if name in set(withdrawn["reader"]) else "" for name in table["reader"]])
     left_out = withdrawn.loc[withdrawn["rule"] == "leave out", "reader"]
@@ -193,7 +193,7 @@ def _ratings_csv(ratings: pd.DataFrame, methods: Mapping[str, str] | None, quest
 
 
 def _safe(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
-    """Free text that no spreadsheet takes for a formula: what looks like one gets an apostrophe before it."""
+    """Return free text that no spreadsheet takes for a formula: what looks like one gets an apostrophe before it."""
     guarded = table.copy()
     for column in columns:
         guarded[column] = [
@@ -207,7 +207,7 @@ def _csv(table: pd.DataFrame) -> str:
 
 
 def _read_back(text: str, connection: sqlite3.Connection, out: Path) -> None:
-    """Read the table as `analyse` will, before anything stands under a final name."""
+    """Read the table as `analyse` does, before any file gets its final name."""
     probe = out / ".ratings.check.csv"
     write_text(probe, text)
     try:
@@ -219,7 +219,7 @@ def _read_back(text: str, connection: sqlite3.Connection, out: Path) -> None:
 
 
 def this_user() -> str:
-    """Return who runs this process, for the audit trail."""
+    """Return the user of this process, for the audit trail."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a process whose user has no name

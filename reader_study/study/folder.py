@@ -1,7 +1,7 @@
-"""Write a planned study: one self-contained folder of orders and blinded images, which appears when it is whole.
+"""Write a planned study: one self-contained folder of orders and blinded images, which gets its name when it is complete.
 
-`study.sqlite` holds orders, hashes of tokens and later every answer; `images/` scans and masks under random names; `key.json`
-alone tells which arm is which method, and where the label maps came from.
+`study.sqlite` has the orders, hashes of the tokens and later all answers. `images/` has scans and masks under random names.
+    Only `key.json` says which arm is which method, and where the label maps came from.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _ARMS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 @dataclass(frozen=True)
 class Links:
-    """Personal tokens, stored nowhere but here: each reader's, the coordinator's, and where the study stands.
+    """The folder of a study and its personal tokens, one per reader and one for the coordinator, which are stored nowhere else.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class Links:
     readers : mapping of str to str
     coordinator : str
     notes : tuple of str
-        What the coordinator should know: places dropped, images resampled.
+        Facts that the coordinator should know: places dropped, images resampled.
     """
 
     folder: Path
@@ -61,29 +61,29 @@ class Links:
 def write_study(
     design: Design, sources: Sources, folder: Path, *, source_text: str = "", report: Callable[[str], None] = lambda line: None
 ) -> Links:
-    """Read all images, blind them, draw the orders and write the study's folder; it appears when it is whole.
+    """Read all images, blind them, draw the orders and write the study's folder, which gets its name when it is complete.
 
     Parameters
     ----------
     design : Design
     sources : Sources
     folder : Path
-        Must not exist: a study that has begun is never planned anew over its ratings.
+        Must not exist: a plan never replaces a study, which may already have ratings.
     source_text : str
-        The `study.yaml`, kept in the key.
+        Content of `study.yaml`, which is stored in the key.
     report : callable
-        Takes a line for every case.
+        Called with a line for every case.
 
     Raises
     ------
     StudyError
-        If the folder is there, images don't fit together, or a region is missing in a method and the design does not drop it.
+        If the folder exists, images don't fit together, or a method lacks a region and the design does not drop it.
     ScanError
         If an image can't be read.
     """
     if folder.exists():
-        raise StudyError(f"{folder}: already there; expected a new folder: a study is never planned over another")
-    draw_orders(design, sources)  # a washout that can't be kept should not wait for the images
+        raise StudyError(f"{folder}: already there; expected a new folder: a plan never replaces a study")
+    draw_orders(design, sources)  # report a washout that can't be kept before the images are read
     temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp")
     try:
         (temporary / IMAGES).mkdir(parents=True, mode=0o700)
@@ -125,7 +125,7 @@ def _write(design: Design, sources: Sources, folder: Path, source_text: str, rep
             if named:
                 notes.append(f"the instructions name {', '.join(named)}: readers would know what is compared")
             note_audit(connection, "plan", "planned", f"{len(orders.places)} places, {len(design.readers)} readers")
-        # The log goes into the file, so that the folder can be copied as it is.
+        # The write-ahead log is merged into the file, so that the folder can be copied as it is.
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     finally:
         connection.close()
@@ -142,7 +142,7 @@ def _shuffled_secretly(methods: Mapping[str, Path]) -> list[str]:
 def _write_case(
     design: Design, sources: Sources, case: str, arms: Mapping[str, str], images: Path, connection: sqlite3.Connection
 ) -> tuple[list[tuple[Place, list[str]]], list[str]]:
-    """Write a case's images and rows; return the places that some method lacks, and what the coordinator should know."""
+    """Write images and rows of a case; return the places that some method lacks, and facts for the coordinator."""
     own = any(region.own for region in design.regions)
     maps = {method: paths[case] for method, paths in sources.label_maps.items()}
     read = read_case(case, sources.scans[case], maps, own_labels=own)
@@ -159,7 +159,7 @@ def _write_case(
             ids = region.ids[place.hemisphere]
             missing.append((place, [name for name, map_ in read.label_maps.items() if not np.isin(map_, ids).any()]))
             continue
-        # In the order of the arms, which is random: file times tell nothing either.
+        # In the order of the arms, which is random, so that the times of the files do not reveal the method.
         for method in sorted(cut.masks, key=arms.__getitem__):
             mask_file = _write_image(images, cut.masks[method], read.affine, cut.offset)
             connection.execute(
@@ -171,7 +171,7 @@ def _write_case(
     if read.resampled:
         notes.append(f"{case}: resampled to the study's grid of 1 mm: {', '.join(read.resampled)}")
     if read.whole_head:
-        notes.append(f"{case}: the whole scan is shown, the face too: too little is labelled to say where the brain is")
+        notes.append(f"{case}: the whole scan is shown, including the face: too little is labelled to know where the brain is")
     return missing, notes
 
 
@@ -205,7 +205,7 @@ def _write_orders(
         "start_view": design.start_view,
         "colour": design.colour,
         "training": json.dumps(design.training.rule()),
-        # By name, not in the order of the arms; shown only when a reader guesses, after the last rating.
+        # Sorted by name, not in the order of the arms; shown only when a reader guesses, after the last rating.
         "methods_to_guess": json.dumps(sorted(design.methods)),
         "coordinator_hash": hash_token(coordinator).hex(),
     }
@@ -263,7 +263,7 @@ def _write_lessons(design: Design, arms: Mapping[str, str], connection: sqlite3.
 
 def _write_key(design: Design, sources: Sources, arms: Mapping[str, str], source_text: str, path: Path) -> None:
     content: dict[str, Any] = {
-        "what": "Which arm is which method. Whoever reads this file is no longer blind; keep it from readers.",
+        "what": "Which arm is which method. Whoever reads this file is no longer blind: keep it away from readers.",
         "arms": {arm: method for method, arm in sorted(arms.items(), key=lambda pair: pair[1])},
         "design": source_text,
         "seed": design.seed,

@@ -1,7 +1,7 @@
-"""A reader's items: which of them are open now, and what the browser may know of them.
+"""The items of a reader: which of them are open now, and what the browser receives of them.
 
-A reader goes from item to item in the planned order. Open to them are the current one, the next (so that its image can be
-fetched in advance), the last few of the same part, and those of the same part that they marked to look at again.
+A reader goes from item to item in the planned order. These items are open: the current one, the next (so that its image can
+be loaded in advance), the last few of the same part, and those of the same part that the reader marked to look at again.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ JOIN study_case ON study_case.id = case_id WHERE item_id = ? ORDER BY column_num
 
 
 class NotOpenError(Exception):
-    """The item is not the reader's, or not open to them now."""
+    """The item does not belong to the reader, or is not open now."""
 
 
 def items_of(connection: sqlite3.Connection, reader_id: int) -> list[dict[str, Any]]:
-    """Return a reader's items in order, each with its last answer's event or None, its mark, and whether it teaches."""
+    """Return the items of a reader in order, each with the event of its last answer or None, its mark, and its lesson."""
     return [dict(row) for row in connection.execute(_ITEMS, (*ANSWERS, reader_id))]
 
 
 def part_begun(connection: sqlite3.Connection, reader_id: int) -> str:
-    """Return the latest part of which an item has been on the reader's screen; the first one in the beginning."""
+    """Return the latest part of which the reader has seen an item; at the beginning, the first part."""
     rows = connection.execute(
         "SELECT DISTINCT part FROM event JOIN item ON item.id = event.item_id WHERE event.reader_id = ?", (reader_id,)
     )
@@ -55,16 +55,16 @@ def part_begun(connection: sqlite3.Connection, reader_id: int) -> str:
 
 
 def changeable(items: Sequence[dict[str, Any]], begun: str, window: int) -> list[dict[str, Any]]:
-    """Return the last answered items of the part the reader is in, latest first.
+    """Return the last answered items of the reader's current part, the latest first.
 
-    A guess is never changed, nor what was answered to by a consensus score.
+    Guesses can't be changed, and neither can answers after which the consensus score was shown.
     """
     same = [item for item in items if item["answer"] is not None and item["part"] == begun and begun != "guess"]
     return [item for item in same[::-1][:window] if not item["taught"]]
 
 
 def to_look_at_again(items: Sequence[dict[str, Any]], begun: str) -> list[dict[str, Any]]:
-    """Return the answered items of the part the reader is in that they marked, in reading order."""
+    """Return the answered items of the reader's current part that the reader marked, in reading order."""
     return [
         item
         for item in items
@@ -73,7 +73,7 @@ def to_look_at_again(items: Sequence[dict[str, Any]], begun: str) -> list[dict[s
 
 
 def item_is_open(connection: sqlite3.Connection, reader_id: int, item_id: str, *, ahead: bool = True) -> bool:
-    """Whether the reader may see the item now; with `ahead`, the one after the current as well."""
+    """Whether the reader may see the item now; with `ahead`, also the one after the current item."""
     if study_status(connection, reader_id)[0] != "running":
         return False
     items, begun = items_of(connection, reader_id), part_begun(connection, reader_id)
@@ -111,7 +111,7 @@ def mask_file(connection: sqlite3.Connection, reader_id: int, item_id: str, colu
 
 
 def described(connection: sqlite3.Connection, item: dict[str, Any], study: str) -> dict[str, Any]:
-    """Return an item as the browser gets it: where to look, never at whose work."""
+    """Return an item as the browser receives it: where to look, but never by which method."""
     panels = connection.execute(_PANELS, (item["id"],)).fetchall()
     first = panels[0]
     comment = connection.execute(
@@ -124,7 +124,7 @@ def described(connection: sqlite3.Connection, item: dict[str, Any], study: str) 
         "region": first["roi"],
         "side": first["hemisphere"],
         "view": first["view"],
-        # Equal for items of one scan, so that a browser fetches it once; tells neither its name nor its file.
+        # Equal for items of one scan, so that a browser loads it once; reveals neither its name nor its file.
         "scan": hashlib.sha256(f"{study}/{first['scan_file']}".encode()).hexdigest()[:16],
         "columns": len(panels),
         "offset": [first["offset_x"], first["offset_y"], first["offset_z"]],

@@ -1,4 +1,4 @@
-"""Personal links of a study: their addresses, and new ones where they were lost or went to the wrong person."""
+"""Personal links of a study: their addresses, and new ones if they were lost or sent to the wrong person."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from reader_study.study.tokens import hash_token, new_token
 
 __all__ = ["COORDINATOR", "link", "renew_links", "write_links"]
 
-#: Means the coordinator where readers are named.
+#: Stands for the coordinator among names of readers.
 COORDINATOR = "coordinator"
 
 
 def link(base_url: str, token: str) -> str:
-    """Return the address that a reader opens: the token stands after the #, which browsers keep to themselves."""
+    """Return the address that a reader opens: the token is after the #, a part that browsers do not send."""
     return f"{base_url.rstrip('/')}/enter#{token}"
 
 
 def renew_links(connection: sqlite3.Connection, names: Sequence[str], *, who: str = "serve") -> dict[str, str]:
-    """Make new tokens; the old ones and the sessions begun with them end.
+    """Make new tokens; the old ones and their sessions end.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def renew_links(connection: sqlite3.Connection, names: Sequence[str], *, who: st
     Raises
     ------
     StudyError
-        If a name is no reader's.
+        If there is no reader of a name.
     """
     readers = {row["name"]: row["id"] for row in connection.execute("SELECT id, name FROM reader ORDER BY id")}
     wanted = list(dict.fromkeys([*readers, COORDINATOR] if "all" in names else names))
@@ -64,12 +64,12 @@ def renew_links(connection: sqlite3.Connection, names: Sequence[str], *, who: st
 
 
 def write_links(path: Path, tokens: Mapping[str, str], base_url: str) -> None:
-    """Write the links as CSV (`who`, `link`) into a new file that its owner alone may read.
+    """Write the links as CSV (`who`, `link`) into a new file that only its owner may read.
 
     Raises
     ------
     StudyError
-        If the file is there, or can't be written.
+        If the file exists, or can't be written.
     """
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")

@@ -80,7 +80,7 @@ CREATE TABLE IF NOT EXISTS document (
   name TEXT PRIMARY KEY, media_type TEXT NOT NULL, content BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 """
-#: Tables of which nothing is ever changed or deleted.
+#: Tables whose rows are never changed or deleted.
 APPEND_ONLY = ("event", "audit", "item", "panel", "picture", "reader_status", "mark", "detail", "lesson", "document")
 
 

@@ -1,4 +1,4 @@
-"""Where a reader is in a study: what is done, what comes next, what may be changed, and how long the rest takes."""
+"""The progress of a reader: what is done, what comes next, what may be changed, and how long the rest takes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from reader_study.study.training import training_of
 __all__ = ["DONT_KNOW", "state_of", "study_of"]
 
 DONT_KNOW = "don't know"
-#: Latest answers from which the time for the rest is estimated, and the fewest for it; a break is no reading time.
+#: Number of latest answers from which the remaining time is estimated, and fewest for an estimate; breaks are not reading time.
 _LATEST, _FEWEST, _LONGEST_SECONDS = 30, 5, 300.0
 _TIMES = """
 SELECT (julianday(at) - julianday((SELECT at FROM event AS shown WHERE shown.item_id = event.item_id
@@ -27,7 +27,7 @@ FROM event WHERE reader_id = ? AND kind IN ('rated', 'ranked', 'guessed') ORDER 
 
 
 def study_of(connection: sqlite3.Connection) -> dict[str, Any]:
-    """Return what every reader may know of the study: title, scale, conventions. No method, no case."""
+    """Return what every reader may know about the study: title, scale, conventions; no method, no case."""
     return {
         "title": setting(connection, "title"),
         "levels": json.loads(setting(connection, "levels")),
@@ -42,9 +42,9 @@ def study_of(connection: sqlite3.Connection) -> dict[str, Any]:
 
 
 def state_of(connection: sqlite3.Connection, reader_id: int) -> dict[str, Any]:
-    """Return where a reader is: counts, the current and the next item, and those that may still be changed.
+    """Return the progress of a reader: counts, the current and the next item, and those that may still be changed.
 
-    The names of the methods are in it only once the reader has begun to guess; their ratings are closed then.
+    It includes the names of the methods only when the reader has begun to guess; from then on ratings can't be changed.
     """
     items = items_of(connection, reader_id)
     status, note = study_status(connection, reader_id)
@@ -77,7 +77,7 @@ def state_of(connection: sqlite3.Connection, reader_id: int) -> dict[str, Any]:
 
 
 def _minutes_left(connection: sqlite3.Connection, reader_id: int, unanswered: Sequence[dict[str, Any]]) -> int:
-    """Minutes for the rest at the reader's own pace, once it is known; a picture side by side counts as one."""
+    """Return the minutes for the rest at the reader's own pace, when it is known; each picture of a ranking counts as one."""
     found = connection.execute(_TIMES, (reader_id, _LATEST)).fetchall()
     paces = [
         min(row["seconds"], _LONGEST_SECONDS) / row["pictures"]

@@ -1,7 +1,7 @@
-"""The study's SQLite file: tables that refuse what must not be, and connections that lose nothing confirmed.
+"""The SQLite file of a study: tables that refuse invalid rows, and connections that lose nothing that was confirmed.
 
-No item here names its method: it carries an arm (`A`, `B`, ...), and which arm is which method stands in `key.json` alone,
-which the server never opens. Events and the audit trail are append-only; triggers refuse every update and delete.
+An item does not name its method but an arm (`A`, `B`, ...). Only `key.json`, which the server never opens, says which arm
+is which method. Events and the audit trail are append-only; triggers refuse every update and delete.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ MOST_COMMENT = 2000
 
 
 def create_database(path: Path, levels: Sequence[int]) -> sqlite3.Connection:
-    """Create the tables of a study in a new file that its owner alone may read.
+    """Create the tables of a study in a new file that only its owner may read.
 
     Parameters
     ----------
     path : Path
     levels : sequence of int
-        Of the rating scale; the file refuses every other rating.
+        Levels of the rating scale; the file refuses every other rating.
     """
     path.touch(mode=0o600, exist_ok=False)
     connection = _connect(path)
@@ -48,13 +48,13 @@ def create_database(path: Path, levels: Sequence[int]) -> sqlite3.Connection:
 def open_study(folder: Path) -> sqlite3.Connection:
     """Open a study's file.
 
-    `synchronous = FULL` under WAL: a commit returns after the log is on the disk, so what was confirmed survives a kill at any
-    moment, and a power cut where the disk keeps its word.
+    `synchronous = FULL` under WAL: a commit returns after the log is on the disk. What was confirmed therefore survives a
+    kill at any moment, and a power cut if the disk really writes what it reports as written.
 
     Raises
     ------
     StudyError
-        If the folder holds no study, or one of another version.
+        If the folder has no study, or a study of another version.
     """
     path = folder / DATABASE
     if not path.is_file():
@@ -91,7 +91,7 @@ def _statements(script: str) -> Iterator[str]:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    # Autocommit: transactions are begun where they are needed, by `transaction`.
+    # Autocommit: `transaction` begins transactions where they are needed.
     connection = sqlite3.connect(path, timeout=15, isolation_level=None, check_same_thread=False)
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA synchronous = FULL")
@@ -112,7 +112,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def setting(connection: sqlite3.Connection, name: str) -> str:
-    """Return a setting of the study; "" where there is none."""
+    """Return a setting of the study; "" if there is none."""
     row = connection.execute("SELECT value FROM setting WHERE name = ?", (name,)).fetchone()
     return row["value"] if row else ""
 

@@ -1,4 +1,4 @@
-"""What was recorded, as tables: every item's last answer with the time it took, still blinded (arms, not methods)."""
+"""The records of a study as tables: the last answer to every item with the time it took, blinded (arms, not methods)."""
 
 from __future__ import annotations
 
@@ -125,14 +125,14 @@ def guess_table(connection: sqlite3.Connection) -> pd.DataFrame:
 
 
 def order_table(connection: sqlite3.Connection) -> pd.DataFrame:
-    """Return what every reader sees in order, a row for each picture: `reader`, `position`, `part`, `repeat`, place, `arm`."""
+    """Return what every reader sees, in order, one row per picture: `reader`, `position`, `part`, `repeat`, place, `arm`."""
     return pd.read_sql_query(
         f'SELECT reader, position, part, repeat, "case", roi, hemisphere, arm, column_number FROM ({_WHERE})', connection
     )
 
 
 def event_table(connection: sqlite3.Connection) -> pd.DataFrame:
-    """Return every event as it was appended, oldest first."""
+    """Return every event, the oldest first."""
     return pd.read_sql_query(
         "SELECT event.id AS event, at, reader.name AS reader, item_id AS item, position, part, repeat, kind, rating, ranks, "
         "guess, comment, previous FROM event JOIN item ON item.id = item_id JOIN reader ON reader.id = event.reader_id "
@@ -147,9 +147,10 @@ def audit_table(connection: sqlite3.Connection) -> pd.DataFrame:
 
 
 def seconds_until_answer(events: Iterable[tuple[str, str]]) -> float:
-    """Return the seconds for which an item was looked at before its first answer.
+    """Return the seconds for which an item was on the screen before its first answer.
 
-    Spans run from `shown` to `paused` or to the answer; a span that never ended (the browser was closed) counts nothing.
+    Each span begins with `shown` and ends with `paused` or the answer; a span without an end (the browser was closed) is
+    not counted.
 
     Parameters
     ----------
@@ -159,7 +160,7 @@ def seconds_until_answer(events: Iterable[tuple[str, str]]) -> float:
     Returns
     -------
     float
-        NaN where there is no answer, or it was never shown.
+        NaN if there is no answer, or the item was never shown.
     """
     total, since = 0.0, None
     seen = False

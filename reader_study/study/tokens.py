@@ -1,4 +1,4 @@
-"""Personal links: random tokens, kept only as hashes, compared in constant time, and guesses at them limited."""
+"""Personal links: random tokens, stored only as hashes and compared in constant time; the number of wrong tokens is limited."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable
 
 __all__ = ["GuessLimit", "find_token", "hash_token", "new_token"]
 
-#: 256 bits: can't be guessed, so a plain SHA-256 keeps it; no slow hash is needed.
+#: 256 bits can't be guessed, so that a plain SHA-256 is safe; no slow hash is needed.
 _TOKEN_BYTES = 32
 
 
 def new_token() -> str:
-    """Return a random token of 43 characters that a URL can hold."""
+    """Return a random token of 43 characters that are allowed in a URL."""
     return secrets.token_urlsafe(_TOKEN_BYTES)
 
 
@@ -27,7 +27,7 @@ def hash_token(token: str) -> bytes:
 
 
 def find_token(token: str, known: Iterable[tuple[int, bytes]]) -> int | None:
-    """Return the number that a token's hash is stored under; every stored hash is compared, whichever matches."""
+    """Return the number under which a token's hash is stored; all stored hashes are compared, even after a match."""
     given = hash_token(token)
     found = None
     for number, stored in known:
@@ -37,7 +37,7 @@ def find_token(token: str, known: Iterable[tuple[int, bytes]]) -> int | None:
 
 
 class GuessLimit:
-    """Refuses more wrong tokens than a person types, from one address and from all together.
+    """Refuses further tokens after too many wrong ones, from one address or from all together.
 
     Parameters
     ----------
@@ -49,7 +49,8 @@ class GuessLimit:
         Seconds, monotonic.
     """
 
-    #: Addresses remembered; the oldest is forgotten, so that a flood of addresses fills no memory (`in_all` still holds).
+    #: Number of addresses remembered; the oldest is forgotten, so that many addresses do not fill the memory (`in_all` still
+    #: applies).
     MOST_ADDRESSES = 4096
 
     def __init__(
@@ -61,7 +62,7 @@ class GuessLimit:
         self._lock = threading.Lock()
 
     def seconds_to_wait(self, address: str) -> float:
-        """Return 0 where a token may be tried, else for how long not."""
+        """Return 0 if a token may be tried, else the seconds until then."""
         with self._lock:
             now = self._clock()
             own = self._wrong.get(address, deque())
@@ -84,5 +85,5 @@ class GuessLimit:
                 self._wrong.popitem(last=False)
 
     def _wait(self, times: deque[float], allowed: int, now: float) -> float:
-        """`times` holds at most `allowed` of the latest: where it is full, the first must leave the window."""
+        """`times` has at most the `allowed` latest ones; if it is full, the first one must be older than the window."""
         return max(0.0, times[0] + self._window - now) if len(times) >= allowed else 0.0

@@ -1,7 +1,7 @@
-"""Training with feedback: what readers see after a practice item, and whether they may go on.
+"""Training with feedback: what readers see after a practice item, and whether they may continue.
 
-Practice items may carry a consensus score and a word why. Where a pass mark is set, practice comes again until the share of
-such items rated within the tolerance, in the latest round and by the first answer, reaches it.
+Practice items may have a consensus score and an explanation. If there is a pass mark, practice is repeated until the share
+of these items that were rated within the tolerance (first answers of the latest round) reaches it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ WHERE item.reader_id = ? AND item.part = 'practice' ORDER BY item.position
 
 
 def feedback_of(connection: sqlite3.Connection, item_id: str) -> dict[str, Any] | None:
-    """Return what the reader learns of a practice item after rating it: `given`, `score`, `why`; None without a lesson."""
+    """Return the feedback on a practice item after it was rated: `given`, `score`, `why`; None if it has no lesson."""
     row = connection.execute(
         "SELECT lesson.score, lesson.why, event.rating AS given FROM item JOIN panel ON panel.item_id = item.id "
         "JOIN lesson ON lesson.picture_id = panel.picture_id JOIN event ON event.item_id = item.id AND event.kind = 'rated' "
@@ -36,7 +36,7 @@ def feedback_of(connection: sqlite3.Connection, item_id: str) -> dict[str, Any] 
 
 
 def training_of(connection: sqlite3.Connection, reader_id: int) -> dict[str, Any] | None:
-    """Return how the training goes; None without lessons.
+    """Return the progress of the training; None if there are no lessons.
 
     `rounds` so far; of the latest round: `of` (its items with a consensus score), `answered`, `right` (rated within the
     tolerance); `pass_mark` (a share) and `needed` (items, the smallest number that reaches it), both None without a pass mark.
@@ -46,7 +46,7 @@ def training_of(connection: sqlite3.Connection, reader_id: int) -> dict[str, Any
         return None
     rule = json.loads(setting(connection, "training") or "{}")
     size = int(rule.get("lessons", len(lessons))) or len(lessons)
-    # A further round is put before the others: its positions are the smallest.
+    # A further round comes before the others: its positions are the smallest.
     latest = lessons[:size]
     levels = json.loads(setting(connection, "levels"))
     tolerance = int(rule.get("tolerance", 0))
@@ -68,7 +68,7 @@ def _needed(pass_mark: float, items: int) -> int:
 
 
 def begin_round_if_needed(connection: sqlite3.Connection, reader_id: int) -> bool:
-    """Give the reader the practice items again where the pass mark was missed; within the transaction of the last answer."""
+    """Give the reader the practice items again if the pass mark was missed; within the transaction of the last answer."""
     training = training_of(connection, reader_id)
     if training is None or training["pass_mark"] is None or training["answered"] < training["of"]:
         return False

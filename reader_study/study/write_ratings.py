@@ -1,4 +1,4 @@
-"""Write what a reader answers to disk: ratings, rankings, guesses, comments; each is checked and appended, none is changed."""
+"""Write the answers of a reader to disk: ratings, rankings, guesses, comments; each is checked and appended, none replaced."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from reader_study.study.training import begin_round_if_needed
 
 __all__ = ["Answer", "ConflictError", "note_comment", "note_mark", "note_view", "record_answer"]
 
-#: Events of one item; more is no reading, and would fill the disk.
+#: Most events of one item; more do not come from reading, and would fill the disk.
 _MOST_EVENTS = 400
 
 
 class ConflictError(Exception):
-    """The answer does not fit what is stored: another window was first, a key was used for something else, or it is closed."""
+    """The answer contradicts what is stored: another window was first, its key was used before, or the item is closed."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer as it comes from the browser; one of the first three is given.
+    """An answer as the browser sends it; one of the first three attributes is given.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class Answer:
     guess : str or None
         A method's name or :data:`~reader_study.study.state.DONT_KNOW`.
     previous : int or None
-        Event that it changes; None for the first answer of an item.
+        The event that it changes; None for the first answer to an item.
     more : mapping of str to Any
         Answers to the study's further questions, by the question's name.
     """
@@ -59,7 +59,7 @@ class Answer:
 
 
 def note_view(connection: sqlite3.Connection, reader_id: int, item_id: str, kind: str, key: str) -> None:
-    """Append that an item came on the screen (`shown`) or left it unanswered (`paused`).
+    """Append that an item appeared on the screen (`shown`) or left it without an answer (`paused`).
 
     Raises
     ------
@@ -69,7 +69,7 @@ def note_view(connection: sqlite3.Connection, reader_id: int, item_id: str, kind
         if _replayed(connection, reader_id, key, item_id, {"kind": kind}):
             return
         if kind != "paused" or study_status(connection, reader_id)[0] == "running":
-            # The next item may be fetched ahead, but not looked at: that would begin its part, and close the one before.
+            # The next item may be loaded in advance but not shown: that would begin its part, and close the part before.
             _must_be_open(connection, reader_id, item_id)
         elif not connection.execute("SELECT 1 FROM item WHERE id = ? AND reader_id = ?", (item_id, reader_id)).fetchone():
             raise NotOpenError
@@ -77,7 +77,7 @@ def note_view(connection: sqlite3.Connection, reader_id: int, item_id: str, kind
 
 
 def note_comment(connection: sqlite3.Connection, reader_id: int, item_id: str, comment: str, key: str) -> None:
-    """Append a comment on an item; the last one counts, an empty one takes it back.
+    """Append a comment on an item; the last one counts, an empty one removes it.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def note_mark(connection: sqlite3.Connection, reader_id: int, item_id: str, mark
             return
         _must_be_open(connection, reader_id, item_id)
         if connection.execute("SELECT count(*) FROM mark WHERE item_id = ?", (item_id,)).fetchone()[0] >= _MOST_EVENTS:
-            raise ConflictError(f"{_MOST_EVENTS} marks of this item: no more are taken")
+            raise ConflictError(f"{_MOST_EVENTS} marks of this item: no more are accepted")
         connection.execute(
             "INSERT INTO mark (item_id, reader_id, at, marked, idempotency_key) VALUES (?, ?, ?, ?, ?)",
             (item_id, reader_id, now(), int(marked), key),
@@ -113,7 +113,7 @@ def note_mark(connection: sqlite3.Connection, reader_id: int, item_id: str, mark
 
 
 def record_answer(connection: sqlite3.Connection, reader_id: int, item_id: str, answer: Answer, key: str) -> None:
-    """Store an answer; what comes a second time under the same key is stored once.
+    """Store an answer; an answer that comes twice under the same key is stored once.
 
     Parameters
     ----------
@@ -122,16 +122,16 @@ def record_answer(connection: sqlite3.Connection, reader_id: int, item_id: str, 
     item_id : str
     answer : Answer
     key : str
-        Idempotency key: the browser draws one for every answer and keeps it when it asks again.
+        Idempotency key: the browser draws one for every answer, and uses the same one when it sends the answer again.
 
     Raises
     ------
     NotOpenError
-        If the item is not the reader's, or not the current one or one that may be changed.
+        If the item does not belong to the reader, or is neither the current one nor one that may be changed.
     ConflictError
-        If the item was answered or changed meanwhile, or the key belongs to something else.
+        If the item was answered or changed in the meantime, or the key was used for something else.
     ValueError
-        If the answer is not one of this item's: another kind, off the scale, other columns.
+        If the answer does not fit the item: another kind, off the scale, other columns.
     """
     with transaction(connection):
         stored = {
@@ -192,7 +192,7 @@ def _must_be_open(connection: sqlite3.Connection, reader_id: int, item_id: str) 
         raise NotOpenError
     count = connection.execute("SELECT count(*) FROM event WHERE item_id = ?", (item_id,)).fetchone()[0]
     if count >= _MOST_EVENTS:
-        raise ConflictError(f"{count} events of this item: no more are taken")
+        raise ConflictError(f"{count} events of this item: no more are accepted")
 
 
 def _must_fit(connection: sqlite3.Connection, item: dict[str, Any], answer: Answer) -> None:
@@ -204,9 +204,9 @@ def _must_fit(connection: sqlite3.Connection, item: dict[str, Any], answer: Answ
             raise ValueError("a rating off the scale")
         check_answers(json.loads(setting(connection, "questions") or "[]"), answer.more)
     elif answer.more:
-        raise ValueError("further questions go with a rating alone")
+        raise ValueError("further questions are asked with a rating only")
     if answer.guess is not None and answer.guess not in [*json.loads(setting(connection, "methods_to_guess")), DONT_KNOW]:
-        raise ValueError("a guess that is none of the choices")
+        raise ValueError("a guess that is not one of the choices")
     if answer.ranks is not None:
         columns = connection.execute("SELECT count(*) FROM panel WHERE item_id = ?", (item["id"],)).fetchone()[0]
         if len(answer.ranks) != columns or any(not 1 <= rank <= columns for rank in answer.ranks) or 1 not in answer.ranks:
@@ -221,7 +221,7 @@ def _replayed(
     stored: Mapping[str, Any],
     more: Mapping[str, Any] | None = None,
 ) -> bool:
-    """Whether this very event, with its answers to further questions, is stored already under its key."""
+    """Whether the same event, with its answers to further questions, is already stored under its key."""
     row = connection.execute("SELECT * FROM event WHERE reader_id = ? AND idempotency_key = ?", (reader_id, key)).fetchone()
     if row is None:
         return False

@@ -109,7 +109,7 @@ class PersistentReader(threading.Thread):
             except httpx.HTTPError:
                 time.sleep(0.02)
                 continue
-            if reply.status_code == 409 and "no more are taken" in reply.text:
+            if reply.status_code == 409 and "no more are accepted" in reply.text:
                 return False
             assert reply.status_code == 200, (path, body, reply.status_code, reply.text)
             return True
