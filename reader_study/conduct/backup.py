@@ -1,4 +1,4 @@
-"""A whole study in one file, made while it runs, and a study's folder from such a file."""
+"""Back up a running study into one file, and restore a study's folder from such a file."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _ACCOUNT = "backup.json"
 
 @dataclass(frozen=True)
 class Backup:
-    """What was saved.
+    """Result of :func:`back_up`.
 
     Attributes
     ----------
     path : Path
     n_events : int
-        Events in it.
+        Number of events in it.
     with_key : bool
-        Whether it holds `key.json`, which names the methods.
+        Whether it includes `key.json`, which names the methods.
     """
 
     path: Path
@@ -43,14 +43,14 @@ class Backup:
 def back_up(folder: Path, path: Path, *, who: str, with_key: bool = True, overwrite: bool = False) -> Backup:
     """Write a study into one zip file; a server may be running on it.
 
-    SQLite's own backup copies the state of one moment, whatever is written meanwhile.
+    SQLite's own backup copies the state at one moment, whatever is written in the meantime.
 
     Parameters
     ----------
     folder : Path
         Of the study.
     path : Path
-        New file; it appears when it is whole.
+        New file; it gets its name when it is complete.
     who : str
         For the audit trail.
     with_key : bool
@@ -60,7 +60,7 @@ def back_up(folder: Path, path: Path, *, who: str, with_key: bool = True, overwr
     Raises
     ------
     StudyError
-        If the folder is no study, or the file is there or can't be written.
+        If the folder is not a study, or the file exists or can't be written.
     """
     if path.exists() and not overwrite:
         raise StudyError(f"{path}: already there; expected a new file, or --overwrite")
@@ -87,7 +87,7 @@ def back_up(folder: Path, path: Path, *, who: str, with_key: bool = True, overwr
 
 
 def copy_database(connection: sqlite3.Connection, path: Path) -> None:
-    """Copy a study's file as it is at one moment into a new file that its owner alone may read."""
+    """Copy the file of a study, as it is at one moment, into a new file that only its owner may read."""
     path.touch(mode=0o600)
     with sqlite3.connect(path) as copy:
         connection.backup(copy)
@@ -96,12 +96,12 @@ def copy_database(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def restore(path: Path, folder: Path) -> None:
-    """Make a study's folder from a backup; it appears when it is whole and checked.
+    """Make the folder of a study from a backup; it gets its name when it is complete and checked.
 
     Raises
     ------
     StudyError
-        If the folder is there, or the file is no whole backup.
+        If the folder exists, or the file is not a complete backup.
     """
     if folder.exists():
         raise StudyError(f"{folder}: already there; expected a new folder")
@@ -117,7 +117,7 @@ def restore(path: Path, folder: Path) -> None:
                 _extract(archive, name, temporary)
         found = hashlib.sha256((temporary / DATABASE).read_bytes()).hexdigest()
         if found != account["sha256"]:
-            raise StudyError(f"{path}: {DATABASE} is not the one that was saved; expected a whole backup")
+            raise StudyError(f"{path}: {DATABASE} is not the one that was saved; expected a complete backup")
         with sqlite3.connect(temporary / DATABASE) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
         connection.close()
@@ -131,7 +131,7 @@ def restore(path: Path, folder: Path) -> None:
 def _extract(archive: zipfile.ZipFile, name: str, folder: Path) -> None:
     target = folder / name
     if name not in (DATABASE, KEY) and (target.parent != folder / IMAGES or not target.name):
-        raise KeyError(f"{name} is no file of a study")
+        raise KeyError(f"{name} is not a file of a study")
     target.touch(mode=0o600)
     target.write_bytes(archive.read(name))
 
@@ -158,6 +158,6 @@ def _write_zip(folder: Path, database: Path, path: Path, account: dict[str, obje
         if with_key:
             archive.write(folder / KEY, KEY)
         for image in sorted((folder / IMAGES).iterdir()):
-            # Packed already.
+            # Already compressed.
             archive.write(image, f"{IMAGES}/{image.name}", zipfile.ZIP_STORED)
         archive.writestr(_ACCOUNT, json.dumps(account, indent=1, ensure_ascii=False) + "\n")

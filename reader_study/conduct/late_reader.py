@@ -1,4 +1,4 @@
-"""Add a reader to a study that has begun: their order is drawn as the plan would have drawn it, nobody else's changes."""
+"""Add a reader to a study that has begun: the order is drawn as the plan would have drawn it, and no other order changes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def add_reader(connection: sqlite3.Connection, name: str, key: Path, *, who: str
     connection : sqlite3.Connection
     name : str
     key : Path
-        `key.json`: the design and which arm is which method stand in it alone.
+        `key.json`, the only file with the design and with the method of each arm.
     who : str
         For the audit trail.
 
@@ -68,7 +68,7 @@ def _design(key: Path) -> Design:
 
 
 def _places(connection: sqlite3.Connection, design: Design) -> tuple[Place, ...]:
-    """The places that were planned: those dropped, and cases that were not found then, have no picture."""
+    """Return the planned places: places that were dropped, and cases that were not found at that time, have no picture."""
     rows = connection.execute(
         "SELECT DISTINCT study_case.name, roi, hemisphere FROM picture JOIN study_case ON study_case.id = case_id"
     )

@@ -1,4 +1,4 @@
-"""A look at a study as a reader sees it, on a copy: nothing is written into the study."""
+"""Preview of a study as a reader sees it, on a copy: nothing is written into the study."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ __all__ = ["preview_copy"]
 
 @contextmanager
 def preview_copy(folder: Path, reader: str = "") -> Iterator[tuple[Path, str]]:
-    """Give a copy of a study in which nobody has answered anything, and a token for one of its readers.
+    """Give a copy of a study without any answers, and a token for one of its readers.
 
-    The copy is deleted at the end. Images are not copied: they are only ever read.
+    The copy is deleted at the end. Images are not copied, because they are only read.
 
     Parameters
     ----------
     folder : Path
         Of the study.
     reader : str
-        Whose order to show; the first reader's without.
+        The reader whose order is shown; by default the first.
 
     Raises
     ------
     StudyError
-        If the folder is no study, or there is no such reader.
+        If the folder is not a study, or there is no such reader.
     """
     token = new_token()
     with tempfile.TemporaryDirectory(prefix="darts-preview-") as scratch:
@@ -57,7 +57,7 @@ def preview_copy(folder: Path, reader: str = "") -> Iterator[tuple[Path, str]]:
 
 
 def _forget_answers(connection: sqlite3.Connection, number: int, token: str) -> None:
-    """Make the copy a study that begins; only `token` opens it: the links of its readers would let them look ahead."""
+    """Remove all answers from the copy; only `token` opens it, because readers could look ahead with their own links."""
     with transaction(connection):
         for table in ("event", "detail", "mark", "reader_status", "item", "panel"):
             connection.execute(f"DROP TRIGGER {table}_DELETE")

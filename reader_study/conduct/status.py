@@ -1,4 +1,4 @@
-"""Pause, resume and close a study; withdraw a reader and take that back. Every step goes into the audit trail."""
+"""Pause, resume and close a study; withdraw and reinstate a reader. Every step is recorded in the audit trail."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from reader_study.study.storage import note_audit, now, study_status, transactio
 
 __all__ = ["RULES", "reader_number", "reinstate_reader", "set_status", "withdraw_reader"]
 
-#: What becomes of a withdrawn reader's ratings in an export: left out, or kept as they are.
+#: How an export treats the ratings of a withdrawn reader: left out, or kept.
 RULES = ("leave out", "keep")
 _ALLOWED = {"paused": ("running",), "running": ("paused", "closed"), "closed": ("running", "paused")}
 _LONGEST_NOTE = 500
@@ -30,7 +30,7 @@ def set_status(connection: sqlite3.Connection, status: str, *, who: str, note: s
     Raises
     ------
     StudyError
-        If the study is so already, or the note is too long.
+        If the study already has this status, or the note is too long.
     """
     if len(note) > _LONGEST_NOTE:
         raise StudyError(f"note: {len(note)} characters; expected at most {_LONGEST_NOTE}")
@@ -63,7 +63,7 @@ def reader_number(connection: sqlite3.Connection, name: str) -> int:
 
 
 def withdraw_reader(connection: sqlite3.Connection, name: str, *, who: str, reason: str, rule: str = "leave out") -> None:
-    """Withdraw a reader: their sessions end, their link opens nothing to rate; every rating stays in the study's file.
+    """Withdraw a reader: sessions end, and the link shows nothing to rate; every rating stays in the study's file.
 
     Parameters
     ----------
@@ -73,12 +73,12 @@ def withdraw_reader(connection: sqlite3.Connection, name: str, *, who: str, reas
         For the audit trail.
     reason : str
     rule : {"leave out", "keep"}
-        Whether exports leave all of the reader's ratings out, or keep what was given until now.
+        Whether exports leave out all of the reader's ratings, or keep those given until now.
 
     Raises
     ------
     StudyError
-        If there is no such reader, they have left already, or no reason is given.
+        If there is no such reader, the reader is already withdrawn, or no reason is given.
     """
     if not reason.strip():
         raise StudyError("no reason; expected one for the audit trail, such as --reason 'withdrew consent'")
@@ -94,7 +94,7 @@ def withdraw_reader(connection: sqlite3.Connection, name: str, *, who: str, reas
 
 
 def reinstate_reader(connection: sqlite3.Connection, name: str, *, who: str, reason: str = "") -> None:
-    """Take a withdrawal back: the reader goes on where they were, and their ratings count again.
+    """Undo a withdrawal: the reader goes on where they were, and their ratings count again.
 
     Raises
     ------

@@ -1,1 +1,1 @@
-"""Exchange of items and ratings with other tools."""
+"""Studies and ratings exchanged with other programs: codebook, REDCap's dictionary, workbook, archive."""

@@ -1,4 +1,4 @@
-"""One archive of a study, from which its analysis is reproduced: `study.zip` written by `export`, read by `analyse`."""
+"""One archive of a study, from which its analysis can be repeated: `study.zip`, written by `export` and read by `analyse`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _PACKAGES = ("darts-ensemble", "numpy", "pandas", "scipy", "statsmodels", "nibab
 def write_companions(
     study: Path, out: Path, files: Sequence[Path], *, key: Path | None, unblinded: bool, excel: bool = False
 ) -> tuple[Path, ...]:
-    """Write beside an export its codebook, REDCap's dictionary, a workbook if wished, and the archive of all.
+    """Write codebook, REDCap's dictionary, optionally a workbook, and the archive of all these files beside an export.
 
     Parameters
     ----------
@@ -44,11 +44,11 @@ def write_companions(
     out : Path
         Folder of the export.
     files : sequence of Path
-        What the export wrote.
+        Files that the export wrote.
     key : Path or None
-        `key.json`, where it is kept elsewhere.
+        `key.json`, if it is not in the study's folder.
     unblinded : bool
-        Whether methods are named: only then does the archive hold `study.yaml`, which names them.
+        Whether methods are named: only then the archive includes `study.yaml`, which names them.
     excel : bool
         Whether `ratings.xlsx` is written.
 
@@ -101,7 +101,7 @@ def _write_workbook(out: Path, files: Sequence[Path], codebook: pd.DataFrame) ->
                 table.to_excel(book, sheet_name=name[:31], index=False)
                 for row in book.sheets[name[:31]].iter_rows():
                     for cell in row:
-                        # A name that begins like a formula is text.
+                        # A name that begins like a formula is written as text.
                         if isinstance(cell.value, str):
                             cell.data_type = "s"
         os.replace(temporary, path)
@@ -131,9 +131,9 @@ class Opened:
     Attributes
     ----------
     ratings : Path
-        Of the ratings, or of the rankings where nothing was rated one by one.
+        Table of the ratings, or of the rankings if there are no single ratings.
     scale : RatingScale or None
-        Of the archive; None where the command line gives one, or there is no archive.
+        Scale of the archive; None if the command line gives one, or there is no archive.
     regions : list of str
     guesses : Path or None
     title : str
@@ -147,14 +147,14 @@ class Opened:
 
 
 def from_archive(ratings: Path, out: Path, scale: str, regions: list[str] | None, guesses: Path | None, title: str) -> Opened:
-    """Return what to analyse: of a `study.zip` its tables, unpacked into `out/study`; all as given for another file.
+    """Return what to analyse: the tables of a `study.zip`, unpacked into `out/study`; for another file everything as given.
 
-    What the command line says counts more than what the archive says.
+    Options of the command line override what is in the archive.
 
     Raises
     ------
     StudyError
-        If the archive is damaged, or holds neither ratings nor rankings.
+        If the archive is damaged, or has neither ratings nor rankings.
     """
     if ratings.suffix.lower() != ".zip":
         return Opened(ratings, None, list(regions or []), guesses, title)

@@ -1,4 +1,4 @@
-"""What each column of an export means: a codebook for people, and a data dictionary that REDCap imports."""
+"""The meaning of each column of an export: a codebook for people, and a data dictionary that REDCap imports."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def variables_of(connection: sqlite3.Connection, methods: list[str]) -> list[Var
     ----------
     connection : sqlite3.Connection
     methods : list of str
-        As the export names them: methods, or arms where it is blinded.
+        Names in the export: methods, or arms if it is blinded.
     """
     levels, words = json.loads(setting(connection, "levels")), json.loads(setting(connection, "words"))
     regions = [row["roi"] for row in connection.execute("SELECT roi FROM picture GROUP BY roi ORDER BY min(id)")]
@@ -115,7 +115,7 @@ def redcap_dictionary(variables: list[Variable], form: str = "ratings") -> pd.Da
 
 
 def redcap_name(name: str) -> str:
-    """Return a column's name as REDCap takes it."""
+    """Return the name of a column in a form that REDCap accepts."""
     found = re.sub(r"_+", "_", re.sub(r"[^a-z0-9_]", "_", name.lower())).strip("_")
     return found if found[:1].isalpha() else f"v_{found}"
 

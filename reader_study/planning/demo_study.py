@@ -1,6 +1,7 @@
-"""A small study to play with: the MNI152 template and an atlas of it, as three made-up methods.
+"""A small study to try out: the MNI152 template and an atlas of it, as three made-up methods.
 
-The methods are the atlas as it is, grown by a voxel, and moved by two: differences one can see, and of no scientific use.
+The methods are the atlas unchanged, grown by one voxel, and moved by two. One can see the differences, but they have no
+scientific use.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def lay_out_demo(folder: Path) -> Path:
     Raises
     ------
     StudyError
-        If the folder is there.
+        If the folder exists.
     ScanError
         If the package with the template is not installed.
     """
@@ -73,7 +74,7 @@ def _shown_ids() -> list[int]:
 
 
 def _grown(ids: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    """Every region shown, a voxel wider where no other of them is."""
+    """Return every region shown, one voxel wider where it does not meet another."""
     grown = ids.copy()
     for id_ in _shown_ids():
         rim = ndimage.binary_dilation(ids == id_) & ~np.isin(ids, _shown_ids())
@@ -86,7 +87,7 @@ def _moved(ids: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
 
 
 def _mirror(affine: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Affine of the same voxels seen in a mirror: left and right of space exchanged."""
+    """Return the affine of the mirrored voxels: left and right of space are exchanged."""
     return np.diag([-1.0, 1.0, 1.0, 1.0]) @ affine
 
 

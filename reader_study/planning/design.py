@@ -43,7 +43,7 @@ _MOST_READERS = 200
 
 @dataclass(frozen=True)
 class Design:
-    """What a study asks of its readers, and where its images come from.
+    """What the readers of a study have to do, and where its images come from.
 
     Attributes
     ----------
@@ -51,52 +51,52 @@ class Design:
     seed : int
         Fixes the order of every reader.
     readers : tuple of str
-        Names or codes, as the ratings table will have them.
+        Names or codes, as in the ratings table.
     scans : mapping of str to Path, or Path
-        One scan per case, or a place in which scans are found.
+        One scan per case, or a folder in which scans are found.
     methods : mapping of str to Path
-        Label maps of each method: whatever `darts-eval --pred` finds (`DIR:CHOICE` included).
+        Label maps of each method, in any layout that `darts-eval --pred` accepts (also `DIR:CHOICE`).
     cases : tuple of str
         Cases to rate; empty for all that have a scan and a label map of every method.
     practice : tuple of str
-        Cases for practice alone.
+        Cases for practice only.
     regions : tuple of StudyRegion
     sides : tuple of str
-        `L`, `R` or both; midline regions are shown in any case.
+        `L`, `R` or both; midline regions are always shown.
     scale : RatingScale
     repeats : float
-        Share of items that come a second time, unannounced.
+        Share of items that are shown a second time, unannounced.
     washout : int or None
-        Items that lie at least between two of one case and region; None for the default.
+        Least number of items between two items of the same case and region; None for the default.
     practice_items : int
     modes : tuple of str
         `rating`, `ranking` (all methods side by side) or both.
     ranked_share : float
-        Share of the places that are ranked.
+        Share of the places (case, region and side) that are ranked.
     guesses : int
         Items at the end whose method the reader guesses.
     undo_items : int
-        How many items back a rating may still be changed.
+        How many of the last answers may still be changed.
     convention : {"radiological", "neurological"}
         Whether the patient's left is on the screen's right, or on its left.
     seconds_per_item : float
         For the estimate of the length.
     if_missing : {"stop", "drop"}
-        What to do where a method lacks a region: refuse the plan, or leave the place out for all methods.
+        What to do if a method lacks a region: refuse the plan, or leave the place out for all methods.
     questions : tuple of Question
         Asked with every rating.
     instructions : str
         Markdown, shown before the study begins and under Help.
     anchors : mapping of int to str
-        Markdown by level: what a score looks like.
+        Markdown by level: a description of each score.
     training : Training
         Practice items with a consensus score.
     start_view : {"head", "region"}
-        Whether an item begins with the whole head, or with the region filling the view.
+        Whether the screen first shows the whole head, or the region filling the view.
     colour : str
-        Of the region, `#rrggbb`.
+        Colour of the region, `#rrggbb`.
     folder : Path
-        In which pictures of instructions and anchors are found.
+        Folder to which paths of pictures in instructions and anchors are relative.
     """
 
     title: str
@@ -128,7 +128,7 @@ class Design:
     folder: Path = Path()
 
     def washout_for(self, greatest: int) -> int:
-        """Washout to keep, given the greatest there can be."""
+        """Return the washout to keep, given the largest possible one."""
         return min(_WASHOUT, max(0, greatest // 2)) if self.washout is None else self.washout
 
 
@@ -153,11 +153,11 @@ def design_of(content: Any, folder: Path, *, files: bool = True) -> Design:
     Parameters
     ----------
     content : Any
-        Of the YAML.
+        Content of the YAML file.
     folder : Path
         Paths in it are relative to this folder.
     files : bool
-        Whether files that instructions and anchors name are read: of a planned study they may be gone.
+        Whether files that instructions and anchors name are read: after planning they may no longer exist.
 
     Raises
     ------
@@ -210,7 +210,7 @@ def design_of(content: Any, folder: Path, *, files: bool = True) -> Design:
     )
     both = sorted(set(design.cases) & set(design.practice))
     if both:
-        raise StudyError(f"practice: {', '.join(both)} are rated as well; expected cases of their own for practice")
+        raise StudyError(f"practice: {', '.join(both)} are rated as well; expected other cases for practice")
     if "ranking" in design.modes and not 2 <= len(design.methods) <= 4:
         raise StudyError(f"modes: ranking shows methods side by side, and there are {len(design.methods)}; expected 2 to 4")
     if len(design.readers) > _MOST_READERS:
@@ -219,7 +219,7 @@ def design_of(content: Any, folder: Path, *, files: bool = True) -> Design:
 
 
 def places_of(design: Design, cases: tuple[str, ...]) -> tuple[Place, ...]:
-    """Return every case, region and side that the design asks for, in the design's order."""
+    """Return every case, region and side of the design, in its order."""
     return tuple(
         Place(case, region.name, side)
         for case in cases

@@ -1,4 +1,4 @@
-"""Values of `study.yaml`, which are text there, turned into what their keys mean: numbers, names, choices; or refused."""
+"""Values of `study.yaml`, which are read as text, turned into what their keys mean: numbers, names, choices; or refused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = [
     "scan_files", "text_field", "whole_number",
 ]  # fmt: skip
 
-#: Digits of ASCII alone: Python takes those of other scripts as well.
+#: Digits of ASCII only: Python also accepts those of other scripts.
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _ABSENT = ("", "null", "Null", "NULL", "~")
@@ -24,7 +24,7 @@ _LONGEST_TEXT = 200
 
 
 def is_absent(value: Any) -> bool:
-    """Whether a key has no value: nothing, or what YAML calls null."""
+    """Whether a key has no value: nothing, or a null of YAML."""
     return value is None or (isinstance(value, str) and value.strip() in _ABSENT)
 
 
@@ -34,7 +34,7 @@ def text_field(content: Mapping[str, Any], key: str, default: str) -> str:
     Raises
     ------
     StudyError
-        If it is no text, or longer than 200 characters.
+        If it is not text, or longer than 200 characters.
     """
     value = content.get(key)
     if is_absent(value):
@@ -52,7 +52,7 @@ def number_field(
     Raises
     ------
     StudyError
-        If it is no number, or out of range.
+        If it is not a number, or out of range.
     """
     value = content.get(key)
     if is_absent(value):
@@ -64,7 +64,7 @@ def number_field(
 
 
 def whole_number(value: Any) -> int | None:
-    """Return a whole number written in digits 0 to 9; None for everything else."""
+    """Return a whole number written with the digits 0 to 9; None for anything else."""
     number = _number(value, whole=True)
     return None if number is None else int(number)
 
@@ -98,7 +98,7 @@ def flag_field(content: Mapping[str, Any], key: str, default: bool) -> bool:
 
 
 def choice_field(content: Mapping[str, Any], key: str, default: tuple[str, ...], allowed: tuple[str, ...]) -> tuple[str, ...]:
-    """Return one or several of the words allowed, in their order.
+    """Return one or several of the allowed words, in their order.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def choice_field(content: Mapping[str, Any], key: str, default: tuple[str, ...],
 
 
 def name_fields(content: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    """Return a list of names, each as it is written; see :func:`~reader_study.planning.names.checked_names`.
+    """Return a list of names, each as written; see :func:`~reader_study.planning.names.checked_names`.
 
     Raises
     ------
@@ -126,12 +126,12 @@ def name_fields(content: Mapping[str, Any], key: str) -> tuple[str, ...]:
     if is_absent(value):
         return ()
     if not isinstance(value, list) or any(isinstance(name, (dict, list, bool, float)) or name is None for name in value):
-        raise StudyError(f"{key}: {value!r}; expected a list of names, those that YAML takes for something else in quotes")
+        raise StudyError(f"{key}: {value!r}; expected a list of names, in quotes where YAML would read them as something else")
     return checked_names(value, key)
 
 
 def scan_files(value: Any, folder: Path) -> Mapping[str, Path] | Path:
-    """Return the place in which scans are found, or a file for each case.
+    """Return the folder in which scans are found, or a file for each case.
 
     Raises
     ------
@@ -166,7 +166,7 @@ def scale_of_field(value: Any, default: RatingScale, key: str = "scale") -> Rati
     StudyError
         If there are not 2 to 9 levels, or one is not a whole number from 0 to 9.
     RatingsError
-        If the words are no scale.
+        If the words do not form a scale.
     """
     if is_absent(value):
         return default

@@ -24,9 +24,9 @@ __all__ = ["CaseImages", "RegionMasks", "image_bytes", "read_case", "region_mask
 
 #: Voxels around the labelled brain, and around a region, that are kept.
 _BRAIN_MARGIN, _REGION_MARGIN = 12, 10
-#: Two maps of one head share far more of their foreground; less than this and one lies elsewhere.
+#: Two maps of one head share far more of their foreground; if they share less than this, one is in another place.
 _LEAST_SHARED = 0.5
-#: Voxels of 1 mm that labels of a brain hold at least; and intensity (of 255) up to which a voxel is air.
+#: Fewest voxels of 1 mm in the labels of a brain; and intensity (of 255) up to which a voxel is air.
 _LEAST_BRAIN, _AIR = 300_000, 15
 _AXIS_OF_VIEW = {"sagittal": 0, "coronal": 1, "axial": 2}
 
@@ -44,9 +44,9 @@ class CaseImages:
     window : tuple of int
         Intensities to show as black and as white.
     resampled : tuple of str
-        Which of `scan` and the methods lay on another grid than the study's and were resampled.
+        Which of `scan` and the methods were on another grid than the study's and were resampled.
     whole_head : bool
-        Whether the scan is shown whole, the face too, since too little of it is labelled to say where the brain is.
+        Whether the whole scan is shown, including the face, because too little is labelled to know where the brain is.
     """
 
     scan: npt.NDArray[np.uint8]
@@ -59,7 +59,7 @@ class CaseImages:
 
 @dataclass(frozen=True)
 class RegionMasks:
-    """One region and side of a case by every method, in one box.
+    """One region and side of a case by every method, in the same box.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class RegionMasks:
 
 
 def read_case(case: str, scan_path: Path, label_map_paths: Mapping[str, Path], *, own_labels: bool = False) -> CaseImages:
-    """Read a case and bring it to one grid: 1 mm, the scan's own voxels where it is conformed already.
+    """Read a case and bring it to one grid of 1 mm: that of the scan's own voxels if it is already conformed.
 
     Parameters
     ----------
@@ -86,15 +86,15 @@ def read_case(case: str, scan_path: Path, label_map_paths: Mapping[str, Path], *
     label_map_paths : mapping of str to Path
         By method.
     own_labels : bool
-        Whether the maps may hold labels of the study's own, such as lesions: one may be empty, two may differ, and a scan
-        of which little is labelled is shown whole.
+        Whether the maps may have labels that the study defines, such as lesions: then a map may be empty, two maps may differ,
+        and a scan with few labelled voxels is shown whole.
 
     Raises
     ------
     ScanError
         If a file can't be read.
     StudyError
-        If two methods' maps do not lie on each other, or a map reaches outside the scan's grid.
+        If the maps of two methods do not overlap, or a map reaches outside the scan's grid.
     """
     conformed = conform(read_scan(scan_path))
     maps = {method: _ids(read_label_map(path)) for method, path in label_map_paths.items()}
@@ -112,10 +112,10 @@ def read_case(case: str, scan_path: Path, label_map_paths: Mapping[str, Path], *
     ids = {method: nib.apply_orientation(data, to_ras) for method, data in moved.items()}
     brain = np.logical_or.reduce([data != 0 for data in ids.values()])
     if own_labels and not of_a_brain:
-        # Lesions say nothing of where the brain is: everything that is not air is shown.
+        # Lesions do not show where the brain is: everything except air is shown.
         brain = volume > _AIR
         if not brain.any():
-            raise StudyError(f"case {case}: {scan_path} is dark; expected a scan with a head in it")
+            raise StudyError(f"case {case}: {scan_path} is empty; expected a scan of a head")
     box = _box(brain, _BRAIN_MARGIN)
     affine[:3, 3] += affine[:3, :3] @ [edge.start for edge in box]
     white = min(255, round(1.1 * float(np.percentile(volume[brain], 99.5))))
@@ -130,12 +130,12 @@ def read_case(case: str, scan_path: Path, label_map_paths: Mapping[str, Path], *
 
 
 def region_masks(images: CaseImages, region: StudyRegion, side: str) -> RegionMasks | None:
-    """Cut one region and side of a case out of every method's map, all in the box that holds them all.
+    """Cut one region and side of a case out of the map of every method, in one box that includes all of them.
 
     Returns
     -------
     RegionMasks or None
-        None where a method has no voxel of it.
+        None if a method has no voxel of it.
     """
     whole = {method: np.isin(ids, region.ids[side]) for method, ids in images.label_maps.items()}
     if not all(mask.any() for mask in whole.values()):
@@ -158,7 +158,7 @@ def region_masks(images: CaseImages, region: StudyRegion, side: str) -> RegionMa
 
 
 def image_bytes(data: npt.NDArray[np.uint8], affine: npt.NDArray[np.float64], offset: Sequence[int] = (0, 0, 0)) -> bytes:
-    """Return a gzipped NIfTI-1 file of a volume, with a header made anew: equal for equal shapes and places.
+    """Return a gzipped NIfTI-1 file of a volume, with a new header that is equal for equal shapes and positions.
 
     Parameters
     ----------
@@ -197,7 +197,7 @@ def _refuse_lost(
     *,
     may_be_empty: bool,
 ) -> None:
-    """Refuse a map of which much falls outside the study's grid: it belongs to another scan, or lost its affine."""
+    """Refuse a map that is largely outside the study's grid: it belongs to another scan, or has lost its affine."""
     for method, labels in maps.items():
         before = float(np.count_nonzero(labels.data)) * abs(float(np.linalg.det(labels.affine[:3, :3])))
         after = float(np.count_nonzero(moved[method]))
@@ -213,7 +213,7 @@ def _refuse_lost(
 
 
 def _refuse_apart(case: str, moved: Mapping[str, npt.NDArray[np.int32]], paths: Mapping[str, Path]) -> None:
-    """Refuse maps of different places: the regions both label must share most of their voxels (of which an eighth is asked)."""
+    """Refuse maps in different places: the regions that both label must share voxels (an eighth of them is sufficient)."""
     methods = list(moved)
     thinned = {method: ids[::2, ::2, ::2] for method, ids in moved.items()}
     first = thinned[methods[0]]

@@ -1,4 +1,4 @@
-"""Names of readers, cases, methods and questions: any text of a line that nothing else stands for."""
+"""Names of readers, cases, methods and questions: any line of text that has no other meaning."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reader_study.errors import StudyError
 __all__ = ["LONGEST_NAME", "RESERVED", "checked_names"]
 
 LONGEST_NAME = 100
-#: Words that stand for something else where names are given or shown: in commands, in the audit trail, in tables of results.
+#: Words with another meaning where names are given or shown: in commands, in the audit trail, in tables of results.
 RESERVED = {
     "readers": (
         "all", "coordinator", "coordinator's page", "everybody", "everyone", "nobody", "none", "plan", "preview", "serve",
@@ -22,21 +22,22 @@ RESERVED = {
     "scans": ("all",),
     "regions": ("all", "all regions"),
 }  # fmt: skip
-#: Characters by which a spreadsheet knows a formula.
+#: Characters with which a formula begins in a spreadsheet.
 _FORMULA = ("=", "+", "@")
-#: Joiners that scripts such as Persian, Hindi or Sinhala need within words; all else that is not printable is refused.
+#: Joiners that scripts such as Persian, Hindi or Sinhala need within words; all other characters that are not printable are
+#: refused.
 _JOINERS = ("\u200c", "\u200d")
 
 
 def checked_names(values: Iterable[object], key: str) -> tuple[str, ...]:
-    """Return names without surrounding spaces, in Unicode's composed form, or say which one can't be used.
+    """Return names without surrounding spaces, in Unicode's composed form.
 
     Parameters
     ----------
     values : iterable
         As found in `study.yaml`.
     key : str
-        Where they were found: it decides which words are reserved.
+        Key under which they were found; it decides which words are reserved.
 
     Raises
     ------
@@ -68,7 +69,7 @@ def _refuse_unusable(name: str, key: str) -> None:
     if not all(character.isprintable() or character in _JOINERS for character in name):
         raise StudyError(f"{key}: {name!r} holds characters that are not printable; expected one line of text for each name")
     if _folded(name) in {_folded(word) for word in RESERVED.get(key, ())}:
-        raise StudyError(f"{key}: {name} stands for something else in commands and tables; expected another name")
+        raise StudyError(f"{key}: {name} has another meaning in commands and tables; expected another name")
     if name.startswith(_FORMULA):
         raise StudyError(f"{key}: a spreadsheet takes {name} for a formula; expected a name that does not begin with {name[0]}")
 

@@ -1,9 +1,10 @@
-"""The order in which a reader sees the items: seeded, balanced over methods, repeats hidden, the same place never soon again.
+"""The order in which a reader sees the items: seeded, balanced over methods, with hidden repeats and a washout.
 
-Ratings come in passes, as many as there are methods. In a pass every case, region and side is seen once, and every method as
-often as the others (a Latin square: between two methods the counts differ by at most one). So no method is rated earlier, or
-by a more tired reader, than another; a further reader starts one row lower in the square. Within a pass the order is random,
-under one rule: between two items of the same case and region lie at least `washout` others.
+Ratings come in passes, as many as there are methods. In a pass every case, region and side is seen once, and every method
+equally
+    often (a Latin square: between two methods the counts differ by at most one). So no method is rated earlier than another, or
+    by a more tired reader. Each further reader starts one row lower in the square. Within a pass the order is random, but there
+    are at least `washout` other items between two items of the same case and region.
 
 The streams of random numbers are Python's `random.Random.random`, whose sequence for a seed is the same in every version.
 """
@@ -20,7 +21,7 @@ from reader_study.errors import StudyError
 
 __all__ = ["PARTS", "Item", "Place", "greatest_washout", "reading_order"]
 
-#: What a reader goes through, in this order.
+#: Parts of a study, in the order in which a reader does them.
 PARTS = ("practice", "rating", "ranking", "guess")
 _ATTEMPTS, _RESTARTS = 30, 8
 
@@ -29,7 +30,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, order=True)
 class Place:
-    """What is looked at, whichever method drew it: a case, a region and a side (`L`, `R` or ``""``)."""
+    """What is rated, whichever method drew it: a case, a region and a side (`L`, `R` or ``""``)."""
 
     case: str
     roi: str
@@ -47,7 +48,7 @@ class Item:
     methods : tuple of str
         The method shown; of a ranking, the methods of the columns from left to right.
     repeat : int
-        1, or 2 where the reader has rated this very picture before.
+        1, or 2 if the reader has rated the same picture before.
     """
 
     part: str
@@ -77,19 +78,19 @@ def reading_order(
     Parameters
     ----------
     places : sequence of Place
-        All that are rated, each with all methods.
+        The places that are rated, each with all methods.
     methods : sequence of str
         Two or more.
     seed : int
         Of the study.
     reader : str
-        Their name: it makes the stream of random numbers theirs, so that another reader more changes nobody's order.
+        Name of the reader: each has a separate stream of random numbers, so that a further reader changes nobody's order.
     row : int
-        Their number among the readers: where in the Latin square they begin.
+        Number of the reader: the row of the Latin square at which the order begins.
     repeats : float
-        Share of the rated items shown a second time, 0 to 0.5.
+        Share of the rated items that are shown a second time, 0 to 0.5.
     washout : int
-        Items that lie at least between two of one case and region, over ratings and over rankings.
+        Least number of items between two of the same case and region, among ratings and among rankings.
     practice : sequence of Place
         Of practice cases.
     n_practice : int

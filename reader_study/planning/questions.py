@@ -1,4 +1,4 @@
-"""Further questions of an item beside its rating: a scale of their own, a choice, or yes and no."""
+"""Further questions on an item besides its rating: with another scale, a choice, yes or no, or text."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Question:
     name : str
         Column of the exported table: a letter, then letters, digits and `_`.
     text : str
-        As readers see it.
+        The question as readers see it.
     kind : {"rating", "choice", "yes/no", "text"}
     levels : tuple of int
         Of a rating.
@@ -51,7 +51,7 @@ class Question:
     required: bool = True
 
     def to_json(self) -> dict[str, Any]:
-        """Return the question as the study's file keeps it."""
+        """Return the question as it is stored in the study's file."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
 
@@ -61,7 +61,7 @@ def questions_of_field(value: Any) -> tuple[Question, ...]:
     Raises
     ------
     StudyError
-        If one has no name or kind, a name twice, or a name of another column.
+        If one has no name or kind, or its name is used twice or is that of another column.
     """
     if is_absent(value):
         return ()
@@ -72,7 +72,7 @@ def questions_of_field(value: Any) -> tuple[Question, ...]:
     taken = {*COLUMNS, *OPTIONAL_COLUMNS, "arm", "withdrawn"}
     for name in names:
         if names.count(name) > 1 or name in taken:
-            raise StudyError(f"questions: {name} is the name of another column; expected a name of its own for each")
+            raise StudyError(f"questions: {name} is the name of another column; expected different names")
     return questions
 
 
@@ -115,14 +115,14 @@ def check_answers(questions: Sequence[Mapping[str, Any]], given: Mapping[str, An
     Raises
     ------
     ValueError
-        If a required one lacks an answer, or an answer is none of its question.
+        If a required one has no answer, or an answer does not fit its question.
     """
     by_name = {question["name"]: question for question in questions}
     for name, value in given.items():
         if name not in by_name:
             raise ValueError("an answer to a question that was not asked")
         if not _is_answer(by_name[name], value):
-            raise ValueError(f"{name}: an answer that is none of its question")
+            raise ValueError(f"{name}: an answer that does not fit its question")
     lacking = [name for name, question in by_name.items() if question["required"] and name not in given]
     if lacking:
         raise ValueError(f"no answer to {', '.join(lacking)}")

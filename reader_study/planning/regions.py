@@ -1,4 +1,4 @@
-"""The regions of a reader study: FreeSurfer ids a side, and the plane each is looked at in."""
+"""The regions of a reader study: their FreeSurfer ids on each side, and the plane in which each is shown."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class StudyRegion:
     Attributes
     ----------
     name : str
-        As the ratings table names it; one of :func:`reader_study.ratings.table.known_regions`, or of its own labels.
+        As in the ratings table; one of :func:`reader_study.ratings.table.known_regions`, or a region that the study defines.
     view : {"axial", "coronal", "sagittal"}
         Plane in which it is shown first.
     ids : mapping of str to tuple of int
         Labels whose union is the region, by side: `L`, `R`, or ``""`` for a region without sides.
     own : bool
-        Whether the labels are the study's own (a lesion, another atlas), not FreeSurfer's.
+        Whether the study defines the labels (a lesion, another atlas); otherwise they are FreeSurfer's.
     """
 
     name: str
@@ -65,7 +65,7 @@ def study_region(name: str, view: str = "") -> StudyRegion:
     ----------
     name : str
     view : str
-        Plane to show it in; axial without, or the published study's.
+        Plane to show it in; by default that of the published study, or axial.
 
     Raises
     ------
@@ -90,12 +90,12 @@ def study_region(name: str, view: str = "") -> StudyRegion:
 
 
 def regions_of_field(value: Any) -> tuple[StudyRegion, ...]:
-    """Return the regions that `study.yaml` lists; the published seven where it lists none.
+    """Return the regions that `study.yaml` lists; the published seven if it lists none.
 
     Raises
     ------
     StudyError
-        If there is no list, or a region is unknown or given twice.
+        If it is not a list, or a region is unknown or given twice.
     """
     if is_absent(value) or value == "published":
         return PUBLISHED_REGIONS
@@ -118,7 +118,7 @@ def regions_of_field(value: Any) -> tuple[StudyRegion, ...]:
 
 
 def _own_region(value: Mapping[str, Any]) -> StudyRegion:
-    """A region of any label map: `name`, `labels` (a list, or lists for L and R), and perhaps `view`."""
+    """Return a region of any label map: `name`, `labels` (a list, or lists for L and R), and optionally `view`."""
     if set(value) - {"name", "labels", "view"}:
         raise StudyError(f"regions: {value!r}; expected name, labels and view")
     (name,) = checked_names([value.get("name", "")], "regions")

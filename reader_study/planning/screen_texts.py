@@ -1,4 +1,4 @@
-"""What readers see beside the images: instructions, what each score looks like, the colour of the region."""
+"""What readers see beside the images: instructions, a description of each score, the colour of the region."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def markdown_field(value: Any, folder: Path, key: str) -> str:
     Raises
     ------
     StudyError
-        If it is no text, too long, or a file that can't be read.
+        If it is not text, too long, or a file that can't be read.
     """
     if is_absent(value):
         return ""
@@ -47,7 +47,7 @@ def anchors_of_field(value: Any, folder: Path, scale: RatingScale) -> Mapping[in
     Raises
     ------
     StudyError
-        If there is no mapping, or a level is off the scale.
+        If it is not a mapping, or a level is off the scale.
     """
     if is_absent(value):
         return {}
@@ -63,7 +63,7 @@ def colour_field(value: Any) -> str:
     Raises
     ------
     StudyError
-        If it is none.
+        If it is not a colour.
     """
     if is_absent(value):
         return DEFAULT_COLOUR

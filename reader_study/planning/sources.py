@@ -22,13 +22,13 @@ class Sources:
     Attributes
     ----------
     scans : mapping of str to Path
-        By case: those rated first, in the order of their names or of the design.
+        By case: first those that are rated, in the order of their names or of the design.
     label_maps : mapping of str to mapping of str to Path
-        By method, then case; every case has one of every method.
+        By method, then case; every case has a label map of every method.
     cases, practice : tuple of str
         Rated, and for practice.
     left_out : mapping of str to str
-        Cases that were found and lack something, and what.
+        Cases that were found but lack something, and what they lack.
     """
 
     scans: Mapping[str, Path]
@@ -46,10 +46,10 @@ def find_sources(design: Design) -> Sources:
     StudyError
         If a case that the design names lacks something, or no case is left.
     DartsError
-        If a folder is not there, or holds nothing.
+        If a folder does not exist, or has no label map.
     """
     found = _scans(design)
-    # A case needs no reference to be rated: its scan stands in for one, so that label maps are found by the case's name.
+    # A case needs no reference to be rated: its scan is used in place of one, so that label maps are found by the case's name.
     subjects = [Subject(name, "flat", path, path, name) for name, path in found.items()]
     maps = {
         method: _composed(find_predictions(parse_location(str(where)), subjects, name=method).paths)
@@ -91,5 +91,5 @@ def _scans(design: Design) -> dict[str, Path]:
 
 
 def _composed(paths: Mapping[str, Path]) -> dict[str, Path]:
-    """Cases by their name in Unicode's composed form, as the design has them: some file systems take letters apart."""
+    """Return cases by their names in Unicode's composed form, as in the design: some file systems decompose letters."""
     return {unicodedata.normalize("NFC", name): path for name, path in paths.items()}

@@ -1,4 +1,4 @@
-"""Practice items with a consensus score and a word why, as `study.yaml` lists them."""
+"""Practice items with a consensus score and an explanation, as `study.yaml` lists them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LONGEST_WHY = 500
 
 @dataclass(frozen=True)
 class Lesson:
-    """A practice item with the score that experts agreed on, and a word why (may be empty)."""
+    """A practice item with the score that experts agreed on, and an explanation (may be empty)."""
 
     place: Place
     method: str
@@ -31,15 +31,15 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Training:
-    """Lessons in the order in which they are shown, and when they are passed.
+    """Lessons in the order in which they are shown, and the rule for passing them.
 
     Attributes
     ----------
     lessons : tuple of Lesson
     pass_mark : float or None
-        Share of lessons to rate rightly before the study begins; None for no test.
+        Share of lessons that must be rated correctly before the study begins; None for no test.
     tolerance : int
-        Steps of the scale that a rating may differ from the consensus.
+        Steps of the scale by which a rating may differ from the consensus.
     """
 
     lessons: tuple[Lesson, ...] = ()
@@ -47,7 +47,7 @@ class Training:
     tolerance: int = 0
 
     def rule(self) -> dict[str, Any]:
-        """Return when the training is passed, as the study's file keeps it."""
+        """Return the rule for passing the training, as it is stored in the study's file."""
         return {"lessons": len(self.lessons), "pass_mark": self.pass_mark, "tolerance": self.tolerance}
 
 

@@ -1,4 +1,4 @@
-"""Read YAML 1.2 with every value as the text that is written: `010`, `1e3`, `on` and `null` are names like any others."""
+"""Read YAML 1.2 with every value as the written text: `010`, `1e3`, `on` and `null` are ordinary names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def read_yaml(path: Path) -> Any:
     Raises
     ------
     StudyError
-        If the file can't be read or is no YAML.
+        If the file can't be read or is not YAML.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -42,7 +42,7 @@ def parse_yaml(text: str) -> Any:
     Raises
     ------
     StudyError
-        If it is no YAML, or a key stands twice in one place.
+        If it is not YAML, or a key occurs twice in one mapping.
     """
     try:
         # `base` resolves no tags: every scalar is a str.

@@ -1,9 +1,9 @@
-"""Can ratings exist that give a printed table? Checks of means and SDs by arithmetic alone.
+"""Whether ratings can exist that give a printed table: checks of means and SDs by arithmetic only (GRIM, GRIMMER).
 
-A mean of n whole ratings is a whole number over n (GRIM), the squares sum to a whole number of the same parity as the
-ratings (GRIMMER), no SD on a bounded scale exceeds that of ratings at the two ends, and a row over all regions follows from
-the rows under it. Every check allows for the rounding of printed numbers, in either direction at a half.
-All sums are exact: fractions, never floats.
+A mean of n whole ratings is a whole number divided by n (GRIM). The squares sum to a whole number of the same parity as the
+    ratings (GRIMMER). No SD on a bounded scale is larger than that of ratings at the two ends. A row over all regions follows
+    from the rows below it. Every check allows for the rounding of printed numbers, in either direction at a half. All sums are
+    exact: fractions, never floats.
 
 References
 ----------
@@ -55,8 +55,7 @@ def grim(mean: str, n: int, decimals: int | None = None) -> bool:
     n : int
         Number of ratings, 1 or more.
     decimals : int, optional
-        Decimals that the mean was rounded to; those it shows without.
-
+        Decimals to which the mean was rounded; by default those it shows.
     Returns
     -------
     bool

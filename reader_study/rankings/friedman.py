@@ -54,6 +54,6 @@ def friedman(values: npt.ArrayLike) -> Friedman:
 
 
 def kendalls_w(ranks: npt.ArrayLike) -> float:
-    """Kendall's W of readers who ranked the same methods: 1 where they agree, about 1 / readers by chance; NaN below two."""
+    """Return Kendall's W of readers who ranked the same methods: 1 for agreement, about 1 / readers by chance; NaN for one."""
     found = friedman(ranks)
     return found.w if not found.reason else math.nan

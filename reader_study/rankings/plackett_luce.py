@@ -1,6 +1,6 @@
 """The Plackett-Luce model of rankings with ties and of incomplete rankings: worths, tie parameters, robust covariance.
 
-A ranking is a series of choices of the best of those left. With ties a choice may be of a set S of the alternatives A::
+A ranking is a series of choices of the best of those left. With ties, a set S of the alternatives A may be chosen::
 
     P(S | A) = d_|S| (prod_S w)**(1/|S|) / sum over subsets T of A with |T| <= D of d_|T| (prod_T w)**(1/|T|),
 
@@ -30,7 +30,7 @@ import numpy.typing as npt
 __all__ = ["MOST_METHODS", "PlackettLuce", "clustered_covariance", "fit_plackett_luce", "why_no_worths"]
 
 Floats = npt.NDArray[np.float64]
-#: With more methods the subsets of a choice become too many where there are ties.
+#: With more methods and with ties, a choice has too many subsets.
 MOST_METHODS = 12
 _STEPS = 100
 
@@ -44,7 +44,7 @@ class PlackettLuce:
     log_worths : (methods,) float64
         Relative to the first method, which has 0.
     log_ties : (D - 1,) float64
-        Logarithms of d_2 to d_D; empty where there are no ties.
+        Logarithms of d_2 to d_D; empty if there are no ties.
     loglik : float
     information : (parameters, parameters) float64
         Of the log worths without the first, then the log ties.
@@ -118,14 +118,14 @@ def fit_plackett_luce(ranks: npt.ArrayLike) -> PlackettLuce:
 
 
 def clustered_covariance(fit: PlackettLuce, clusters: Sequence[npt.NDArray[np.int64]]) -> Floats:
-    """Covariance of the parameters that allows for rankings of one case, and of one reader, to depend on each other.
+    """Return a covariance of the parameters that allows rankings of one case, and of one reader, to depend on each other.
 
     Parameters
     ----------
     fit : PlackettLuce
     clusters : sequence of (items,) int64
-        One or two groupings of the items. For two, the sandwich over each less that over both together; where that leaves no
-        variance for a parameter, the larger of the two.
+        One or two groupings of the items. For two: the sum of the sandwich estimates over each, minus that over both together;
+        if this leaves no variance for a parameter, the larger of the two.
 
     Returns
     -------
@@ -153,7 +153,7 @@ def clustered_covariance(fit: PlackettLuce, clusters: Sequence[npt.NDArray[np.in
 def _likelihood(
     parameters: Floats, designs: dict[tuple[int, ...], Floats], counts: dict[tuple[int, ...], Floats]
 ) -> tuple[float, Floats, Floats]:
-    """Log-likelihood, its gradient, and minus its Hessian."""
+    """Return the log-likelihood, its gradient, and its negative Hessian."""
     size = len(parameters)
     value, slope, information = 0.0, np.zeros(size), np.zeros((size, size))
     for alternatives, design in designs.items():
@@ -172,7 +172,7 @@ def _shares(linear: Floats) -> Floats:
 
 
 def _choices(ranks: Floats) -> list[_Choice]:
-    """Choices that a ranking is made of: the alternatives left and those chosen, while there is more than one."""
+    """Return the choices that make up a ranking: the alternatives left and those chosen, while there is more than one."""
     left = [int(one) for one in np.flatnonzero(~np.isnan(ranks))]
     choices = []
     while len(left) > 1:
@@ -188,7 +188,7 @@ def _subsets(alternatives: tuple[int, ...], largest: int) -> list[tuple[int, ...
 
 
 def _row(chosen: tuple[int, ...], methods: int, largest: int) -> Floats:
-    """Weights of the parameters in the logarithm of a subset's weight."""
+    """Return the weights of the parameters in the logarithm of a subset's weight."""
     row = np.zeros(methods - 1 + largest - 1)
     for one in chosen:
         if one:

@@ -1,4 +1,4 @@
-"""Everything that is computed of a study's rankings: mean ranks, Friedman's test, agreement, pairs, and worths."""
+"""The whole analysis of a study's rankings: mean ranks, Friedman's test, agreement, pairs, and worths."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ class RankingAnalysis:
     methods : tuple of str
     mean_ranks : pandas.DataFrame
         One row per region, side and method, then over all regions: `mean_rank` (1 the best), `first` (share of items in which
-        the method is best, ties shared), `n_items`, `n_cases`, `n_readers`.
+        the method is best; ties count in equal parts), `n_items`, `n_cases`, `n_readers`.
     tests : pandas.DataFrame
         One row per region and side, and over all: `chi2`, `df`, `p` of Friedman's test on the cases' mean ranks, `p_holm` (over
         regions and sides), `w` (Kendall's, of the cases), `n_cases`; `readers_w`, the mean of Kendall's W of the readers of a
         case and item; `reason`.
     pairs : pandas.DataFrame
         One row per region, side and pair: `preferred`, share of items in which `second` is ranked above `first`, ties counting
-        half; `rank_difference` (second less first; below 0 where the second is better) with `low`, `high`, `p` of the test with
+        half; `rank_difference` (second minus first; below 0 if the second is better) with `low`, `high`, `p` of the test with
         readers and cases random, `p_holm` over the pairs; `reason`.
     worths : pandas.DataFrame
-        One row per region, side and method: `log_worth` against the first method with `se`, `low`, `high`, `p` (robust to cases
-        and readers), `worth` (shares of 1), `ties` (Davidson's parameter of a tie of two), `reason`.
+        One row per region, side and method: `log_worth` relative to the first method with `se`, `low`, `high`, `p` (robust to
+        cases and readers), `worth` (shares of 1), `ties` (Davidson's parameter of a tie of two), `reason`.
     warnings : tuple of str
     """
 
@@ -85,7 +85,7 @@ def analyse_rankings(
     rankings : pandas.DataFrame
         As :func:`reader_study.rankings.table.check_rankings` returns it.
     methods : sequence of str, optional
-        Their order; the first is the reference of the worths. In the study's order without.
+        Their order, by default that of the study; the first is the reference of the worths.
     order : StudyOrder, optional
     confidence : float
         Of the intervals.
@@ -113,7 +113,7 @@ def analyse_rankings(
     tests["p_holm"] = tests["p_holm"].fillna(tests["p"])
     pairs["p_holm"] = adjust_within(pairs, "p", ["roi", "hemisphere"], "holm")
     incomplete = int((rows.groupby("item")["method"].size() < len(names)).sum())
-    warnings = [f"{incomplete} rankings do not hold all methods; Friedman's test leaves them out"] if incomplete else []
+    warnings = [f"{incomplete} rankings do not include all methods; Friedman's test leaves them out"] if incomplete else []
     return RankingAnalysis(
         rows, names, pd.DataFrame(parts["means"]), tests, pairs, pd.DataFrame(parts["worths"]), tuple(warnings)
     )
@@ -167,7 +167,7 @@ def _pairs(wide: pd.DataFrame, items: pd.DataFrame, methods: Sequence[str], conf
         table = both.pivot_table(index="reader", columns="case", values="difference").dropna(axis=1)
         found = crossed_test(table.to_numpy(dtype=np.float64), confidence=confidence)
         left_out = both["case"].nunique() - table.shape[1]
-        note = f"{left_out} cases left out that not all readers ranked" if left_out else ""
+        note = f"{left_out} cases left out because not all readers ranked them" if left_out else ""
         mean = float(difference.mean()) if len(difference) else math.nan
         yield row | {
             "preferred": preferred, "rank_difference": mean, "low": found.low, "high": found.high, "p": found.p,
@@ -203,12 +203,12 @@ def _worths(wide: pd.DataFrame, items: pd.DataFrame, methods: Sequence[str], con
 
 
 def _errors(fit: PlackettLuce, items: pd.DataFrame) -> tuple[list[float], int, str]:
-    """Robust standard errors of the log worths, degrees of freedom, and what must be known of them."""
+    """Return robust standard errors of the log worths, degrees of freedom, and a note on them."""
     cases, readers = (pd.factorize(items[column])[0].astype(np.int64) for column in ("case", "reader"))
     groups = [codes for codes in (cases, readers) if codes.max() > 0]
     if not groups:
         return [math.nan] * (len(fit.log_worths) - 1), 0, "one case and one reader: no standard error"
     covariance = clustered_covariance(fit, groups)
     df = min(int(codes.max()) for codes in groups)
-    note = "" if len(groups) == 2 else f"one {'reader' if readers.max() == 0 else 'case'}: nothing is known of others"
+    note = "" if len(groups) == 2 else f"one {'reader' if readers.max() == 0 else 'case'}: nothing can be said about others"
     return [math.sqrt(max(covariance[one, one], 0.0)) for one in range(len(fit.log_worths) - 1)], df, note

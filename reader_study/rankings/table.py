@@ -33,17 +33,17 @@ def read_rankings(
 
 
 def check_rankings(table: pd.DataFrame, *, regions: Collection[str] | None = None, source: str = "rankings") -> pd.DataFrame:
-    """Turn a table of text into a rankings table, or say what is wrong with it.
+    """Turn a table of text into a rankings table, and check it.
 
     Parameters
     ----------
     table : pandas.DataFrame
         One row per item and method: `reader`, `case`, `roi`, `hemisphere`, `method`, `rank` (1 the best; equal ranks are ties),
-        and `view` where there are several. Rows without a rank are left out.
+        and `view` if there are several. Rows without a rank are left out.
     regions : collection of str, optional
-        Region names of the study; :func:`reader_study.ratings.layout.known_regions` without.
+        Region names of the study; by default :func:`reader_study.ratings.layout.known_regions`.
     source : str
-        File name that an error starts with.
+        File name at the beginning of errors.
 
     Returns
     -------

@@ -46,7 +46,7 @@ def agreement_widths(
     seed: int = 0,
     report: Callable[[int, int], None] | None = None,
 ) -> pd.DataFrame:
-    """Simulate studies of one method and measure how far each agreement varies from study to study.
+    """Simulate studies of one method and measure how much each agreement varies from study to study.
 
     Parameters
     ----------
@@ -57,12 +57,12 @@ def agreement_widths(
     mean, sd, shares, scale
         Of the ratings, as for :func:`reader_study.simulation.power.power_table`.
     simulations : int
-        Studies for each combination.
+        Number of studies for each combination.
     confidence : float
         Of the interval whose width is given.
     seed : int
     report : callable, optional
-        Called with the studies simulated and all there are.
+        Called with the number of studies simulated and their total.
 
     Returns
     -------

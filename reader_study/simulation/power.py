@@ -1,4 +1,4 @@
-"""Power and type I error of every analysis of a study, by simulation: how often each finds a difference that was put in.
+"""Power and type I error of every analysis of a study, by simulation: how often each finds a known difference.
 
 A shift of zero gives the type I error. Each simulated study compares two methods in one region and side.
 """
@@ -38,11 +38,11 @@ ANALYSES = {
     "wilcoxon": "Wilcoxon signed-rank test on case means, all flips of signs, Pratt's zeros",
     "crossed": "paired test with readers and cases random (Dorfman-Berbaum-Metz, Satterthwaite)",
     "mixed-model": "cumulative-logit mixed model, likelihood ratio; case, reader, case:method, reader:method",
-    "mixed-model-plain": "the same with case and reader alone",
+    "mixed-model-plain": "the same with case and reader only",
     "pooled-t": "paired t-test on pooled reader x case ratings, as published",
     "pooled-wilcoxon": "Wilcoxon signed-rank test on pooled ratings, as published",
 }
-#: Analyses that need a margin: whether the second method is not worse by it, and whether the two differ by less.
+#: Analyses that need a margin: whether the second method is not worse by more than it, and whether the two differ by less.
 MARGIN_ANALYSES = {
     "noninferiority": "one-sided t-test on case means against the margin",
     "equivalence": "two one-sided t-tests (TOST) on case means",
@@ -68,13 +68,13 @@ class PlannedStudy:
     ----------
     cases, readers : int
     shift : float
-        Mean rating of the second method less that of the first.
+        Mean rating of the second method minus that of the first.
     mean, sd : float
         Of the first method; the SD is that of both.
     shares : Shares
     scale : RatingScale
     margin : float
-        Of non-inferiority and equivalence; NaN where neither is tested.
+        Margin of non-inferiority and equivalence; NaN if neither is tested.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def planned_studies(
     Raises
     ------
     SummaryError
-        If a mean with the SD is not to be had on the scale.
+        If no ratings on the scale have such a mean and SD.
     """
     plans = [
         PlannedStudy(n_cases, n_readers, shift, mean, sd, shares or Shares(), margin=margin)
@@ -123,7 +123,7 @@ def planned_studies(
 
 
 def p_values(study: pd.DataFrame, analyses: Sequence[str], margin: float = math.nan) -> list[float]:
-    """Return the p-value of each analysis of a simulated study of two methods; NaN where it has none."""
+    """Return the p-value of each analysis of a simulated study of two methods; NaN if there is none."""
     wide = study.pivot_table(index="reader", columns=["method", "case"], values="rating")
     difference = wide[_SECOND] - wide[_FIRST]
     table = difference.to_numpy(dtype=np.float64)
@@ -168,20 +168,20 @@ def power_table(
     analyses : sequence of str
         Names of :data:`ANALYSES` or, for plans with a margin, :data:`MARGIN_ANALYSES`.
     simulations : int
-        Studies a plan.
+        Number of studies for each plan.
     level : float
-        An analysis rejects where p is below it.
+        An analysis rejects if p is below it.
     seed : int
-        The same gives the same table, whatever `jobs` is.
+        The same seed gives the same table, whatever `jobs` is.
     jobs : int
         Processes.
     report : callable, optional
-        Called with the studies simulated and all there are.
+        Called with the number of studies simulated and their total.
 
     Returns
     -------
     pandas.DataFrame
-        One row a plan and analysis: `cases`, `readers`, `shift`, `mean`, `sd`, `case_share`, `reader_share`,
+        One row per plan and analysis: `cases`, `readers`, `shift`, `mean`, `sd`, `case_share`, `reader_share`,
         `case_method_share`, `reader_method_share`, `analysis`, `level`, `power` (share that rejected; studies without a p count
         as not rejected), `low`, `high` (95 % Wilson interval), `simulations`, `undefined` (studies without a p).
     """
@@ -223,7 +223,7 @@ def _run(tasks: Sequence[_Task], jobs: int) -> Iterator[npt.NDArray[np.float64]]
     if jobs <= 1:
         yield from map(_simulate, tasks)
         return
-    # Matrices here are small: threads of the linear algebra would only stand in the way of the processes.
+    # Matrices here are small: threads of the linear algebra would only slow down the processes.
     kept = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
     os.environ.update(dict.fromkeys(kept, "1"))
     try:
@@ -241,7 +241,7 @@ def _simulate(task: _Task) -> npt.NDArray[np.float64]:
     plan, analyses, seed, number, start, count = task
     rows = []
     for index in range(start, start + count):
-        # A seed of its own for each study, so that the division of work changes nothing.
+        # Each study has its own seed, so that the division of work changes nothing.
         own = int(np.random.SeedSequence([seed, number, index]).generate_state(1, np.uint64)[0])
         study = simulate_study(
             plan.targets, cases=plan.cases, readers=plan.readers, shares=plan.shares, seed=own, scale=plan.scale

@@ -129,7 +129,7 @@ def simulate_study(
         1 or more.
     shares : Shares, optional
     repeats, missing : float
-        Share of the ratings that come a second time, and that are lost; 0 to 1.
+        Share of the ratings that are repeated, and that are lost; 0 to 1.
     seed : int
         The same seed gives the same study.
     scale : RatingScale

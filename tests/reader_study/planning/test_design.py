@@ -154,6 +154,6 @@ def test_a_dry_run_shows_length_balance_and_washout_and_writes_nothing(laid_out:
     assert sorted(laid_out.parent.rglob("*")) == before
     assert "Small study: 1 cases, 3 methods, 2 readers" in done.output
     assert "at least 1 others" in done.output
-    for word in ("anna", "ben", "NetworkTuned", "Power: not to be had from one case", "no image was opened"):
+    for word in ("anna", "ben", "NetworkTuned", "Power: cannot be computed for one case", "no image was opened"):
         assert word in done.output
     assert isinstance(CliRunner().invoke(cli, ["plan", str(laid_out)]).exception, UsageError)

@@ -188,7 +188,7 @@ def test_time_left_follows_the_readers_own_pace(study: SmallStudy, monkeypatch: 
         ({"practice": ["c"], "training": {"items": [LESSON | {"side": ""}]}}, "and side"),
         ({"practice": ["c"], "training": {"items": [LESSON | {"method": "Z"}]}}, "method 'Z'"),
         ({"regions": [{"name": "Lesion", "labels": ["x"]}]}, "whole numbers above zero"),
-        ({"regions": [{"name": "All Regions", "labels": ["1"]}]}, "stands for something else"),
+        ({"regions": [{"name": "All Regions", "labels": ["1"]}]}, "has another meaning"),
         ({"regions": [{"name": "Lesion", "labels": {"left": ["1"]}}]}, "a list for L and one for R"),
     ],
 )  # fmt: skip
@@ -214,5 +214,5 @@ def test_answers_to_questions_are_of_their_kind() -> None:
     questions = [one.to_json() for one in questions_of_field([{"name": "a", "text": "x", "kind": "rating"}])]
     check_answers(questions, {"a": 3})
     for wrong in (0, True, "3", [3], None):
-        with pytest.raises(ValueError, match="none of its question"):
+        with pytest.raises(ValueError, match="does not fit its question"):
             check_answers(questions, {"a": wrong})
