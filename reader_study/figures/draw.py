@@ -103,7 +103,7 @@ def _figures_of_readers(analysis: StudyAnalysis) -> Iterator[StudyFigure]:
         yield StudyFigure(
             "reader_severity",
             "Left: mean rating of each reader and method. Right: the reader's effect in the mixed model with its 95 % "
-            "interval, below zero for one who rates lower than the others.",
+            "interval, below zero for a reader who rates lower than the others.",
             "Mean ratings and severity of each reader",
             lambda: draw_severity(analysis.ratings, analysis.methods, models.random_effects),
         )

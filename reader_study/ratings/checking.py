@@ -1,4 +1,4 @@
-"""Checking a table of text: everything that is wrong in it, by row and column, and the ratings table it makes when sound."""
+"""Check a table of text: every error in it, by row and column, and the ratings table that it gives if it is valid."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WHOLE = re.compile(r"0*[1-9][0-9]*")
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong in a table: row as a spreadsheet numbers it (the header is row 1), column, found, expected."""
+    """An error in a table: row as a spreadsheet numbers it (the header is row 1), column, found, expected."""
 
     row: int
     column: str
@@ -35,7 +35,7 @@ class Problem:
 
 
 def without_unrated(table: pd.DataFrame) -> pd.DataFrame:
-    """Leave out the rows whose rating is blank, N/A or the like: what was not rated has no row in a ratings table."""
+    """Leave out the rows whose rating is blank, N/A or similar: items without a rating have no row in a ratings table."""
     return table[[not is_not_rated(cell) for cell in table["rating"]]] if "rating" in table else table
 
 
@@ -46,7 +46,7 @@ def rating_problems(
     regions: Collection[str] | None = None,
     methods: Collection[str] | None = None,
 ) -> list[Problem]:
-    """Find everything wrong in the cells of a ratings table.
+    """Find all errors in the cells of a ratings table.
 
     Parameters
     ----------
@@ -54,14 +54,14 @@ def rating_problems(
         One row per rating, every cell text; at least the columns :data:`reader_study.ratings.layout.COLUMNS`.
     scale : RatingScale
     regions : collection of str, optional
-        Region names of the study; :func:`reader_study.ratings.layout.known_regions` without.
+        Region names of the study; by default :func:`reader_study.ratings.layout.known_regions`.
     methods : collection of str, optional
-        Method names of the study; any name without.
+        Method names of the study; by default any name.
 
     Returns
     -------
     list of Problem
-        In the order of the rows; empty for a sound table.
+        In the order of the rows; empty for a valid table.
     """
     names = tuple(regions) if regions is not None else known_regions()
     checks: dict[str, Callable[[str], str]] = {
@@ -101,7 +101,7 @@ def check_ratings(
     source: str = "ratings",
     report: Callable[[str], None] | None = None,
 ) -> pd.DataFrame:
-    """Turn a table of text into a ratings table, or say what is wrong with it.
+    """Turn a table of text into a ratings table, and check it.
 
     Parameters
     ----------
@@ -110,9 +110,9 @@ def check_ratings(
     scale, regions, methods
         As for :func:`rating_problems`.
     least_methods : int
-        2 where methods are compared; 1 where only readers are.
+        2 if methods are compared; 1 if only readers are.
     source : str
-        File name that an error starts with.
+        File name at the beginning of errors.
     report : callable, optional
         Called with a sentence about rows that are not rated.
 
@@ -120,7 +120,7 @@ def check_ratings(
     -------
     pandas.DataFrame
         Columns :data:`reader_study.ratings.layout.COLUMNS` (rating float64, hemisphere `L`, `R` or ``""``), then `repeat`
-        (int64, 1 where the table has none), then the other optional columns that were there (`seconds` float64). Other columns
+        (int64, 1 if the table has none), then the other optional columns that were there (`seconds` float64). Other columns
         are left out.
 
     Raises
@@ -186,7 +186,7 @@ def _is_duration(cell: str) -> bool:
 
 
 def _duplicates(table: pd.DataFrame, numbers: Sequence[int]) -> list[Problem]:
-    """Rows that repeat an earlier one; sides and repeats are compared as they will be read, not as they are spelled."""
+    """Return rows that repeat an earlier one; sides and repeats are compared by their meaning, not by their spelling."""
     key = table[[column for column in _KEY if column in table]].copy()
     key["hemisphere"] = key["hemisphere"].str.lower().map(lambda side: SIDES.get(side, side))
     if "repeat" in key:

@@ -1,4 +1,4 @@
-"""CSV and TSV as spreadsheets of the world write them: encoding and separator found in the file itself, not assumed."""
+"""CSV and TSV files of any country's spreadsheets: encoding and separator are found from the file itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 __all__ = ["decoded", "read_delimited", "separator_of"]
 
 _SEPARATORS = (",", ";", "\t", "|")
-#: The byte order marks that editors and spreadsheets put first, the longer ones before those they begin with.
+#: Byte order marks at the beginning of files; a mark that begins with another one comes before it.
 _MARKS = (
     (b"\xff\xfe\x00\x00", "utf-32"), (b"\x00\x00\xfe\xff", "utf-32"), (b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"),
     (b"\xfe\xff", "utf-16"),
@@ -26,20 +26,20 @@ def read_delimited(
     ----------
     path : Path
     encoding, separator : str
-        Found in the file where they are empty; see :func:`decoded` and :func:`separator_of`.
+        If empty, found from the file; see :func:`decoded` and :func:`separator_of`.
     report : callable, optional
-        Called with a sentence where something had to be guessed.
+        Called with a sentence if something had to be guessed.
 
     Returns
     -------
     list of list of str
-        One list per record, blank lines included, so that a record's place is its row in a spreadsheet. A first line like
-        ``sep=;``, which Excel writes and hides, is left out.
+        One list per record, blank lines included, so that the position of a record is its row in a spreadsheet. A first line
+        like ``sep=;``, which Excel writes and hides, is left out.
 
     Raises
     ------
     ValueError
-        If the bytes are no text in the encoding, or a quoted cell never ends.
+        If the bytes are not text in the encoding, or a quoted cell does not end.
     LookupError
         If Python knows no such encoding.
     """
@@ -58,15 +58,15 @@ def read_delimited(
 
 
 def decoded(data: bytes, encoding: str = "") -> tuple[str, str]:
-    """Return the text of bytes, and the name of the encoding where it had to be guessed ("" where the bytes say it).
+    """Return the text of bytes, and the name of the encoding if it had to be guessed ("" if the bytes determine it).
 
-    A byte order mark decides; then zeros in every second byte (UTF-16 without a mark); then UTF-8. What is none of these is
-    taken for Windows-1252, which holds Latin-1's letters.
+    A byte order mark decides; then zeros in every second byte (UTF-16 without a mark); then UTF-8. Any other bytes are
+    taken for Windows-1252, which includes the letters of Latin-1.
 
     Raises
     ------
     ValueError
-        If the bytes are no text in the encoding that was named, or hold zeros like a binary file.
+        If the bytes are not text in the encoding that was named, or contain zeros like a binary file.
     LookupError
         If Python knows no such encoding.
     """
@@ -83,7 +83,7 @@ def decoded(data: bytes, encoding: str = "") -> tuple[str, str]:
         return data.decode("utf-8"), ""
     except UnicodeDecodeError:
         if 0 in data:
-            raise ValueError("it holds zero bytes, like a file that is no text") from None
+            raise ValueError("it holds zero bytes, like a file that is not text") from None
         try:
             return data.decode("cp1252"), "Windows-1252"
         except UnicodeDecodeError:
@@ -91,7 +91,7 @@ def decoded(data: bytes, encoding: str = "") -> tuple[str, str]:
 
 
 def separator_of(text: str, default: str = ",") -> str:
-    """Return the separator that cuts the first line into most cells; the default where several do, or none does."""
+    """Return the separator that divides the first line into most cells; the default if several do, or none does."""
     header = next((line for line in text.splitlines() if line.strip()), "")
     counts = {one: len(next(csv.reader([header], delimiter=one))) for one in _SEPARATORS}
     most = max(counts.values())

@@ -1,4 +1,4 @@
-"""The rating scale: its levels, and which cells of a table hold one of them."""
+"""The rating scale: its levels, and which cells of a table are one of them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from reader_study.errors import RatingsError
 
 __all__ = ["LIKERT", "NOT_RATED", "RatingScale", "is_not_rated", "number_of", "rating_of"]
 
-#: What people write into a table for "not rated", in lower case.
+#: Words in a table that mean "not rated", in lower case.
 NOT_RATED = frozenset(
     ("", "n/a", "na", "#n/a", "n.a.", "nan", "null", "none", "-", "--", "–", "—", ".", "missing", "not rated", "unrated")
 )
-#: A number as a table writes it, with a decimal point or comma: no exponent, no underscore, no digits of other scripts, all of
-#: which Python's float() would take.
+#: A number as a table writes it, with a decimal point or comma: no exponent, no underscore, no digits of other scripts, which
+#: Python's float() would accept.
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]*)?")
 
 
@@ -49,7 +49,7 @@ class RatingScale:
 
     @property
     def allowed(self) -> tuple[float, ...]:
-        """Every rating that may be given, increasing."""
+        """All possible ratings, increasing."""
         if not self.half_points:
             return tuple(float(level) for level in self.levels)
         between = [(low + high) / 2 for low, high in zip(self.levels, self.levels[1:], strict=False)]
@@ -60,21 +60,21 @@ class RatingScale:
         return ", ".join(f"{level:g}" for level in self.allowed)
 
 
-#: The scale of the published study; its table names the two ends, the words between are the usual ones.
+#: The scale of the published study; its table gives the words of the two ends, those between are the usual ones.
 LIKERT = RatingScale(levels=(1, 2, 3, 4, 5), words=("poor", "fair", "good", "very good", "excellent"))
 
 
 def rating_of(text: str, scale: RatingScale) -> float | None:
-    """Rating that a cell holds, or None where it holds none of the scale."""
+    """Return the rating in a cell; None if it is not on the scale."""
     value = number_of(text)
     return value if value is not None and value in scale.allowed else None
 
 
 def number_of(text: str) -> float | None:
-    """Number that a cell holds, with a decimal point or a decimal comma, or None where it is no number."""
+    """Return the number in a cell, with a decimal point or a decimal comma; None if it is not a number."""
     return float(text.replace(",", ".")) if _NUMBER.fullmatch(text) else None
 
 
 def is_not_rated(text: str) -> bool:
-    """Whether a cell says that there is no rating: blank, N/A and the like (:data:`NOT_RATED`)."""
+    """Whether a cell means that there is no rating: blank, N/A and similar (:data:`NOT_RATED`)."""
     return text.strip().lower() in NOT_RATED

@@ -1,4 +1,4 @@
-"""Tables on disk as text, every cell as it is written: CSV, TSV, Parquet and Excel."""
+"""Tables on disk as text, with every cell as written: CSV, TSV, Parquet and Excel."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ def read_text_table(
     separator: str = "",
     report: Callable[[str], None] | None = None,
 ) -> pd.DataFrame:
-    """Read a table with every cell as the text that is written there.
+    """Read a table with every cell as the text written in it.
 
-    Types are left alone so that `3.0`, `03` and an empty cell can be told apart when they are checked.
+    Cells are not converted, so that `3.0`, `03` and an empty cell can be distinguished when they are checked.
 
     Parameters
     ----------
     path : Path
         `.csv`, `.tsv`, `.txt`, `.parquet`, or `.xlsx` (first sheet).
     error : type of Exception
-        What to raise; the kind of table decides.
+        Error to raise, which depends on the kind of table.
     encoding, separator : str
-        Of a text file; found in the file where they are empty.
+        Of a text file; if empty, found from the file.
     report : callable, optional
         Called with a sentence about everything that had to be guessed or was left out.
 
@@ -52,7 +52,7 @@ def read_text_table(
     Raises
     ------
     RatingsError, or `error`
-        If the file is absent, of another kind, empty or malformed, gives a header twice or not at all, or needs a package that
+        If the file is missing, of another kind, empty or malformed, has a header twice or an empty one, or needs a package that
         is not installed.
     """
     kind = path.suffix.lower()
@@ -88,7 +88,7 @@ def row_numbers(table: pd.DataFrame) -> list[int]:
 
 
 def as_text(cell: object) -> str:
-    """Cell as text: "" for a missing value, `3` for the float 3.0 that Parquet and Excel make of whole numbers."""
+    """Return a cell as text: "" for a missing value, `3` for the float 3.0 that Parquet and Excel make of whole numbers."""
     if isinstance(cell, str):
         return cell.strip("\ufeff\u200b ").strip()
     if cell is None or cell is pd.NA or cell is pd.NaT or (isinstance(cell, float) and cell != cell):
@@ -99,7 +99,7 @@ def as_text(cell: object) -> str:
 
 
 def _table_of(records: Sequence[Sequence[str]]) -> pd.DataFrame:
-    """Header and rows of the records; their places stay known as the index."""
+    """Return header and rows of the records; the index has their positions."""
     header = list(records[0]) if records else []
     if not any(header):
         raise ValueError("its first row is empty; expected the names of the columns there")
@@ -108,7 +108,7 @@ def _table_of(records: Sequence[Sequence[str]]) -> pd.DataFrame:
         raise ValueError("no rows below the header; expected one row per rating or summary")
     twice = [name for name, count in Counter(name for name in header if name).items() if count > 1]
     if twice:
-        raise ValueError(f"the header gives {', '.join(twice)} more than once; expected every column under a name of its own")
+        raise ValueError(f"the header gives {', '.join(twice)} more than once; expected a different name for every column")
     width = max(len(header), *(len(record) for _, record in rows))
     header += [""] * (width - len(header))
     padded = [[*record, *[""] * (width - len(record))] for _, record in rows]

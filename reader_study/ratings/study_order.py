@@ -1,4 +1,4 @@
-"""The order in which a study shows its methods, regions and sides: its own, never that in which rows happen to come."""
+"""The order in which a study shows its methods, regions and sides, whatever the order of the rows in its tables."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SIDES = ("L", "R", "")
 
 @dataclass(frozen=True)
 class StudyOrder:
-    """The order that a study was planned with; empty where no plan is known.
+    """The order in which a study was planned; empty if no plan is known.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class StudyOrder:
 
 
 def exported_order(ratings: Path) -> StudyOrder:
-    """Return the planned order that an export wrote beside its ratings, in `export.json`; an empty one where there is none."""
+    """Return the planned order that an export wrote beside its ratings, in `export.json`; an empty one if there is none."""
     try:
         order = json.loads((ratings.parent / "export.json").read_text(encoding="utf-8"))["order"]
         return StudyOrder(tuple(map(str, order["methods"])), tuple(map(str, order["regions"])))
@@ -51,7 +51,7 @@ def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
 
 
 def methods_in_order(found: Iterable[str], order: StudyOrder | None = None) -> tuple[str, ...]:
-    """Return methods as planned; those of no plan as published where they are, and by name otherwise."""
+    """Return methods in the planned order; without a plan in the published order, and all others by name."""
     planned = order.methods if order is not None else ()
     return _arranged(found, (*planned, *_PUBLISHED_METHODS))
 
@@ -68,7 +68,7 @@ def places_in_order(places: Iterable[tuple[str, str]], order: StudyOrder | None 
 def in_study_order(ratings: pd.DataFrame, methods: Sequence[str], order: StudyOrder | None = None) -> pd.DataFrame:
     """Sort the rows of a ratings or rankings table: region, side, method, then readers and cases by name.
 
-    Everything that is computed takes its order from the rows, so that it depends on the study alone, not on who rated first.
+    All results take their order from the rows, so that it depends on the study only, not on who rated first.
 
     Parameters
     ----------

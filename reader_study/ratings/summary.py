@@ -24,9 +24,9 @@ class Cell:
     Attributes
     ----------
     roi, hemisphere, method : str
-        `hemisphere` is "" where the table names none.
+        `hemisphere` is "" if the table has none.
     mean, sd : str
-        As printed: the digits say how far they were rounded.
+        As printed: the digits show how they were rounded.
     row : int
         Row of the file, the header being row 1.
     """
@@ -55,7 +55,7 @@ class Summary:
     totals : tuple of Cell
         The rows called :data:`ALL_REGIONS`.
     decimals : int
-        Decimals of the table: the most that any mean or SD has. A paper that prints 3.0 beside 3.13 dropped a zero.
+        Decimals of the table: the largest number of any mean or SD. A paper that prints 3.0 beside 3.13 dropped a zero.
     """
 
     cells: tuple[Cell, ...]
@@ -84,7 +84,7 @@ def read_summary(path: Path) -> Summary:
     Raises
     ------
     SummaryError
-        If the file is no such table; a cell that is no number is named by row and column.
+        If the file is not such a table; a cell that is not a number is named by row and column.
     """
     table = read_text_table(path, SummaryError)
     if "roi" not in table:

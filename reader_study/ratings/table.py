@@ -13,7 +13,7 @@ from reader_study.ratings.scale import LIKERT, RatingScale, rating_of
 from reader_study.ratings.spreadsheets import read_text_table
 from reader_study.ratings.study_order import places_of
 
-# Names of the room's other files, which users of a ratings table need with it, are offered here too.
+# Names of other files of this room that users of a ratings table also need.
 __all__ = [
     "COLUMNS", "DESIGN", "LIKERT", "OPTIONAL_COLUMNS", "SYNTHETIC", "Problem", "RatingScale", "check_ratings", "first_ratings",
     "is_synthetic", "known_regions", "missing_ratings", "rating_of", "rating_problems", "read_ratings", "reader_column",
@@ -35,7 +35,7 @@ def read_ratings(
 ) -> pd.DataFrame:
     """Read and check a long ratings table: :func:`read_text_table`, then :func:`check_ratings`.
 
-    `report`, where given, is called with a sentence about everything that had to be guessed or was left out.
+    `report`, if given, is called with a sentence about everything that had to be guessed or was left out.
     """
     table = read_text_table(path, encoding=encoding, separator=separator, report=report)
     return check_ratings(
@@ -44,7 +44,7 @@ def read_ratings(
 
 
 def first_ratings(ratings: pd.DataFrame) -> pd.DataFrame:
-    """Ratings without hidden repeats: what every comparison of methods is made on."""
+    """Return the ratings without hidden repeats, which all comparisons of methods use."""
     return ratings[ratings["repeat"] == 1]
 
 
@@ -57,7 +57,7 @@ def region_blocks(ratings: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFram
 
 
 def is_synthetic(ratings: pd.DataFrame) -> bool:
-    """Whether any rating is marked as made up, so that everything drawn from the table must say so."""
+    """Whether any rating is marked as made up, so that all results must say so."""
     return "synthetic" in ratings and bool((ratings["synthetic"] != "").any())
 
 
@@ -72,8 +72,8 @@ def who_rated_what(ratings: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row per region, side and method; one int column per reader, a reader called like another column as
-        ``reader: name``; `complete`, whether all readers rated all the cases.
+        One row per region, side and method; one int column per reader (``reader: name`` if the reader has the name of
+        another column); `complete`, whether all readers rated all the cases.
     """
     n_cases = ratings["case"].nunique()
     counts = ratings.pivot_table(
@@ -85,12 +85,12 @@ def who_rated_what(ratings: pd.DataFrame) -> pd.DataFrame:
 
 
 def reader_column(reader: str) -> str:
-    """Name of a reader's column in :func:`who_rated_what`."""
+    """Return the name of a reader's column in :func:`who_rated_what`."""
     return f"reader: {reader}" if reader in (*DESIGN, "complete") else reader
 
 
 def missing_ratings(ratings: pd.DataFrame) -> pd.DataFrame:
-    """List what keeps a design from being balanced: every reader x case x region x side x method without a rating.
+    """List the ratings that a balanced design would also have: every reader x case x region x side x method without a rating.
 
     Regions and sides are crossed only where the pair occurs, so a midline region lacks no side.
     """

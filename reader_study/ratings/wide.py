@@ -1,4 +1,4 @@
-"""Wide ratings to long: tables with a column for each reader, method or region become the one ratings table."""
+"""Wide ratings to long: tables with a column for each reader, method or region become a ratings table."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def long_from_wide(
     table : pandas.DataFrame
         Every cell text, as :func:`reader_study.ratings.spreadsheets.read_text_table` gives it.
     headers : str
-        What the headers of the rating columns are made of, with fields in braces: ``{reader}``,
-        ``{roi}_{hemisphere}_{method}``, ``rating {method}``. A field stands for any text; where it could end in several
-        places it ends in the first. Columns that hold no ratings are known by their names: those of the ratings
+        Pattern of the headers of the rating columns, with fields in braces: ``{reader}``,
+        ``{roi}_{hemisphere}_{method}``, ``rating {method}``. A field stands for any text; if it could end in several
+        places, it ends in the first. Columns without ratings are recognised by their names: those of the ratings
         table (after `rename`) are kept.
     rename : mapping of str to str, optional
         Header in the file to name in the ratings table, as ``{"subject": "case"}``.
@@ -55,7 +55,7 @@ def long_from_wide(
     Raises
     ------
     RatingsError
-        If a field is unknown, no header fits, a column the table needs comes from nowhere, or a cell holds no rating of
+        If a field is unknown, no header fits, a column that the table needs is missing, or a cell is not a rating of
         the scale: its row and column in the wide file are named.
     """
     table = table.rename(columns=dict(rename or {}))

@@ -1,4 +1,4 @@
-"""Excel workbooks: the cells of the first sheet, and a clear word about merged cells and other sheets."""
+"""Excel workbooks: the cells of the first sheet, and clear messages about merged cells and other sheets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def read_workbook(path: Path, *, report: Callable[[str], None] | None = None) ->
     ----------
     path : Path
     report : callable, optional
-        Called with a sentence where other sheets are left unread.
+        Called with a sentence if there are other sheets, which are not read.
 
     Returns
     -------
@@ -29,7 +29,7 @@ def read_workbook(path: Path, *, report: Callable[[str], None] | None = None) ->
     ImportError
         If openpyxl is not installed.
     ValueError
-        If the file is no workbook, or cells are merged: only the first cell of a merged range holds its text, so the others
+        If the file is not a workbook, or cells are merged: only the first cell of a merged range holds its text, so the others
         would be read as empty.
     """
     from openpyxl import load_workbook

@@ -1,1 +1,1 @@
-"""The report of a reader study, its methods text and its list of columns."""
+"""The report of a reader study: its sections, columns and methods text."""

@@ -1,4 +1,4 @@
-"""The HTML report of a reader study: every analysis with its figure, its table, and what may be concluded from it."""
+"""The HTML report of a reader study: every analysis with its figure, its table, and the conclusions that it allows."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def study_report(
         sections.append(_comparison(analysis.comparison, drawn))
     sections += more
     paragraphs, references = study_methods(analysis)
-    text = "What was computed, in words for a paper; strike what you don't report."
+    text = "What was computed, in words for a paper; delete what you do not report."
     sections.append(Section("Methods text", [Prose(text), Quotation(paragraphs, references)]))
     return Report(
         title=title,
@@ -102,9 +102,9 @@ def _subtitle(analysis: StudyAnalysis) -> str:
 
 
 def _lead(analysis: StudyAnalysis) -> list[str]:
-    """One sentence for each pair of methods, over all regions, by the test that speaks for the cases."""
+    """Return one sentence for each pair of methods, over all regions, by the test on case means."""
     if analysis.case_means is None:
-        return ["One method was rated, so this report is about the readers alone."]
+        return ["One method was rated, so this report is about the readers only."]
     overall = analysis.case_means[analysis.case_means["roi"] == ALL_REGIONS]
     lines = []
     for row in overall.to_dict("records"):
@@ -126,10 +126,10 @@ def _overview(analysis: StudyAnalysis, drawn: dict[str, Figure]) -> Section:
         marks = dict.fromkeys(text for text in analysis.ratings["synthetic"] if text)
         blocks.append(Notice(SYNTHETIC, [f"marked in the ratings table: {', '.join(marks)}"]))
     if analysis.warnings:
-        blocks.append(Notice("To be known before reading on", analysis.warnings))
+        blocks.append(Notice("Please note", analysis.warnings))
     repeats = int((analysis.ratings["repeat"] > 1).sum())
     facts = [("Scale", scale), ("Readers", ", ".join(analysis.readers)), ("Hidden repeats", str(repeats))]
-    blocks.append(Facts([*facts, ("Missing of a complete design", str(analysis.n_missing))]))
+    blocks.append(Facts([*facts, ("Missing in a complete design", str(analysis.n_missing))]))
     blocks += [drawn[name] for name in ("summary_page",) if name in drawn]
     return Section("Overview", blocks)
 
@@ -152,7 +152,7 @@ def _published(analysis: StudyAnalysis) -> Section:
         columns.append(Column(f"{method}_mean", method, "Mean ± SD (n - 1).", "number", 2, spread=f"{method}_sd"))
         columns.append(Column(f"{method}_n", f"n {method}", "Ratings behind the mean.", "integer"))
     columns += [
-        Column("best", "Best", "Method of the highest mean; several where they tie."),
+        Column("best", "Best", "Method with the highest mean; several if they are equal."),
         Column("significant_ttest", "t-test", "Pairs with p < 0.05, not corrected."),
         Column("significant_wilcoxon", "Wilcoxon", "Pairs with p < 0.05, not corrected."),
     ]
@@ -178,7 +178,7 @@ def _case_means(analysis: StudyAnalysis, drawn: dict[str, Figure]) -> Section:
     )
     blocks: list[Block] = [Prose(text)]
     blocks += [drawn[name] for name in ("paired_differences",) if name in drawn]
-    caption = "Differences of case means, second method less first"
+    caption = "Differences of case means, second method minus first"
     blocks.append(Table(analysis.case_means, CASE_MEANS, caption, "case_means.csv"))
     if analysis.equivalence is not None:
         margin = analysis.equivalence["margin"].iloc[0]
@@ -221,7 +221,7 @@ def _models(analysis: StudyAnalysis, drawn: dict[str, Figure]) -> Section:
 
 
 def _probabilities(table: pd.DataFrame) -> Table:
-    """The last block: all regions, or the only one."""
+    """Return the last block: all regions, or the only one."""
     last = table.iloc[-1]
     rows = table[(table["roi"] == last["roi"]) & (table["hemisphere"] == last["hemisphere"])]
     wide = rows.pivot_table(index="level", columns="rating", values="population", sort=False).reset_index()

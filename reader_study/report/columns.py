@@ -1,4 +1,4 @@
-"""The columns of the report's tables: which are shown, how they are headed and what they mean."""
+"""The columns of the report's tables: which are shown, their headings and their meanings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = [
 ]  # fmt: skip
 
 _PLACE = (Column("roi", "Region"), Column("hemisphere", "Side"))
-_PAIR = (Column("first", "First"), Column("second", "Second", "Differences are second less first."))
+_PAIR = (Column("first", "First"), Column("second", "Second", "Differences are second minus first."))
 
 PUBLISHED_TESTS = (
     *_PLACE, *_PAIR,
@@ -39,7 +39,8 @@ CASE_MEANS = (
     Column("wilcoxon_p_fdr", "FDR", "Wilcoxon, over all regions, sides and pairs.", "p"),
     Column("t_p", "p (t)", "Paired t-test.", "p"),
     Column("t_p_holm", "Holm (t)", "", "p"),
-    Column("crossed_difference", "Other readers too", "Mean difference, its interval for other readers and cases.", "signed", 2,
+    Column("crossed_difference", "Other readers too", "Mean difference, with its interval for other readers and cases.",
+    "signed", 2,
            low="crossed_low", high="crossed_high"),
     Column("crossed_p_holm", "Holm (readers too)", "Test with readers and cases random.", "p"),
     Column("note", "Note", "Why a number is missing."),
@@ -49,9 +50,9 @@ CASE_MEANS = (
 EQUIVALENCE = (
     *_PLACE, *_PAIR,
     Column("difference", "Difference", "Mean over cases, with its 90 % interval.", "signed", 2, low="low", high="high"),
-    Column("noninferior_p", "p (non-inferior)", "Small where the second is not worse by the margin.", "p"),
+    Column("noninferior_p", "p (non-inferior)", "Small if the second is not worse by the margin.", "p"),
     Column("noninferior_p_holm", "Holm (non-inferior)", "Over the pairs within the region and side.", "p"),
-    Column("equivalent_p", "p (equivalent)", "Small where the two differ by less than the margin.", "p"),
+    Column("equivalent_p", "p (equivalent)", "Small if the two differ by less than the margin.", "p"),
     Column("equivalent_p_holm", "Holm (equivalent)", "", "p"),
     Column("crossed_noninferior_p", "p (non-inferior, readers too)", "With readers and cases random.", "p"),
     Column("crossed_equivalent_p", "p (equivalent, readers too)", "", "p"),
@@ -61,7 +62,7 @@ EQUIVALENCE = (
 
 ODDS_RATIOS = (
     *_PLACE, *_PAIR,
-    Column("odds_ratio", "Odds ratio", "Of a higher rating, second against first, with its 95 % interval.", "number", 2,
+    Column("odds_ratio", "Odds ratio", "Odds ratio of a higher rating, second to first, with its 95 % interval.", "number", 2,
            low="low", high="high"),
     Column("log_odds", "log", "Natural logarithm of the odds ratio.", "signed", 2),
     Column("se", "SE", "Standard error of the logarithm.", "number", 2),
@@ -79,9 +80,9 @@ MODEL_TESTS = (
     Column("lr_p", "p", "", "p"),
     Column("lr_p_holm", "Holm", "Over regions and sides.", "p"),
     Column("lr_p_fdr", "FDR", "Over regions and sides.", "p"),
-    Column("po_p", "p (proportional odds)", "Small where methods don't shift all thresholds alike.", "p"),
+    Column("po_p", "p (proportional odds)", "Small if methods do not shift all thresholds equally.", "p"),
     Column("po_p_holm", "Holm (proportional odds)", "", "p"),
-    Column("po_merged", "Merged", "Levels merged for that test, as not every method got each."),
+    Column("po_merged", "Merged", "Levels merged for that test, because some method never got one of them."),
     Column("warnings", "Warnings"),
     Column("reason", "Reason", "Why there is no fit."),
 )
@@ -91,7 +92,7 @@ VARIANCES = (
     Column("term", "Random effect"),
     Column("levels", "Levels", "", "integer"),
     Column("sd", "SD", "In log odds.", "number", 2),
-    Column("share", "Share", "Of the variance, the single rating's included.", "percent", 0),
+    Column("share", "Share", "Share of the variance, including that of the single rating.", "percent", 0),
 )
 
 AGREEMENT = (
@@ -121,7 +122,7 @@ COMPARISON = (
     Column("printed_mean", "Printed", "Mean ± SD.", "number", 2, spread="printed_sd"),
     Column("study_mean", "This study", "Mean ± SD.", "number", 2, spread="study_sd"),
     Column("study_n", "n", "Ratings of this study.", "integer"),
-    Column("difference", "Difference", "This study less printed.", "signed", 2),
+    Column("difference", "Difference", "This study minus printed.", "signed", 2),
     Column("printed_best", "Best, printed", "Of the methods that both have."),
     Column("study_best", "Best, this study"),
 )

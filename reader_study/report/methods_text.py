@@ -1,4 +1,4 @@
-"""What was computed of a study, in words for the methods section of a paper, with the sources."""
+"""The analyses of a study, in words for the methods section of a paper, with the sources."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def study_methods(analysis: StudyAnalysis) -> tuple[list[str], list[str]]:
     low, high = analysis.scale.levels[0], analysis.scale.levels[-1]
     paragraphs = []
     if analysis.synthetic:
-        paragraphs.append("THESE RATINGS ARE SYNTHETIC. The text below describes what would be computed of a real study.")
+        paragraphs.append("THESE RATINGS ARE SYNTHETIC. The text below describes what would be computed for a real study.")
     paragraphs.append(
         f"{len(analysis.readers)} readers rated {analysis.n_cases} cases segmented by {len(analysis.methods)} methods "
         f"({', '.join(analysis.methods)}) on an ordinal scale from {low} ({analysis.scale.words[0]}) to {high} "
@@ -62,7 +62,7 @@ def study_methods(analysis: StudyAnalysis) -> tuple[list[str], list[str]]:
         paragraphs.append(
             f"Ratings were modelled by cumulative-logit mixed models ({formula}, in the notation of R), fitted by the Laplace "
             f"approximation{cite('Tierney', 'Christensen')}. Methods were tested by likelihood ratio, pairs by Wald tests; "
-            "proportional odds were tested against thresholds of their own for each method."
+            "proportional odds were tested against separate thresholds for each method."
         )
     if len(analysis.agreement):
         paragraphs.append(

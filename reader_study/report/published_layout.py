@@ -1,4 +1,4 @@
-"""The published table written down: CSV for programs, Markdown and LaTeX for people, the best in bold."""
+"""The published table as files: CSV for programs, Markdown and LaTeX for people, the best method in bold."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from reader_study.statistics.published_table import POOLED, PublishedTable
 
 __all__ = ["PUBLISHED_FILES", "csv_of", "latex_of", "markdown_of", "write_published_table"]
 
-#: What :func:`write_published_table` writes.
+#: Files of :func:`write_published_table`.
 PUBLISHED_FILES = ("published_table.csv", "published_table.md", "published_table.tex", "published_tests.csv")
 _HEADERS = ("t-test", "Wilcoxon")
 _LATEX = {"\\": r"\textbackslash{}", "_": r"\_", "&": r"\&", "%": r"\%", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}"}
 
 
 def csv_of(table: PublishedTable, *, synthetic: bool = False) -> str:
-    """Table with the columns of the published summary, means and SDs to four decimals, so that its checks can read it."""
+    """Return a table with the columns of the published summary, means and SDs to four decimals, which its checks can read."""
     rows = table.rows.assign(synthetic=SYNTHETIC) if synthetic else table.rows.copy()
     for method in table.methods:
         for column in (f"{method}_mean", f"{method}_sd"):
@@ -29,7 +29,7 @@ def csv_of(table: PublishedTable, *, synthetic: bool = False) -> str:
 
 
 def markdown_of(table: PublishedTable, *, synthetic: bool = False) -> str:
-    """Table as the paper lays it out, in Markdown: mean ± SD to two decimals, `n/a` where there is none."""
+    """Return the table in the paper's layout, in Markdown: mean ± SD to two decimals, `n/a` if there is none."""
     header = ["Region", "Side", *table.methods, *_HEADERS]
     lines = [f"| {' | '.join(header)} |", f"|{' --- |' * len(header)}"]
     for _, row in table.rows.iterrows():
@@ -44,7 +44,7 @@ def markdown_of(table: PublishedTable, *, synthetic: bool = False) -> str:
 
 
 def latex_of(table: PublishedTable, *, synthetic: bool = False) -> str:
-    """Table as the paper lays it out, as a LaTeX `tabular` that needs no package."""
+    """Return the table in the paper's layout, as a LaTeX `tabular` that needs no package."""
     header = ["Region", "Side", *table.methods, *_HEADERS]
     lines = [f"% {_sentence(POOLED)}", rf"\begin{{tabular}}{{ll{'c' * len(table.methods)}ll}}", r"\hline"]
     lines += [" & ".join(_escaped(name) for name in header) + r" \\", r"\hline"]
@@ -63,7 +63,7 @@ def latex_of(table: PublishedTable, *, synthetic: bool = False) -> str:
 def write_published_table(table: PublishedTable, folder: Path, *, synthetic: bool = False) -> list[Path]:
     """Write `published_table.csv`, `.md`, `.tex` and the tests behind it, `published_tests.csv`, into a folder.
 
-    Where the ratings are `synthetic`, every file says so.
+    If the ratings are `synthetic`, every file says so.
     """
     tests = table.tests.assign(synthetic=SYNTHETIC) if synthetic else table.tests
     texts = (

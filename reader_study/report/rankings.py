@@ -1,4 +1,4 @@
-"""The report's section on rankings, and the whole report of a study that has rankings alone."""
+"""The report's section on rankings, and the whole report of a study of rankings alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MEAN_RANKS = (
     *_PLACE,
     Column("method", "Method"),
     Column("mean_rank", "Mean rank", "1 is the best; ties share their mean.", "number", 2),
-    Column("first", "First", "Share of rankings in which it is the best, ties shared.", "percent", 0),
+    Column("first", "First", "Share of rankings in which it is the best; ties count in equal parts.", "percent", 0),
     Column("n_items", "Rankings", "", "integer"),
     Column("n_cases", "Cases", "", "integer"),
     Column("n_readers", "Readers", "", "integer"),
@@ -30,7 +30,7 @@ TESTS = (
     Column("df", "df", "", "integer"),
     Column("p", "p", "Not corrected.", "p"),
     Column("p_holm", "Holm", "Over regions and sides.", "p"),
-    Column("w", "W of cases", "Kendall's W: 1 where all cases rank the methods alike.", "number", 2),
+    Column("w", "W of cases", "Kendall's W: 1 if all cases rank the methods in the same order.", "number", 2),
     Column("readers_w", "W of readers", "Mean of Kendall's W of the readers who ranked the same item.", "number", 2),
     Column("n_cases", "Cases", "", "integer"),
     Column("reason", "Reason", "Why a number is missing."),
@@ -38,9 +38,9 @@ TESTS = (
 PAIRS = (
     *_PLACE,
     Column("first", "First"),
-    Column("second", "Second", "Differences are second less first."),
+    Column("second", "Second", "Differences are second minus first."),
     Column("preferred", "Second preferred", "Share of rankings with it above the first, ties counting half.", "percent", 0),
-    Column("rank_difference", "Rank difference", "Below 0 where the second is better; interval for other readers and cases.",
+    Column("rank_difference", "Rank difference", "Below 0 if the second is better; interval for other readers and cases.",
            "signed", 2, low="low", high="high"),
     Column("p", "p", "Readers and cases random.", "p"),
     Column("p_holm", "Holm", "Over the pairs of a region and side.", "p"),
@@ -50,8 +50,10 @@ PAIRS = (
 WORTHS = (
     *_PLACE,
     Column("method", "Method"),
-    Column("worth", "Worth", "Probability to be ranked first among all methods, ties apart.", "percent", 1),
-    Column("log_worth", "Log worth", "Against the first method, with its 95 % interval.", "signed", 2, low="low", high="high"),
+    Column("worth", "Worth", "Probability of being ranked first among all methods, without ties.", "percent", 1),
+    Column(
+        "log_worth", "Log worth", "Relative to the first method, with its 95 % interval.", "signed", 2, low="low", high="high"
+    ),
     Column("se", "SE", "Robust to cases and readers.", "number", 2),
     Column("p", "p", "Wald.", "p"),
     Column("ties", "Tie", "Davidson's parameter: 0 without ties.", "number", 2),
@@ -79,7 +81,7 @@ def ranking_section(analysis: RankingAnalysis, figure: StudyFigure, folder: Path
     drawn = Figure(path=lighter_of(folder / f"{figure.name}.png"), caption=figure.caption, alt=figure.alt)
     blocks: list[Block] = [Prose(ranking_lead(analysis)), Prose(text)]
     if analysis.warnings:
-        blocks.append(Notice("To be known before reading on", analysis.warnings))
+        blocks.append(Notice("Please note", analysis.warnings))
     blocks += [
         drawn,
         Table(analysis.mean_ranks, MEAN_RANKS, "Mean ranks", "mean_ranks.csv"),

@@ -1,4 +1,4 @@
-"""What `analyse` leaves in its folder: a table for each analysis, the table as published, and an account of the run."""
+"""The files of `analyse`: a table for each analysis, the table as published, and an account of the run."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _tables(analysis: StudyAnalysis) -> dict[str, pd.DataFrame | None]:
 
 
 def write_study(analysis: StudyAnalysis, out: Path) -> list[str]:
-    """Write the tables, and remove those of an earlier run that this study has nothing for.
+    """Write the tables, and remove tables of an earlier run that this study does not have.
 
     Returns
     -------
@@ -75,7 +75,7 @@ def write_study(analysis: StudyAnalysis, out: Path) -> list[str]:
 
 
 def account_of(analysis: StudyAnalysis, source: Path, options: dict[str, Any], files: Sequence[str]) -> dict[str, Any]:
-    """Return what was done, with what and to what: the content of `run.json`."""
+    """Return the account of the analysis, the content of `run.json`."""
     versions = {"python": platform.python_version(), **package_versions(_PACKAGES)}
     account: dict[str, Any] = {
         "command": shlex.join(["darts-reader-study", *sys.argv[1:]]),

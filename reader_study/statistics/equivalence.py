@@ -51,7 +51,7 @@ def equivalence_table(ratings: pd.DataFrame, methods: Sequence[str], margin: flo
     ratings : pandas.DataFrame
         As :func:`reader_study.ratings.table.check_ratings` returns it; first ratings only are used.
     methods : sequence of str
-        Their order; the difference is `second` - `first`, above 0 where the second is rated higher.
+        Their order; the difference is `second` - `first`, above 0 if the second is rated higher.
     margin : float
         Largest difference in rating that does not matter, above 0.
 
@@ -60,7 +60,7 @@ def equivalence_table(ratings: pd.DataFrame, methods: Sequence[str], margin: flo
     pandas.DataFrame
         One row per region, side and pair: `n` cases, `margin`; on case means `difference`, `low`, `high` (90 %),
         `noninferior_p`, `equivalent_p`, each with `_holm` over the pairs; the same with readers and cases random as
-        `crossed_low`, `crossed_high`, `crossed_noninferior_p`, `crossed_equivalent_p`; `reason` where a p is missing.
+        `crossed_low`, `crossed_high`, `crossed_noninferior_p`, `crossed_equivalent_p`; `reason` if a p is missing.
     """
     rows = []
     for roi, side, part in [*region_blocks(ratings), (ALL_REGIONS, "", first_ratings(ratings))]:

@@ -17,4 +17,4 @@ def few_cases_note(n_cases: int) -> str:
     cases = "one case" if n_cases == 1 else f"{n_cases} cases"
     if n_cases < FEWEST_CASES:
         return f"no bootstrap interval: {cases}, at least {FEWEST_CASES} are needed"
-    return f"{cases}: a bootstrap interval from so few covers less than it says" if n_cases <= FEW_CASES else ""
+    return f"{cases}: a bootstrap interval from so few has less than its nominal coverage" if n_cases <= FEW_CASES else ""

@@ -59,7 +59,7 @@ def published_table(ratings: pd.DataFrame, methods: Sequence[str] | None = None,
     ratings : pandas.DataFrame
         As :func:`reader_study.ratings.table.check_ratings` returns it; first ratings are used, hidden repeats are not.
     methods : sequence of str, optional
-        Methods in the order of the columns; all, in the study's order (:mod:`reader_study.ratings.study_order`), without.
+        Methods in the order of the columns; by default all, in the study's order (:mod:`reader_study.ratings.study_order`).
     level : float
         A pair differs if p is below this level.
 

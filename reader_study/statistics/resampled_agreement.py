@@ -32,7 +32,7 @@ class CaseSums:
     use, coincidences : (cases, levels), (cases, levels, levels) float64
     agreed, rated, paired : (cases,) float64
     count : (cases,) float64
-        Units that all readers rated, and of these ratings, less their overall mean:
+        Units that all readers rated. Of these ratings, minus their overall mean:
     by_reader : (cases, readers) float64
         Sums.
     unit_squares, squares : (cases,) float64

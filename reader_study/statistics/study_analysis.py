@@ -1,4 +1,4 @@
-"""Everything that is computed of a study's ratings, in one place; what draws or writes takes it from here."""
+"""The whole analysis of a study's ratings in one place; reports and figures use its results."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class StudyAnalysis:
     synthetic : bool
         Whether ratings are made up; every output must say so.
     published : PublishedTable or None
-        None, as `case_means` and `models`, where there is one method: there is nothing to compare.
+        None, like `case_means` and `models`, if there is only one method and nothing to compare.
     case_means : pandas.DataFrame or None
         As :func:`reader_study.statistics.case_means.compare_case_means` returns it.
     models : ModelTables or None
     agreement, within_readers : pandas.DataFrame
-        As :func:`reader_study.statistics.reader_agreement.agreement_table` and `within_reader_table`; empty where nobody can
-        agree.
+        As :func:`reader_study.statistics.reader_agreement.agreement_table` and `within_reader_table`; empty if there is
+        only one reader.
     blinding : pandas.DataFrame or None
         As :func:`reader_study.statistics.blinding.blinding_table`; None without guesses.
     comparison : pandas.DataFrame or None
@@ -54,7 +54,7 @@ class StudyAnalysis:
     n_missing : int
         Ratings that a complete design lacks.
     warnings : tuple of str
-        What a reader of the results must know.
+        Facts that readers of the results must know.
     """
 
     ratings: pd.DataFrame
@@ -85,7 +85,7 @@ class StudyAnalysis:
 
 
 def _with_first_ratings(ratings: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Ratings whose lowest repeat is the first, and warnings: that this was changed, readers who have no first rating."""
+    """Return ratings whose lowest repeat is the first, and warnings if this was changed or readers have no first rating."""
     warnings = []
     lowest = int(ratings["repeat"].min())
     if lowest > 1:
@@ -118,12 +118,12 @@ def analyse_study(
     ratings : pandas.DataFrame
         As :func:`reader_study.ratings.table.check_ratings` returns it.
     methods : sequence of str, optional
-        Their order; the first is the reference of the models. In the study's order without.
+        Their order, by default that of the study; the first is the reference of the models.
     scale : RatingScale
     random : sequence of str
         Random effects of the models; see :func:`reader_study.models.mixed_model.model_study`.
     bootstrap : Bootstrap, optional
-        Of all intervals that are bootstrapped.
+        Settings of all bootstrap intervals.
     compare : Summary, optional
         A printed table to compare with.
     order : StudyOrder, optional
@@ -133,7 +133,7 @@ def analyse_study(
     guesses : pandas.DataFrame, optional
         As :func:`reader_study.statistics.blinding.read_guesses` returns it.
     notes : sequence of str
-        What a reader of the results must know about how the ratings were read; put before the warnings.
+        Facts on how the ratings were read, for readers of the results; put before the warnings.
     report : callable, optional
         Called with a line after each step.
 
@@ -199,10 +199,10 @@ def _warnings(methods: Sequence[str], n_missing: int, *, several_readers: bool) 
     if n_missing:
         warnings.append(
             f"the design is not balanced: {n_missing} ratings of a complete one are missing (who_rated_what.csv); the table as "
-            "published compares methods on different ratings there, the other tests only on those in common"
+            "published compares methods on different ratings, the other tests only on ratings that both have"
         )
     if len(methods) < 2:
         warnings.append(f"one method ({', '.join(methods)}): there is nothing to compare, only the readers' agreement")
     if not several_readers:
-        warnings.append("one reader: no agreement between readers, and nothing is known of other readers")
+        warnings.append("one reader: no agreement between readers, and nothing can be said about other readers")
     return tuple(warnings)

@@ -153,7 +153,12 @@ def test_no_icc_nor_end_of_an_interval_is_above_one(seed: int) -> None:
 
 
 def test_few_cases_have_no_bootstrap_interval_and_some_have_a_note() -> None:
-    for cases, low, says in ((5, False, "at least 6"), (6, True, "covers less"), (10, True, "covers less"), (11, True, "")):
+    for cases, low, says in (
+        (5, False, "at least 6"),
+        (6, True, "nominal coverage"),
+        (10, True, "nominal coverage"),
+        (11, True, ""),
+    ):
         matrix = random_ratings(1, units=cases)
         table = agreement_table(RatedUnits(matrix, ("A", "B", "C", "D"), np.arange(cases), LEVELS), resamples=50)
         row = table.set_index("statistic").loc["gwet_ac2"]
