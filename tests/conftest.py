@@ -1,4 +1,4 @@
-"""Fixtures of all tests: the shared scans where they are, a tiny ensemble, and how much a soak run asks for."""
+"""Fixtures of all tests: the shared scans if they exist, a tiny ensemble, and the size of a soak run."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _data_folder() -> Path:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real scans; tests that need it skip where it is absent."""
+    """The folder of real scans; tests that need it are skipped if it is absent."""
     folder = _data_folder()
     if not (folder / "subjects").is_dir():
         pytest.skip(f"no real scans at {folder}; set DARTS_TEST_DATA to a folder that holds subjects/")
@@ -42,7 +42,7 @@ def shared_data() -> Path:
 
 
 def random_ensemble(folder: Path, *, filters: int, convolutions: int, normalisation: str) -> Path:
-    """Write a random network a view, the same ones every time, and return the folder."""
+    """Write one random network per view, always the same ones, and return the folder."""
     for number, view in enumerate(VIEWS):
         torch.manual_seed(number)
         network = DenseUNet(filters=filters, convolutions=convolutions).eval()
@@ -52,5 +52,5 @@ def random_ensemble(folder: Path, *, filters: int, convolutions: int, normalisat
 
 @pytest.fixture(scope="session")
 def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of three random networks of two filters: quick, and of no use but to pass data through."""
+    """A folder of three random networks of two filters: quick, and only good for passing data through."""
     return random_ensemble(tmp_path_factory.mktemp("weights"), filters=2, convolutions=1, normalisation="volume-median")

@@ -1,4 +1,4 @@
-"""The form of the code: a function fits a screen, a file has one subject that fits its screens, and says what it is for."""
+"""The form of the code: a function fits a screen, a file has one subject, is not too long, and says what it is for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may import whom: data flows one way between packages and rooms, and what needs no torch does not load it."""
+"""Which file may import which: data flows one way between packages and rooms, and torch is loaded only where it is needed."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def place(module: str) -> tuple[int, int]:
 
 
 def forbidden(source: str, module: str) -> list[str]:
-    """Imports of a file that go up: to a package or a room after its own."""
+    """Imports of a file in the wrong direction: from a package or a room after its own."""
     own = place(module)
     return [
         name

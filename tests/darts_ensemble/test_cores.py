@@ -1,4 +1,4 @@
-"""Threads follow what a process may use: affinity, control groups, SLURM. Waiting threads sleep unless a user wants else."""
+"""The number of threads follows affinity, control groups and SLURM. Waiting threads sleep unless a user sets another way."""
 
 from __future__ import annotations
 

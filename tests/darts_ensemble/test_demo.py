@@ -1,4 +1,4 @@
-"""The demo's folder is what darts-eval reads, and the overlay shows left where it says L."""
+"""darts-eval reads the folder of the demo, and the overlay shows the left side at the letter L."""
 
 from __future__ import annotations
 

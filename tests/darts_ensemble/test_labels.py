@@ -1,4 +1,4 @@
-"""The label table: what ids become, what becomes of ids that are none of the 102, and which regions are pairs."""
+"""The label table: classes of ids, treatment of ids outside the 102, and which regions are pairs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The published interface: the same calls work, and what the original gets wrong comes out right.
+"""The published interface: the same calls work, and defects of the original are corrected.
 
 The network is a real Dense U-Net file whose weights tell dark from middle from bright: what is half as bright as the brightest
 voxel of a slice is one region, what is as bright another.

@@ -1,4 +1,4 @@
-"""Stage times add up to the whole, also where one stage lies within another."""
+"""Stage times add up to the whole, even if one stage is inside another."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from darts_ensemble.stages import Stages
 
 
 class Clock:
-    """Time that passes only where a test says so."""
+    """A clock that a test advances."""
 
     def __init__(self) -> None:
         self.now = 100.0

@@ -44,14 +44,14 @@ class Shown:
 
 
 def pages() -> list[Path]:
-    """Return the pages that users read, but for those written when the site is built."""
+    """Return the pages that users read, without those written when the site is built."""
     written = {ROOT / "docs/notebooks", ROOT / "docs/reference/python"}
     found = [path for path in sorted((ROOT / "docs").rglob("*.md")) if not written & set(path.parents)]
     return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks/README.md", *found]
 
 
 def command_lines(text: str) -> list[str]:
-    """Return the lines of a block that are of a command of this project, with what a backslash continues."""
+    """Return the lines of a block with a command of this project, joined where a backslash continues them."""
     joined = re.sub(r"\\\n\s*", " ", text)
     lines = (re.sub(r"^\s*\$ ", "", line).strip() for line in joined.splitlines())
     return [
@@ -78,13 +78,13 @@ def typer_app(script: str) -> Any:
 
 
 def epilogues(script: str) -> list[str]:
-    """What the help of a command and of its sub-commands says at its end, where examples stand."""
+    """The end of the help of a command and of its sub-commands, which has the examples."""
     command = typer.main.get_command(typer_app(script))
     return [one.epilog for one in (command, *getattr(command, "commands", {}).values()) if one.epilog]
 
 
 def usage_error(script: str, arguments: list[str]) -> str:
-    """What the command's own parser finds wrong with arguments, but for files that are not here; empty if nothing."""
+    """The error that the command's own parser finds in arguments, except missing files; empty if there is none."""
     command = typer.main.get_command(typer_app(script))
     context = None
     name = script
@@ -105,7 +105,7 @@ def usage_error(script: str, arguments: list[str]) -> str:
 
 
 def wrong_with(words: tuple[str, ...]) -> str:
-    """What is wrong with a command line that a page shows; empty if nothing is."""
+    """The error in a command line that a page shows; empty if there is none."""
     first, *rest = words
     script = first.removeprefix(".venv/bin/")
     if script == "darts":

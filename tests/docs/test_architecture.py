@@ -1,4 +1,4 @@
-"""What the architecture page says of the code is so: the files of "Where is ...?" hold what the table names."""
+"""The architecture page is right about the code: the files of "Where is ...?" define the names in the table."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def band_of(top: float) -> str:
 
 
 def rooms_shown(package: str) -> list[str]:
-    """Names of the boxes that are no files; "+ tables, overlays" below a name are rooms of the same box."""
+    """Names of the boxes that are not files; "+ tables, overlays" below a name are rooms of the same box."""
     names = ["commands"]
     for kind, _, _, top, _, name, lines in DRAWING["BOXES"]:
         if kind != "file" and band_of(top) == package:

@@ -1,4 +1,4 @@
-"""The page of ten things in Python: its blocks run, in their order, and give what the page says."""
+"""The page of ten things in Python: its blocks run in their order, and do what the page says."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def few_regions(jitter: float, seed: int) -> np.ndarray:
 
 
 def prepared(folder: Path) -> None:
-    """What the page names."""
+    """The files that the page names."""
     save(folder / "scan.nii.gz")
     for number, name in enumerate(("sub-01", "sub-02", "sub-03")):
         save(folder / f"scans/{name}.nii.gz", head(number))

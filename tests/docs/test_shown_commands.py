@@ -1,4 +1,4 @@
-"""Commands that the documentation shows: their options exist, the marked ones run as shown, pages say what is not run."""
+"""Commands in the documentation: their options exist, the marked ones run as shown, and pages say which are not run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the documentation's own extensions promise: links of a code host work on the site, nothing is loaded from elsewhere."""
+"""Extensions of the documentation: links of a code host work on the site, and nothing is loaded from another server."""
 
 from __future__ import annotations
 

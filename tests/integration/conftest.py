@@ -1,4 +1,4 @@
-"""A real browser for tests of pages: what a page logs, asks for and shows; a rating study that is served."""
+"""A real browser for tests of pages: what a page logs, requests and shows; a served rating study."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Visit:
 # One a module: while it is open, its event loop is in the way of other tests that run one.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A Chromium without a window; tests that need it skip where there is none."""
+    """A Chromium without a window; tests that need it are skipped if there is none."""
     path = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
     if path is None:
         pytest.skip("no Chromium found: apt-get install chromium")

@@ -1,4 +1,4 @@
-"""What tests of the rating pages share: a study that is served, how long to wait, and for what."""
+"""Shared by tests of the rating pages: a served study, and functions that wait for the page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ READY = """() => document.getElementById("screen-text")?.hidden === false
 
 
 def wait_past(page: Any, before: str) -> None:
-    """Wait until the progress told is another one than `before`, or a screen of text is shown."""
+    """Wait until the progress shown differs from `before`, or a screen of text is shown."""
     page.wait_for_function(
         "before => !document.getElementById('screen-text').hidden "
         "|| document.getElementById('progress-text').textContent !== before",
@@ -27,7 +27,7 @@ def wait_past(page: Any, before: str) -> None:
 
 
 def pass_screen(page: Any) -> None:
-    """Go on from a screen of text, by Enter."""
+    """Continue after a screen of text, by Enter."""
     title = page.inner_text("#text-title")
     page.keyboard.press("Enter")
     page.wait_for_function(

@@ -1,4 +1,4 @@
-"""Whatever is wrong with a scan or a weights file costs one line that names it, and never the other scans of the call."""
+"""Any error in a scan or a weights file gives one line that names it, and never stops the other scans of the call."""
 
 from __future__ import annotations
 

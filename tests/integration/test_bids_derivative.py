@@ -33,7 +33,7 @@ STEMS = (
 
 
 def issues(dataset: Path) -> list[dict[str, Any]]:
-    """What the validator finds; it needs no network."""
+    """The findings of the validator, which needs no network."""
     program = shutil.which("bids-validator-deno", path=str(Path(sys.executable).parent))
     if program is None:
         pytest.skip("no bids-validator-deno: pip install bids-validator-deno")

@@ -1,4 +1,4 @@
-"""The bundled ensemble on a real scan it was not trained on: as good as promised, sides right, in the memory promised."""
+"""The bundled ensemble on a real scan it was not trained on: accuracy, sides and memory are as documented."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SUBJECT = "sub-07"
 
 @dataclass(frozen=True)
 class Run:
-    """What darts-eval left: its folder, the mean Dice a method, and the largest memory of the process in GiB."""
+    """Result of darts-eval: its folder, the mean Dice of each method, and the largest memory of the process in GiB."""
 
     out: Path
     means: pd.DataFrame

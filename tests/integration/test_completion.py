@@ -29,7 +29,7 @@ TYPED = {
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A PATH on which every command of this checkout is."""
+    """A PATH with all commands of this checkout."""
     folder = tmp_path_factory.mktemp("bin")
     for name, target in SCRIPTS.items():
         module, function = target.split(":")

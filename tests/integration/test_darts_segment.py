@@ -1,4 +1,4 @@
-"""darts-segment as a user runs it: what it writes where, what it does again and what not, and what it says."""
+"""darts-segment as a user runs it: which files it writes, what it computes again, and what it prints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command darts-train: both steps leave what they promise, a run is repeated from its files, errors come first."""
+"""The command darts-train: both steps write all their files, a run can be repeated from its files, errors come first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""darts-weights as its user meets it: what it prints, what it writes, how it exits; and its help without torch."""
+"""darts-weights as a user runs it: its output, files and exit codes, and its help without torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two hundred subjects in two processes, and on a Dask cluster: each ends once, bad ones are named, a second run is short."""
+"""Two hundred subjects in two processes, and on a Dask cluster: each ends once, bad ones are named, a second run is fast."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ N = 200
 
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """References and predictions of 200 subjects: one damaged, one exchanged, one not there, one more."""
+    """References and predictions of 200 subjects: one damaged, one exchanged, one missing, one in addition."""
     root = tmp_path_factory.mktemp("many")
     rng = np.random.default_rng(0)
     for number in range(N):

@@ -1,4 +1,4 @@
-"""A Mindboggle-101 tree made of real scans, with its quirks: native grids, stray ids, a wrong header, the cortex alone."""
+"""A Mindboggle-101 tree made of real scans, with its quirks: native grids, stray ids, a wrong header, the cortex only."""
 
 from __future__ import annotations
 

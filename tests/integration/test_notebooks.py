@@ -1,4 +1,4 @@
-"""Each notebook runs from its first cell to its last, and its two forms are one."""
+"""Each notebook runs from its first cell to its last, and its two forms are equal."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def as_written(notebook: Any) -> list[tuple[str, str]]:
 
 
 def executed(name: str, folder: Path) -> Any:
-    """Run a notebook in a folder with this very Python."""
+    """Run a notebook in a folder with the same Python."""
     notebook = jupytext.read(NOTEBOOKS / f"{name}.ipynb")
     kernels = jupyter_client.KernelManager(kernel_name="python3")
     kernels.kernel_spec.argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]

@@ -1,4 +1,4 @@
-"""The rating pages for every hand and eye: axe's rules of WCAG 2.1 AA on each screen, contrast of lines, touch on a tablet."""
+"""Accessibility of the rating pages: axe's rules of WCAG 2.1 AA on each screen, contrast of lines, touch on a tablet."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
 
 
 def broken_rules(page: Any) -> list[tuple[str, str]]:
-    """Each rule that an element breaks, with what axe says of it."""
+    """Each rule that an element breaks, with axe's explanation."""
     page.wait_for_function("() => document.getAnimations().length === 0")  # what fades has no colour of its own yet
     found = Axe().run(page, options=RULES).response
     # That contrast was looked at, and not given up on.
@@ -102,7 +102,7 @@ def contrast(one: str, other: str) -> float:
 
 
 def test_lines_that_show_a_field_a_button_or_the_focus_stand_out(browser: Any, served: Any) -> None:
-    """WCAG 2.1, 1.4.11, which axe does not look at: 3 to 1 for what shows a control, its state or the focus."""
+    """WCAG 2.1, 1.4.11, which axe does not check: 3 to 1 for what shows a control, its state or the focus."""
     assert contrast("#ffffff", "#000000") == pytest.approx(21)
     assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)  # the well-known grey that just fails
     page = browser.new_page()

@@ -1,4 +1,4 @@
-"""A whole study rated in a real Chromium, by keyboard alone; the region drawn where it is."""
+"""A whole study rated in a real Chromium, by keyboard only; the region is drawn in the right place."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.integration.rating_pages import READY, WAIT, pass_screen, wait_past
 
 
 def yellow_box(page: Any) -> tuple[float, float, float, float] | None:
-    """Box of what is drawn on the canvas of the region in its colour, as shares of the canvas."""
+    """Box of the pixels in the region's colour on its canvas, as shares of the canvas."""
     return page.evaluate(
         """() => {
           const canvas = document.querySelector("canvas.region");
@@ -35,7 +35,7 @@ def yellow_box(page: Any) -> tuple[float, float, float, float] | None:
 
 
 def look_around(page: Any) -> None:
-    """Hide and show the region of the first item, go through slices, views and windows, and come back to where it began."""
+    """Hide and show the region of the first item, go through slices, views and windows, and return to the beginning."""
     box = yellow_box(page)
     assert box and box[2] - box[0] > 0.02
     # In the radiological convention a right region lies on the left of the screen; the seed makes it the first.
@@ -55,7 +55,7 @@ def look_around(page: Any) -> None:
 
 
 def comment_and_pause(page: Any) -> None:
-    """Write a comment whose digits rate nothing, pause, and go on."""
+    """Write a comment with digits that must not rate, pause, and continue."""
     page.keyboard.press("n")
     page.keyboard.type("1 2 3: digits of a comment rate nothing")
     page.keyboard.press("Escape")
@@ -68,7 +68,7 @@ def comment_and_pause(page: Any) -> None:
 
 
 def change_last_rating(page: Any, level: str) -> None:
-    """Go back to the last item and rate it anew."""
+    """Go back to the last item and rate it again."""
     page.keyboard.press("u")
     page.wait_for_selector("#changing:not([hidden])")
     page.wait_for_function(READY)

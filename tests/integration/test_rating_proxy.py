@@ -52,7 +52,7 @@ def free_port() -> int:
 
 
 def own_address() -> str:
-    """An address of this machine that is not a loopback one; "" where it has none."""
+    """An address of this machine other than loopback; "" if it has none."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))

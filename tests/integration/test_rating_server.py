@@ -1,4 +1,4 @@
-"""The rating server as a process: killed in the middle of ratings, nothing confirmed is lost and nothing stands twice."""
+"""The rating server as a process: if it is killed during ratings, nothing confirmed is lost and nothing is stored twice."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def served(tmp_path: Path) -> Any:
 
 
 class PersistentReader(threading.Thread):
-    """Rates, changes and undoes without end, asking again under the same key where the server does not answer."""
+    """Rates, changes and undoes without end, and sends again under the same key if the server does not answer."""
 
     def __init__(self, base: str, token: str, round_number: int) -> None:
         super().__init__(daemon=True)

@@ -35,7 +35,7 @@ NAMES = ["ctx-lh-insula", "Left-Putamen", "Right-Putamen", "<script>", "r10", "r
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The address of a report with every kind of block, wider and longer than any screen where it can be."""
+    """The address of a report with every kind of block, wider and longer than any screen if possible."""
     folder = tmp_path_factory.mktemp("report")
     Image.fromarray(np.zeros((100, 2400, 3), np.uint8)).save(folder / "wide.png")
     frame = pd.DataFrame({"name": NAMES, "dice": DICE} | {f"c{i}": [0.123] * 8 for i in range(20)})

@@ -1,4 +1,4 @@
-"""Phantom heads on disk with a run of darts-eval on them: two boxes a hemisphere, in any orientation of the axes."""
+"""Phantom heads on disk with a run of darts-eval on them: two boxes per hemisphere, in any orientation of the axes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arrays of scores as the long tables that comparisons take: for tests of them."""
+"""Arrays of scores as the long tables that comparisons use, for tests of them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def by_region(values: np.ndarray) -> pd.DataFrame:
 
 
 def r_oracles() -> dict[str, Any]:
-    """What R gives: see fixtures/make_paired_oracles.R."""
+    """Results of R: see fixtures/make_paired_oracles.R."""
     path = FIXTURES / "paired_oracles.json"
     oracles: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return oracles

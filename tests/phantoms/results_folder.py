@@ -1,4 +1,4 @@
-"""A results folder as darts-eval leaves it, made of random scores: for tests of what reads one."""
+"""A results folder as darts-eval writes it, made of random scores, for tests of functions that read one."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def random_scores(
 
 
 def write_results(folder: Path, scores: pd.DataFrame, account: Mapping[str, Any] | None = None) -> Path:
-    """Write the tables of a run, and the comparisons where there are two methods."""
+    """Write the tables of a run, and the comparisons if there are two methods."""
     folder.mkdir(parents=True, exist_ok=True)
     tables = {
         "scores": scores, "groups": scores.iloc[:0], "subjects": subject_means(scores), "summary": summarise(scores),

@@ -1,4 +1,4 @@
-"""A small study with all that a study.yaml may hold: questions, instructions, anchors, training, labels of its own."""
+"""A small study with everything that a study.yaml can have: questions, instructions, anchors, training, its own labels."""
 
 from __future__ import annotations
 

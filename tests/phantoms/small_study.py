@@ -45,7 +45,7 @@ undo_items: 2
 
 @dataclass(frozen=True)
 class SmallStudy:
-    """A copy of the study that a test may use up.
+    """A copy of the study that a test may change.
 
     Attributes
     ----------

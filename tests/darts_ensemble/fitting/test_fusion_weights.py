@@ -1,4 +1,4 @@
-"""Fusion weights a class: fitted where the better view is known, left alone where nothing is to be gained, kept in a file."""
+"""Fusion weights of each class: fitted if the better view is known, unchanged if nothing can be gained, stored in a file."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ DEFAULT = {view: np.full(N_CLASSES, weight) for view, weight in DEFAULT_WEIGHTS.
 
 
 def sample(name: str, seed: int, *, right_view: dict[int, str], n: int = 4000) -> Sample:
-    """Voxels of three regions in the background; the view named sees a region, the others are unsure of where it ends."""
+    """Voxels of three regions in the background; the named view sees a region, the others are unsure where it ends."""
     rng = np.random.default_rng(seed)
     classes = np.array([LEFT, RIGHT, STEM, BACKGROUND_CLASS])
     truth = rng.choice(classes, n)

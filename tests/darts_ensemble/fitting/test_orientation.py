@@ -1,4 +1,4 @@
-"""The eight layouts of a slice: against a stand-in that knows its own layout, and with the bundled weights on a real scan."""
+"""The eight layouts of a slice: with a stand-in that knows its own layout, and with the bundled weights on a real scan."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SIZE = 32
 
 
 class Quarters(nn.Module):
-    """Labels bright pixels by the quarter of the slice they lie in: a network that knows which way up its slices are."""
+    """Labels bright pixels by the quarter of the slice they are in: a network that knows the orientation of its slices."""
 
     def forward(self, slices: Tensor) -> Tensor:
         rows, columns = slices.shape[-2:]
@@ -42,7 +42,7 @@ def stand_in(view: str) -> ViewNetwork:
 
 
 def block(view: str) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
-    """A bright block in the dark, and the quarters of its slices as they are declared to lie."""
+    """A bright block in the dark, and the quarters of its slices in the declared layout."""
     volume = np.zeros((SIZE,) * 3, dtype=np.float32)
     volume[2:-2, 2:-2, 2:-2] = 100
     places = np.indices(volume.shape) >= SIZE // 2
@@ -52,7 +52,7 @@ def block(view: str) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
 
 
 def inverse(layout: Layout) -> Layout:
-    """What undoes a layout: after a transpose, rows are reversed as columns were."""
+    """The inverse of a layout: after a transpose, rows are reversed if columns were."""
     if not layout.transpose:
         return layout
     return replace(layout, reverse_rows=layout.reverse_columns, reverse_columns=layout.reverse_rows)

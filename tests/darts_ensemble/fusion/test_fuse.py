@@ -24,7 +24,7 @@ def random_map(seed: int) -> npt.NDArray[np.float64]:
 
 
 def slices_of(volume: npt.NDArray[np.float64], view: str) -> Iterator[tuple[slice, torch.Tensor]]:
-    """A volume as predict_view would hand it over, three slices at once."""
+    """A volume as predict_view yields it, three slices at once."""
     turned = np.moveaxis(volume, SLICE_AXIS[view], 0)
     for start in range(0, len(turned), 3):
         part = turned[start : start + 3]

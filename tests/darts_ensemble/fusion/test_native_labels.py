@@ -1,4 +1,4 @@
-"""Labels on the scan's own grid: those of SciPy's linear interpolation class by class, on any grid, and background around."""
+"""Labels on the scan's own grid: equal to SciPy's linear interpolation of each class, on any grid, with background outside."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ USED = np.array([0, 1, 40, 101, BACKGROUND_CLASS])
 
 
 def conformed_head(voxel: tuple[float, float, float], angles: tuple[float, float, float]) -> Conformed:
-    """A block of tissue of 32 mm a side, stored with the given voxel size and rotation, on the grid of the networks."""
+    """A block of tissue with sides of 32 mm, stored with the given voxel size and rotation, on the grid of the networks."""
     shape = tuple(int(np.ceil(48 / size)) for size in voxel)
     affine = np.eye(4)
     affine[:3, :3] = Rotation.from_euler("xyz", angles, degrees=True).as_matrix() @ np.diag(voxel)

@@ -1,4 +1,4 @@
-"""On a CUDA device a scan gets the labels it gets on a CPU, in every precision, batch and memory."""
+"""On a CUDA device a scan gets the same labels as on a CPU, with every precision, batch size and amount of memory."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ BOX = (slice(16, 80), slice(0, 96), slice(16, 64))
 
 @pytest.fixture(autouse=True)
 def whole_memory() -> Iterator[None]:
-    """Give back what a test took away."""
+    """Restore what a test has changed."""
     yield
     if torch.cuda.is_available():
         torch.cuda.set_per_process_memory_fraction(1.0)

@@ -70,7 +70,7 @@ def test_the_sum_is_rounded_once(adds: bool) -> None:
 
 
 def without_kernel(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    """Put a kernel in the place of Triton's that fails when it is built."""
+    """Replace Triton's kernel by one that fails when it is built."""
 
     def fails(*given: torch.Tensor | None) -> torch.Tensor:
         raise error

@@ -1,4 +1,4 @@
-"""Memory kept for the next batch is not asked of the system again, and memory given back is the system's."""
+"""Memory kept for the next batch is not requested again from the system, and memory given back is free for the system."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Devices, precisions and batches change how fast a view is predicted, never what."""
+"""Devices, precisions and batches change the speed of a prediction, never its result."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def whole(one: ViewNetwork, **how: object) -> npt.NDArray[np.float32]:
 
 
 class Greedy(nn.Module):
-    """A network whose device has memory for so many slices at once."""
+    """A network whose device has memory for only this number of slices at once."""
 
     def __init__(self, most: int, inner: nn.Module) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The networks against the published ones: same names, same sizes, same logits from the same weights."""
+"""The networks compared with the published ones: same names, same sizes, same logits from the same weights."""
 
 from __future__ import annotations
 

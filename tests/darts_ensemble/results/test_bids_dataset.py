@@ -1,4 +1,4 @@
-"""A derivative says what it is, where its scans come from, and what its labels are."""
+"""A derivative states what it is, where its scans come from, and what its labels mean."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small islands of a region go to their neighbours; the region itself, and what is large, stays."""
+"""Small islands of a region get the labels of their neighbours; the region itself and large islands stay."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from darts_ensemble.results.cleaning import remove_islands
 
 
 def two_halves(dtype: Any = np.int16) -> np.ndarray:
-    """Left and right white matter side by side, 10 x 10 x 10 each, background around."""
+    """Left and right white matter side by side, 10 x 10 x 10 each, surrounded by background."""
     ids = np.zeros((12, 12, 22), dtype=dtype)
     ids[1:-1, 1:-1, 1:11], ids[1:-1, 1:-1, 11:-1] = 2, 41
     return ids

@@ -1,4 +1,4 @@
-"""The table of regions is read as FreeSurfer's own tables are."""
+"""The table of regions can be read like FreeSurfer's own tables."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_scan_without_a_region_still_gives_a_table() -> None:
 
 
 def fields(text: str) -> list[str]:
-    """Names of the comment lines in order, those of measures and columns with what they name."""
+    """Names of the comment lines in order; those of measures and columns with their content."""
     lines = [" ".join(line.lstrip("# ").split()) for line in text.splitlines() if line.startswith("# ")]
     return [line.rsplit(",", 2)[0] if line.startswith("Measure") else line for line in lines if line]
 

@@ -1,4 +1,4 @@
-"""Overlap of all regions: by hand, against MONAI and SimpleITK, and as properties; a region that is nowhere has none."""
+"""Overlap of all regions: by hand, against MONAI and SimpleITK, and by properties; an absent region has none."""
 
 from __future__ import annotations
 

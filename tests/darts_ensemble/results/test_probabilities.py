@@ -1,4 +1,4 @@
-"""Probability maps on disk come back through nibabel as what they were, on the scan's own grid."""
+"""Probability maps on disk are read by nibabel with their original values, on the scan's own grid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One sentence warns of a brain that is upside down or hardly a brain; nothing is said of a whole one."""
+"""One sentence warns of a brain that is upside down or mostly missing; there is no warning for a whole brain."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def without(count: int, ids: np.ndarray = IDS) -> np.ndarray:
 
 
 def placed() -> np.ndarray:
-    """A brain whose cerebellum lies below the cortex and whose frontal lobe lies in front."""
+    """A brain with the cerebellum below the cortex and the frontal lobe in front."""
     voxels = np.stack(np.meshgrid(*(np.arange(n) for n in SHAPE), indexing="ij"), axis=-1)
     mm = voxels @ AFFINE[:3, :3].T + AFFINE[:3, 3]
     ids = np.where(IDS > 0, 1022, 0)

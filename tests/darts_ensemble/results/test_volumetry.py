@@ -1,4 +1,4 @@
-"""Volumes, agreement a region, and the flags that tell a user to look."""
+"""Volumes, agreement in each region, and the flags that ask a user to look."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A labelled phantom comes back from the conformed grid where it was, in any orientation, size, voxel size and obliquity."""
+"""A labelled phantom returns from the conformed grid to its place, with any orientation, size, voxel size and obliquity."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def one_hot(classes: npt.NDArray[np.uint8]) -> npt.NDArray[np.float16]:
 
 
 def there_and_back(scan: Scan, size: int = SIZE) -> tuple[Conformed, npt.NDArray[np.uint8]]:
-    """Label the phantom on the conformed grid, as a perfect network would, and bring it back."""
+    """Label the phantom on the conformed grid like a perfect network, and bring it back."""
     conformed = conform(scan, size=size)
     labelled = phantom(conformed.data.shape, conformed.affine)
     return conformed, labels_to_native(one_hot(labelled), labelled, (0, 0, 0), conformed)

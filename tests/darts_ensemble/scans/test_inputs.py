@@ -1,4 +1,4 @@
-"""What a user names becomes scans, each once, each with a name of its own."""
+"""Inputs that a user names become scans, each once and each with a different name."""
 
 from __future__ import annotations
 

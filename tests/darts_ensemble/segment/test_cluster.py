@@ -1,4 +1,4 @@
-"""Work spread over real Dask clusters: every item ends once, whatever becomes of a worker."""
+"""Work spread over real Dask clusters: every item ends exactly once, even if workers die."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def square(number: int) -> int:
 
 
 def fatal_the_first_time(given: tuple[int, str]) -> tuple[int, int]:
-    """Kill the worker outright, as an operating system short of memory does, on the first visit of item 4."""
+    """Kill the worker on the first visit of item 4, as an operating system does that runs out of memory."""
     number, folder = given
     marker = Path(folder) / "died"
     if number == 4 and not marker.exists():

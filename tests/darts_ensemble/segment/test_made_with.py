@@ -1,4 +1,4 @@
-"""A finished result is kept only where the same scan, weights and options would give it again."""
+"""A finished result is kept only if the same scan, weights and options would give it again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole pipeline with stand-in networks: mirrored heads, stored orientations, boxes, batches and the API's promises."""
+"""The whole pipeline with stand-in networks: mirrored heads, stored orientations, boxes, batches and the documented API."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_labels_lie_on_the_grid_of_an_oblique_anisotropic_scan(tiny_weights: Pat
 
 
 class Threshold(nn.Module):
-    """Calls bright pixels one region and everything else background, whatever the view."""
+    """Labels bright pixels as one region and everything else as background, in any view."""
 
     def __init__(self, class_index: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Boxes in which networks look: around all that is there, a margin more, and where the whole slice's sixteens begin."""
+"""Boxes in which networks look: around all tissue, with a margin, and with bounds at multiples of 16 of the whole slice."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ENDS = st.tuples(*[st.tuples(st.integers(0, SIZE - 4), st.integers(4, 40)) for _
 
 
 class Brightest(nn.Module):
-    """Labels what is brighter than 1.5 times the tissue, as a network of whole slices would."""
+    """Labels pixels brighter than 1.5 times the tissue, like a network of whole slices."""
 
     def forward(self, x: Tensor) -> Tensor:
         logits = torch.zeros((len(x), N_CHANNELS, *x.shape[2:]))

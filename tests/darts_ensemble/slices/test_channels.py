@@ -1,4 +1,4 @@
-"""Channels of a network's input: neighbours are the true neighbours, positions the place in the head, air beyond the volume."""
+"""Channels of a network's input: neighbours are the true neighbours, positions are those in the head, air is outside."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slices of each view, their intensities, and what a sagittal network may say of left and right."""
+"""Slices of each view, their intensities, and how a sagittal network treats left and right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Augmentation: image and labels stay together, mirrored regions change their names, tissue stays tissue."""
+"""Augmentation: image and labels stay together, mirrored regions change sides, tissue stays tissue."""
 
 from __future__ import annotations
 

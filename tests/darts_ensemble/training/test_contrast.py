@@ -1,4 +1,4 @@
-"""Random contrast: structures keep their places, both sides change alike, air stays air, and a seed repeats the draw."""
+"""Random contrast: structures keep their places, both sides change in the same way, air stays air, a seed repeats the draw."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def structures() -> StructureMeans:
 
 
 def plain_change(**of_classes: float) -> ContrastChange:
-    """A change that leaves all as it is, but for some classes' offset."""
+    """A change of the offset of some classes only."""
     gain, inside = np.ones(256, dtype=np.float32), np.ones(256, dtype=np.float32)
     inside[BACKGROUND_CLASS] = gain[BACKGROUND_CLASS] = 0
     offset = np.zeros(256, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Fitting a view: it learns what can be learnt, goes on where it was stopped, keeps the best, and starts from other weights."""
+"""Fitting a view: it learns, continues after an interruption, keeps the best weights, and starts from other weights."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def tiny(**changes: Any) -> Recipe:
 
 
 def same_tensors(one: Path, two: Path) -> bool:
-    """Whether two weights files hold the same numbers to the last bit; their metadata may come in any order."""
+    """Whether two weights files have the same numbers to the last bit, with metadata in any order."""
     first, second = load_file(one), load_file(two)
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
@@ -263,7 +263,7 @@ def test_a_sagittal_validation_scores_pairs_and_not_sides() -> None:
     subject = CachedSubject("one", np.where(labels == left, 100, 0).astype(np.uint8), labels, None, "0" * 64)
 
     class OtherSide(torch.nn.Module):
-        """Calls all that is bright by the name of the other side."""
+        """Labels everything bright as the region of the other side."""
 
         def forward(self, slices: torch.Tensor) -> torch.Tensor:
             channels = torch.from_numpy(KEPT_CHANNELS)[torch.where(slices[:, :1] > 0.5, right, BACKGROUND_CLASS)]
@@ -278,7 +278,7 @@ def test_a_sagittal_validation_scores_pairs_and_not_sides() -> None:
 
 
 def test_two_processes_train_one_network(tmp_path: Path) -> None:
-    """Under torchrun the two processes average their gradients, and one of them writes one whole file."""
+    """Under torchrun the two processes average their gradients, and only one of them writes the file."""
     script = tmp_path / "run.py"
     script.write_text(_KILLED.format(root=str(ROOT), out=str(tmp_path / "out")).replace("steps=10", "steps=2"))
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]

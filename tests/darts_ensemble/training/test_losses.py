@@ -1,4 +1,4 @@
-"""Losses of training: against arithmetic by hand and MONAI's; what is ignored, and what a sagittal slice can't tell."""
+"""Losses of training: compared with hand calculations and MONAI; ignored voxels, and sides in sagittal slices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recipes of training: the published settings, what a file may say, and what is refused before a run starts."""
+"""Recipes of training: the published settings, files, and values that are refused before a run starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training is fed: subjects found and split by family, conformed once, slices drawn as they lie."""
+"""Data for training: subjects found and split by family, conformed once, slices drawn in the stored orientation."""
 
 from __future__ import annotations
 

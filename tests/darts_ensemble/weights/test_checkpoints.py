@@ -1,4 +1,4 @@
-"""Weights files: which are read, what they mean, and that a bad one is refused in one line that names it."""
+"""Weights files: which are read, how they are understood, and that a bad one is refused in one line that names it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights known by name: downloads over a loopback server that cuts, lies or is not there; registries; sums of files."""
+"""Weights known by name: downloads from a local server that breaks off, sends wrong data or is gone; registries; sums."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writing a network: float16 where it is enough, nothing half-written, nothing that has diverged."""
+"""Writing a network: float16 if it is sufficient, no incomplete files, no diverged weights."""
 
 from __future__ import annotations
 

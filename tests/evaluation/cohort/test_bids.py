@@ -1,4 +1,4 @@
-"""BIDS derivatives and manifests as references and predictions: which file of several, and whose it is."""
+"""BIDS derivatives and manifests as references and predictions: the right file of several, for the right subject."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ DERIVATIVES = ("atlas-4S", "ds000001-spm")
 
 
 def laid_out(dataset: str, folder: Path) -> tuple[Path, list[str]]:
-    """Empty files of the names of a data set, and those that are scans."""
+    """Empty files with the names of a data set, and those that are scans."""
     scans = []
     for row in ROWS:
         if row["dataset"] != dataset:

@@ -1,4 +1,4 @@
-"""Averages and templates are no people; timepoints, sessions and runs of one person share a family; all of it is said."""
+"""Averages and templates are left out; timepoints, sessions and runs of one person share a family; both are reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""References, scans and predictions are found where the layouts have them, and the right file of several is taken."""
+"""References, scans and predictions are found in each layout, and the right one of several files is used."""
 
 from __future__ import annotations
 

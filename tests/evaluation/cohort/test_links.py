@@ -1,4 +1,4 @@
-"""DataLad trees and linked folders: names are what the user wrote, nothing is dropped, and what is not there is said."""
+"""DataLad trees and linked folders: names are those of the links, nothing is dropped, and missing content is reported."""
 
 from __future__ import annotations
 

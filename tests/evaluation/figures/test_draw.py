@@ -1,4 +1,4 @@
-"""The figures of a results folder: what is drawn is what the tables say, read back from the drawing itself."""
+"""The figures of a results folder show the values of the tables, read back from the drawing itself."""
 
 from __future__ import annotations
 
@@ -228,7 +228,7 @@ def test_bland_altman_lines_stand_at_bias_and_limits_in_ml() -> None:
 
 def test_a_folder_gets_its_figures_and_captions_that_name_the_tests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def quick(figure: Figure, stem: Path) -> list[Path]:
-        """Empty files: tests of the style and of the notebooks look at what is really written."""
+        """Empty files: other tests, of the style and of the notebooks, check the real ones."""
         stem.parent.mkdir(exist_ok=True)
         paths = [stem.with_name(stem.name + suffix) for suffix in SUFFIXES]
         for path in paths:

@@ -1,4 +1,4 @@
-"""Files of figures: all three forms, fonts inside, the right size, the same bytes again, nothing half-written."""
+"""Files of figures: all three formats, with fonts, the right size, reproducible bytes, no incomplete files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A prediction comes to its reference's grid as nibabel brings it there; the labels show whether a map follows DK or DKT."""
+"""A prediction is brought to its reference's grid as nibabel does it; the labels show whether a map follows DK or DKT."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults of files are found and named; maps that are merely imperfect are not suspected."""
+"""Errors in files are found and named; maps that are only imperfect are not suspected."""
 
 from __future__ import annotations
 

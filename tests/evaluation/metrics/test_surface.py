@@ -1,4 +1,4 @@
-"""Distances between surfaces: held to MONAI, medpy, surface-distance and all pairs of points; misses and edges by hand."""
+"""Distances between surfaces: compared with MONAI, medpy, surface-distance, all pairs of points; misses and edges by hand."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_far_points_have_the_distance_that_all_pairs_give() -> None:
 
 @pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (1.0, 1.0, 1.3), (1.3, 1.0, 1.0), (1.0, 1.3, 1.0), (0.8, 1.0, 1.3)])
 def test_distances_up_to_the_length_of_an_image_are_exact(spacing: tuple[float, float, float]) -> None:
-    """Near points are found in another way than those more than 15 voxels off: an island stands at each distance."""
+    """Near points are found in another way than those more than 15 voxels away: there is an island at each distance."""
     one, two = np.zeros((2, 70, 31, 24), dtype=np.uint8)
     one[2:6, 3:7, 2:6] = 1
     two[3:6, 3:7, 2:7] = 1

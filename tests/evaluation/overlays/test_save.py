@@ -48,7 +48,7 @@ def outlines(axes: Axes, colour: int) -> np.ndarray:
 
 
 def texts(axes: Axes) -> dict[str, float]:
-    """Texts of a picture and how far to the right they stand."""
+    """Texts of a picture and their horizontal positions."""
     return {text.get_text(): text.get_position()[0] for text in axes.texts}
 
 

@@ -1,4 +1,4 @@
-"""Protocols: which ids are scored, merged, masked; tables of one's own; lists in the docs that are those in force."""
+"""Protocols: which ids are scored, merged, masked; tables of users; lists in the docs that equal the tables."""
 
 from __future__ import annotations
 

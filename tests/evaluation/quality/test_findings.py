@@ -1,4 +1,4 @@
-"""What is wrong with a label map is found, and stands before what is not."""
+"""Errors in a label map are found, and such maps come before good ones."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def cut(ids: np.ndarray) -> np.ndarray:
 
 
 def mislabelled(ids: np.ndarray) -> np.ndarray:
-    """Ten regions of the left have each other's labels."""
+    """Ten regions of the left side have exchanged labels."""
     left = [region.id for region in REGIONS if region.hemisphere == "left"][:10]
     table = np.arange(3000)
     table[left] = np.roll(left, 1)

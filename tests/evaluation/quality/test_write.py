@@ -1,4 +1,4 @@
-"""A folder of label maps becomes a page, pictures and tables, in whatever layout it is."""
+"""A folder of label maps in any layout becomes a page, pictures and tables."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.phantoms.brain import AFFINE, brain, save
 
 
 def results(folder: Path, names: list[str]) -> Path:
-    """A folder as darts-segment writes it, scans beside."""
+    """A folder as darts-segment writes it, with the scans beside it."""
     for number, name in enumerate(names):
         ids = brain(jitter=1.0, seed=number)
         save(folder / f"{name}_dseg.nii.gz", ids)

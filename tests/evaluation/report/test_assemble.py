@@ -1,4 +1,4 @@
-"""The report of an evaluation: every number of the run, every failure, what is missing and why, safe names, the same bytes."""
+"""The report of an evaluation: all numbers and failures of the run, missing parts with the reason, safe names, same bytes."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def account(scores: pd.DataFrame, **changes: Any) -> dict[str, Any]:
 
 
 def whole_run(folder: Path, scores: pd.DataFrame, **changes: Any) -> Path:
-    """A results folder with everything that a run can leave."""
+    """A results folder with everything that a run can write."""
     tables_only(folder, scores, **{"bootstrap": {"resamples": 99}} | changes)
     groups = scores.assign(region_name="deep grey", hemisphere="both", group="structure", region_id="")
     groups.drop_duplicates(["subject", "method"]).to_csv(folder / "groups.csv", index=False)

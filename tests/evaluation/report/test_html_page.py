@@ -1,4 +1,4 @@
-"""The kit of HTML reports: what is written for numbers, that nothing gets out of its place, images, missing columns."""
+"""Parts of HTML reports: format of numbers, escaped texts, images, missing columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The methods paragraphs: what the run did is said, what it didn't is not, and citations are numbered as they come."""
+"""The methods paragraphs: they describe what the run did and nothing else, and citations are numbered in their order."""
 
 from __future__ import annotations
 

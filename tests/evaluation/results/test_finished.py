@@ -1,4 +1,4 @@
-"""What is finished is taken over, and only that: changed files, options, damaged records and --overwrite are scored again."""
+"""Only finished pairs are reused: with changed files or options, damaged records and --overwrite, pairs are scored again."""
 
 from __future__ import annotations
 

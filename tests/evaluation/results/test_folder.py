@@ -1,4 +1,4 @@
-"""A results folder: what is written, read back as it was, and nothing of an earlier run left among it."""
+"""A results folder: tables are read back as they were written, and nothing of an earlier run remains."""
 
 from __future__ import annotations
 

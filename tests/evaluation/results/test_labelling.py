@@ -1,4 +1,4 @@
-"""References that mix manual and automatic labels are scored as two groups, so that agreement is not taken for accuracy."""
+"""References with manual and automatic labels are scored as two groups, so that agreement is not taken for accuracy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Methods x subjects: one long table, failures and suspects apart, finished pairs taken over, means over it."""
+"""Methods x subjects: one long table, separate failures and suspects, reused finished pairs, means."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""References that label less than is scored: what they do not label is absent by protocol, named once, and in no mean."""
+"""References that label fewer regions than are scored: the others are absent by protocol, named once, and in no mean."""
 
 from __future__ import annotations
 

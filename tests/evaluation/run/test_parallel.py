@@ -1,4 +1,4 @@
-"""Work in several processes: every item ends once, errors are its own, a killed process takes nothing else down."""
+"""Work in several processes: every item ends once, an error concerns one item only, and so does a killed process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def double(item: int) -> int:
 
 
 def killed(item: tuple[str, int]) -> int:
-    """Dies on 1 as a process does that runs out of memory."""
+    """Dies on 1 like a process that runs out of memory."""
     folder, number = item
     if number == 1:
         os.kill(os.getpid(), signal.SIGKILL)

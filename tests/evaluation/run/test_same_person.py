@@ -1,4 +1,4 @@
-"""Label maps that are not of whom, or not in the numbers that, their names say are named as what they probably are."""
+"""Label maps of another person, or with other numbers than expected, are named as what they probably are."""
 
 from __future__ import annotations
 

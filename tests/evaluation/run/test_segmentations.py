@@ -1,4 +1,4 @@
-"""Views and ensemble as methods: segmented once, again where weights or scans changed; seen subjects; what fails."""
+"""Views and ensemble as methods: segmented once, and again if weights or scans changed; seen subjects; failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Methods of a results folder compared: which rows enter, which methods meet, and what the tables hold."""
+"""Comparison of the methods of a results folder: which rows and methods are compared, and the content of the tables."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def dice_scores(n_subjects: int, methods: list[str], ids: tuple[int, ...] = IDS)
 
 
 def tables(folder: Path, scores: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """What the comparison leaves in a folder with these scores; names of subjects and methods stay text."""
+    """The files of the comparison in a folder with these scores; names of subjects and methods stay text."""
     written = save_comparison(write_results(folder, scores, FEW))
     return {path.stem: pd.read_csv(path, dtype={"method": str, "method_a": str, "method_b": str}) for path in written}
 

@@ -1,4 +1,4 @@
-"""Corrections for many tests: by hand, statsmodels, R; families are what the columns say, and NaN disturbs nothing."""
+"""Corrections for many tests: by hand, statsmodels, R; families follow from the columns, and NaN has no effect."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from tests.phantoms.long_tables import QUICK, by_region, r_oracles
 
 
 def nested(subjects: int, regions: int, *, between: float, seed: int = 0) -> np.ndarray:
-    """Regions x subjects x two methods that differ by a subject's own amount."""
+    """Regions x subjects x two methods whose difference depends on the subject."""
     rng = np.random.default_rng(seed)
     base = rng.normal(size=(regions, subjects))
     d = 0.2 + rng.normal(0, between, size=subjects) + rng.normal(0, 0.5, size=(regions, subjects))

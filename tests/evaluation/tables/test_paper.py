@@ -1,4 +1,4 @@
-"""Tables for papers: the numbers are those of the run, the best is bold, and LaTeX finds no command in any name."""
+"""Tables for papers: the numbers are those of the run, the best is bold, and no name is a command for LaTeX."""
 
 from __future__ import annotations
 

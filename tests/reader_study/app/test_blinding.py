@@ -1,4 +1,4 @@
-"""Nothing that reaches a reader's browser tells the method: names, headers, lengths, times of files, before the guesses."""
+"""Before the guesses, nothing that reaches a reader's browser reveals the method: names, headers, lengths, times of files."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Eavesdropper(Visitor):
 
 
 def whole_session(study: SmallStudy, until: str = "guess") -> Eavesdropper:
-    """Everything that a browser fetches on a reader's way to the guesses."""
+    """Everything that a browser loads until the guesses."""
     anna = Eavesdropper(study, study.tokens["anna"])
     for page in ("/", "/enter", "/read", "/api/study", *(f"/static/{name}" for name in ("app.css", "reader.js", "display.js"))):
         anna.http.get(page)

@@ -1,4 +1,4 @@
-"""The coordinator's page: the state of the study, training, who has left, and a preview that writes nothing. No method."""
+"""The coordinator's page: state of the study, training, withdrawn readers, and a preview that writes nothing; no method."""
 
 from __future__ import annotations
 

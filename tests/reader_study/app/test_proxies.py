@@ -1,4 +1,4 @@
-"""Behind a proxy, as the application alone shows it: origins, hosts, paths, addresses; a wrong address is a page."""
+"""Behind a proxy, tested on the application alone: origins, hosts, paths, addresses; a wrong address gives a page."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_names_that_a_foreign_site_can_have_are_refused_and_the_message_names_th
 
 
 def test_only_the_proxy_speaks_for_a_browser(study: SmallStudy) -> None:
-    """Wrong links are counted for the address that the proxy names, and for nobody else's word."""
+    """Wrong links are counted for the address that the proxy names; other senders can't name an address."""
     headers = {"host": "study.example.org", "origin": PUBLIC}
 
     def guess(http: TestClient, address: str) -> int:

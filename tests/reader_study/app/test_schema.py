@@ -1,4 +1,4 @@
-"""The API under whatever its schema allows, and does not allow: no request ends in an error of the server."""
+"""The API with everything that its schema allows, and what it does not allow: no request ends in an error of the server."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.phantoms.small_study import small_study
 
 @pytest.fixture
 def api(tmp_path: Path) -> Any:
-    """Schema of a study that Anna has a session of; her current item stands for every item, so that more than 404 is met."""
+    """Schema of a study in which Anna has a session; her current item is used for all items, to get more than 404."""
     study = small_study(tmp_path / "study")
     app = create_api(study.folder)
     http = TestClient(Guard(app, WORDING), base_url="http://127.0.0.1:8000")

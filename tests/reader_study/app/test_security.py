@@ -1,4 +1,4 @@
-"""The rating server against those who should not read or write: links, sessions, origins, sizes, paths, headers.
+"""Security of the rating server: links, sessions, origins, sizes, paths, headers.
 
 The checks follow chapters of the OWASP Application Security Verification Standard 4.0 (named at the tests).
 """

@@ -1,4 +1,4 @@
-"""Every write of a running study, killed before each of its steps: the study is as before or as after, and goes on."""
+"""Every write of a running study, killed before each of its steps: the study is as before or as after, and continues."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def steps_until_the_end(write: Write, folder: Path) -> int:
 
 
 def killed_before(step: int, write: Write, folder: Path) -> None:
-    """Do a write in a process of its own that is killed by SIGKILL before a step, counted from 1."""
+    """Do a write in a separate process that is killed by SIGKILL before a step, counted from 1."""
     child = os.fork()
     if child == 0:
         count = 0
@@ -171,7 +171,7 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> SmallStudy:
 
 @pytest.fixture
 def copy(planned: SmallStudy, tmp_path: Path) -> Callable[[Write | None], Path]:
-    """A function that copies the study to a new folder and does there what comes before a write."""
+    """A function that copies the study to a new folder and does the steps before a write there."""
     made = []
 
     def new(before: Write | None = None) -> Path:

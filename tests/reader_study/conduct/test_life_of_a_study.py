@@ -1,4 +1,4 @@
-"""A study that runs: a reader added late, one withdrawn, paused, closed, saved while it runs, looked at without a trace."""
+"""A running study: a reader added late, one withdrawn, paused, closed, saved while it runs, previewed without a trace."""
 
 from __future__ import annotations
 

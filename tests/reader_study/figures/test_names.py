@@ -1,4 +1,4 @@
-"""Names in figures: whole where they fit, never two alike, never letters that no font has; ticks of ratios have labels."""
+"""Names in figures: complete if they fit, all different, only letters that a font has; ticks of ratios have labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The mixed model against R's ordinal::clmm: six data sets kept as fixtures, and R itself where it is installed."""
+"""The mixed model compared with R's ordinal::clmm: six data sets as fixtures, and R itself if it is installed."""
 
 from __future__ import annotations
 

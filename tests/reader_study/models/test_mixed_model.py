@@ -1,4 +1,4 @@
-"""The mixed models of a study: every block is the model fitted by hand, and what can't be fitted says why."""
+"""The mixed models of a study: every block equals the model fitted by hand, and a reason is given if none can be fitted."""
 
 from __future__ import annotations
 

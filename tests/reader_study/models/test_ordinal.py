@@ -1,4 +1,4 @@
-"""The cumulative-logit mixed model: against R's published estimates, statsmodels, quadrature and finite differences."""
+"""The cumulative-logit mixed model: compared with R's published estimates, statsmodels, quadrature and finite differences."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_the_gradient_is_that_of_finite_differences(sds: tuple[float, ...]) -> N
 
 
 def judge_loglik(u: float, fit: OrdinalFit, judge: int, sd: float) -> float:
-    """Log-likelihood of one judge's ratings at his effect u, with its normal density, written out."""
+    """Log-likelihood of one judge's ratings at the effect u, with its normal density, written out."""
     mine = fit.design.groups[:, 0] == judge
     eta = fit.design.fixed[mine] @ fit.coefficients + sd * u
     bounds = np.concatenate([[-np.inf], fit.thresholds[0], [np.inf]])
@@ -209,7 +209,7 @@ def test_separation_is_said_and_what_can_not_be_modelled_is_refused() -> None:
 
 
 def strong_effects() -> pd.DataFrame:
-    """Ratings by which A lies below every rating of B and C, while B and C overlap."""
+    """Ratings in which A is below every rating of B and C, while B and C overlap."""
     rng = np.random.default_rng(0)
     levels = {"A": (1, 3), "B": (3, 6), "C": (3, 6)}
     rows = [

@@ -1,4 +1,4 @@
-"""From a study.yaml and label maps to a planned study: what is read, cut out, refused and written."""
+"""From study.yaml and label maps to a planned study: what is read, cut out, refused and written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Printed means and SDs: what no ratings can give is found, and what ratings gave is never accused."""
+"""Printed means and SDs: impossible values are found, and values of real ratings are never reported."""
 
 from __future__ import annotations
 

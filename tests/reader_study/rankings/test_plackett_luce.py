@@ -1,4 +1,4 @@
-"""Worths of rankings: against R (survival, psychotools, BradleyTerry2) and ties written out from their definition."""
+"""Worths of rankings: compared with R (survival, psychotools, BradleyTerry2), and ties with their definition."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def oracle() -> dict[str, Any]:
 
 
 def ranks_of_pairs(pairs: list[list[float]], *, ties: bool) -> np.ndarray:
-    """Rankings of two methods each, from 1-based numbers of both and +1 where the second is the better one, 0 for a tie."""
+    """Rankings of two methods each, from 1-based numbers of both and +1 if the second is better, 0 for a tie."""
     rows = []
     for one, two, outcome in pairs:
         if outcome or ties:

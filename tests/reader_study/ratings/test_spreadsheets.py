@@ -1,4 +1,4 @@
-"""Tables as spreadsheets of the world write them: separators, encodings, decimal commas, blanks, headers."""
+"""Tables of any country's spreadsheets: separators, encodings, decimal commas, blanks, headers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The order of methods, regions and sides is the study's, whoever rated first."""
+"""The order of methods, regions and sides is that of the study, whoever rated first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ratings table: what is read, what is refused and how, wide forms, and designs with holes."""
+"""The ratings table: what is read, what is refused and how, wide forms, and incomplete designs."""
 
 from __future__ import annotations
 

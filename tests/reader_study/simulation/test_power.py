@@ -1,4 +1,4 @@
-"""Power by simulation: against the noncentral t, the same for any number of processes; the type I error in the soak run."""
+"""Power by simulation: equal to the noncentral t, the same for any number of processes; the type I error in the soak run."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_shift_off_the_scale_is_refused_before_anything_is_simulated() -> None
 @pytest.mark.soak
 @pytest.mark.skipif(not SOAK, reason="some minutes; run by `make soak`")
 def test_the_type_i_error_of_every_analysis() -> None:
-    """Where cases differ about methods, case means hold 5 %, pooled rows do not; where readers do, random readers do."""
+    """If methods differ by case, case means keep 5 %, pooled rows do not; if they differ by reader, random readers do."""
     simulations = 400
     within = 3 * math.sqrt(0.05 * 0.95 / simulations)
 

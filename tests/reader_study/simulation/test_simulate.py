@@ -1,4 +1,4 @@
-"""Simulated studies: they have the means, SDs and correlations asked for, are marked, and are the same for a seed."""
+"""Simulated studies have the requested means, SDs and correlations, are marked, and are the same for the same seed."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_large_study_has_the_printed_means_and_sds() -> None:
 
 
 def test_ratings_correlate_as_asked_for() -> None:
-    """On a scale so fine that cutting costs nothing; on five levels correlations come out lower."""
+    """On a scale so fine that cutting has no effect; on five levels correlations are lower."""
     shares = Shares(case=0.3, reader=0.2, case_method=0.2, reader_method=0.1)
     fine = RatingScale(tuple(range(1, 61)), tuple(map(str, range(1, 61))))
     targets = targets_of_shifts([("Insula", "L")], {"FS": 30.0, "FT": 32.0}, 6.0)

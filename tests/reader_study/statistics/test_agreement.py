@@ -1,4 +1,4 @@
-"""Agreement of readers: held to published examples, other libraries, and their definitions written out."""
+"""Agreement of readers: compared with published examples, other libraries, and the definitions written out."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def random_ratings(seed: int, units: int = 40, readers: int = 4, missing: float 
 
 
 def ac2_as_defined(matrix: np.ndarray, levels: tuple[float, ...]) -> float:
-    """Gwet's AC2 pair by pair and level by level, with no algebra done."""
+    """Gwet's AC2 pair by pair and level by level, without simplification."""
     span = levels[-1] - levels[0]
     agreed, shares = [], []
     for row in matrix:
@@ -193,7 +193,7 @@ def test_a_rating_outside_the_scale_is_refused() -> None:
 
 
 def test_intervals_resample_cases_not_ratings() -> None:
-    """Every unit ten times over, in the same case: no new information, and so the same intervals."""
+    """Every unit ten times, in the same case: no new information, and so the same intervals."""
     matrix = random_ratings(3, units=30, readers=3)
     once = agreement_table(RatedUnits(matrix, ("A", "B", "C"), np.arange(30), LEVELS), resamples=200, seed=1)
     tenfold = RatedUnits(np.repeat(matrix, 10, axis=0), ("A", "B", "C"), np.repeat(np.arange(30), 10), LEVELS)

@@ -1,4 +1,4 @@
-"""Blinding indices: the worked example of a published trial, the multinomial delta method, and guesses that say nothing."""
+"""Blinding indices: the worked example of a published trial, the multinomial delta method, and uninformative guesses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests on case means: all flips of signs counted by hand, mean squares of statsmodels, readers who left something out."""
+"""Tests on case means: all flips of signs counted by hand, mean squares of statsmodels, readers with missing ratings."""
 
 from __future__ import annotations
 

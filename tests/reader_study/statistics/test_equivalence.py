@@ -1,4 +1,4 @@
-"""Non-inferiority and equivalence: against SciPy's one-sided tests, and where there is nothing to test."""
+"""Non-inferiority and equivalence: compared with SciPy's one-sided tests, and cases without anything to test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The published table: its numbers against SciPy, statsmodels and arithmetic, its holes, and its three layouts."""
+"""The published table: its numbers compared with SciPy, statsmodels and arithmetic, its gaps, and its three layouts."""
 
 from __future__ import annotations
 

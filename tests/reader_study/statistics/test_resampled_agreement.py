@@ -1,4 +1,4 @@
-"""Agreement in many bootstrap samples at once is agreement of each sample computed by itself."""
+"""Agreement in many bootstrap samples at once equals the agreement of each sample computed separately."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Studies that hardly are one: every number is a number or NaN with its reason, and every figure is drawn."""
+"""Very small studies: every result is a number or NaN with its reason, and every figure is drawn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A reader's way through the rating application, by its API: what is stored, what may be changed, what is refused."""
+"""A reader in the rating application, by its API: what is stored, what may be changed, what is refused."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_a_whole_study_is_exported_as_analyse_reads_it(study: SmallStudy, anna: 
 
 
 def test_every_method_is_exported_with_the_rating_of_its_own_picture(study: SmallStudy, anna: Visitor, tmp_path: Path) -> None:
-    """Rate by what the mask shows: its height tells the method, which only this test knows."""
+    """Rate by the height of the mask, which reveals the method, but only to this test."""
     import nibabel as nib
     import numpy as np
 
