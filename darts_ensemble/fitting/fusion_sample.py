@@ -11,13 +11,14 @@ from torch import Tensor
 
 from darts_ensemble.errors import ScanError, UsageError
 from darts_ensemble.fusion.fuse import DEFAULT_WEIGHTS, LEAST
+from darts_ensemble.fusion.sagittal_sides import pool_homologues, share_between_sides
 from darts_ensemble.inference.predict import predict_view
 from darts_ensemble.labels import BACKGROUND_CLASS, IGNORE_CLASS, N_CLASSES, ids_to_classes
 from darts_ensemble.networks.view_network import Ensemble
 from darts_ensemble.scans.conform import conform, conform_labels
 from darts_ensemble.scans.scan import read_label_map, read_scan
 from darts_ensemble.slices.boxes import head_box
-from darts_ensemble.slices.views import SLICE_AXIS, VIEWS, place_slices, pool_homologues, share_between_sides
+from darts_ensemble.slices.views import SLICE_AXIS, VIEWS, place_slices
 from darts_ensemble.training.subjects import LabelledSubject
 
 __all__ = ["Sample", "sample_views"]

@@ -10,13 +10,14 @@ import numpy.typing as npt
 import torch
 
 from darts_ensemble.errors import ScanError
+from darts_ensemble.fusion.sagittal_sides import pool_homologues
 from darts_ensemble.inference.predict import predict_view
 from darts_ensemble.labels import BACKGROUND_CLASS, IGNORE_CLASS, LEFT_CLASS
 from darts_ensemble.networks.view_network import ViewNetwork
 from darts_ensemble.results.overlap import dice_of_regions, joint_histogram, merge_labels
 from darts_ensemble.slices.boxes import head_box
 from darts_ensemble.slices.channels import Box
-from darts_ensemble.slices.views import SLICE_AXIS, pool_homologues, take_slices
+from darts_ensemble.slices.views import SLICE_AXIS, take_slices
 
 __all__ = ["DECLARED", "LAYOUTS", "Layout", "LayoutDice", "turn_volume", "verify_orientation"]
 

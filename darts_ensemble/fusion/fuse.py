@@ -11,9 +11,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from darts_ensemble.fusion.sagittal_sides import SagittalPooling, pool_homologues, share_between_sides
 from darts_ensemble.inference.predict import most_probable
 from darts_ensemble.labels import N_CLASSES
-from darts_ensemble.slices.views import SagittalPooling, place_slices, pool_homologues, share_between_sides, take_slices
+from darts_ensemble.slices.views import place_slices, take_slices
 
 __all__ = ["DEFAULT_FUSION", "DEFAULT_WEIGHTS", "FUSIONS", "LEAST", "Fused", "ViewWeights", "fuse_views"]
 
@@ -41,7 +42,7 @@ class Fused:
         The most probable class.
     view_classes : dict of str to (a, b, c) uint8
         The most probable class of each view. For a sagittal view it is the most probable pair, whose side is not known yet
-        (:func:`darts_ensemble.fusion.midsagittal.sides_from_plane`), unless pooling is "none".
+        (:func:`darts_ensemble.fusion.sagittal_sides.sides_from_plane`), unless pooling is "none".
     """
 
     volume: npt.NDArray[np.float16] | Tensor
@@ -88,7 +89,7 @@ def fuse_views(
     weights : mapping, optional
         View to weight, or to weights (103,) of its classes; scaled to sum to 1 over the views present, for each class.
     pooling : {"split", "duplicate", "none"}
-        See :func:`darts_ensemble.slices.views.share_between_sides`.
+        See :func:`darts_ensemble.fusion.sagittal_sides.share_between_sides`.
     device : torch.device or str
         Device of the volume (206 bytes per voxel); predictions on another device are copied to it.
 

@@ -18,8 +18,9 @@ from torch import Tensor
 from darts_ensemble.device import DeviceMemoryWarning, choose_device, choose_precision, fits_beside_networks, slices_at_once
 from darts_ensemble.errors import CheckpointError, DeviceError, UsageError
 from darts_ensemble.fusion.fuse import DEFAULT_FUSION, FUSIONS, Fused, ViewWeights, fuse_views
-from darts_ensemble.fusion.midsagittal import midsagittal_plane, move_to_sides, sides_from_plane
+from darts_ensemble.fusion.midsagittal import midsagittal_plane
 from darts_ensemble.fusion.native_labels import labels_to_native
+from darts_ensemble.fusion.sagittal_sides import SagittalPooling, move_to_sides, sides_from_plane
 from darts_ensemble.inference.device_volume import DeviceVolume
 from darts_ensemble.inference.heap import give_back_freed_memory, large_blocks_apart
 from darts_ensemble.inference.predict import brain_box, made_ready, predict_view, uses_winograd
@@ -34,7 +35,7 @@ from darts_ensemble.scans.scan import Scan, read_scan, voxel_checksum
 from darts_ensemble.segment.made_with import describe_networks
 from darts_ensemble.slices.boxes import head_box, reaches_inner_face
 from darts_ensemble.slices.channels import Box
-from darts_ensemble.slices.views import SLICE_AXIS, VIEWS, SagittalPooling
+from darts_ensemble.slices.views import SLICE_AXIS, VIEWS
 from darts_ensemble.stages import Stages
 from darts_ensemble.weights.checkpoints import load_ensemble, load_view
 

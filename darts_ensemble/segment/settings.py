@@ -14,9 +14,9 @@ from darts_ensemble.segment.made_with import with_options
 
 if TYPE_CHECKING:
     from darts_ensemble.fusion.fuse import ViewWeights
+    from darts_ensemble.fusion.sagittal_sides import SagittalPooling
     from darts_ensemble.networks.view_network import Ensemble
     from darts_ensemble.segment.segmenter import Segmenter
-    from darts_ensemble.slices.views import SagittalPooling
 
 __all__ = ["Settings", "describe_run", "make_segmenter"]
 

@@ -1,25 +1,20 @@
-"""Coronal, axial, sagittal: from a conformed volume to slices and back; left/right pooling of a sagittal view."""
+"""Coronal, axial, sagittal: from a conformed volume to slices and back, and the scale of their intensities."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from darts_ensemble.labels import HOMOLOGUE_CLASS, N_CLASSES
-
 __all__ = [
     "NORMALISATIONS",
     "SLICE_AXIS",
     "VIEWS",
-    "SagittalPooling",
     "normalise_slices",
     "place_slices",
-    "pool_homologues",
-    "share_between_sides",
     "take_slices",
     "volume_scale",
 ]
@@ -33,12 +28,6 @@ NORMALISATIONS = ("slice-minmax", "volume-median", "volume-otsu")
 #: The histogram of a volume is computed from every second plane, row and column.
 _HISTOGRAM_STEP = 2
 _HISTOGRAM_BINS = 256
-
-SagittalPooling = Literal["split", "duplicate", "none"]
-
-_PAIRED = torch.from_numpy(HOMOLOGUE_CLASS) != torch.arange(N_CLASSES)
-_SMALL = torch.where(_PAIRED, 0.5e-4, 1e-4)
-_HOMOLOGUES = torch.from_numpy(HOMOLOGUE_CLASS).long()
 
 
 def take_slices(volume: Any, view: str, indices: Any) -> Any:
@@ -152,38 +141,3 @@ def _normalised(x: Tensor, method: str, scale: float) -> Tensor:
         return x.div_(scale)
     low, high = x.amin(dim=(-2, -1), keepdim=True), x.amax(dim=(-2, -1), keepdim=True)
     return x.sub_(low).div_(high - low + 1e-4)
-
-
-def pool_homologues(probabilities: Tensor) -> Tensor:
-    """Replace the probabilities of a homologous pair by their sum, (..., 103) -> (..., 103); midline classes stay.
-
-    The result counts each pair twice: :func:`share_between_sides` divides it between the sides.
-    """
-    # Many times as fast as indexing with a list, for which torch copies value by value.
-    others = probabilities.gather(-1, _HOMOLOGUES.to(probabilities.device).expand(probabilities.shape))
-    return torch.addcmul(probabilities, others, _PAIRED.to(probabilities))
-
-
-def share_between_sides(pooled: Tensor, others: Tensor, pooling: SagittalPooling = "split") -> Tensor:
-    """Divide the probabilities of a sagittal network between left and right, which can't be seen in a sagittal slice.
-
-    Parameters
-    ----------
-    pooled : Tensor, (..., 103)
-        Probabilities of the sagittal network after :func:`pool_homologues`.
-    others : Tensor, (..., 103)
-        Probabilities of the other views for the same voxels, on any common scale.
-    pooling : {"split", "duplicate"}
-        "split": the sum of a pair is divided in proportion to `others`, equally where both are near 0 (well below 1e-4);
-        every voxel still sums to 1. "duplicate": both sides get the sum (FastSurfer), then the voxel is scaled to sum to 1.
-
-    Returns
-    -------
-    Tensor, (..., 103)
-    """
-    if pooling == "duplicate":
-        return pooled / pooled.sum(dim=-1, keepdim=True)
-    # (l + e/2) / (l + r + e): 1/2 where both are 0, and shares always sum to 1; a midline class is paired with itself.
-    share = others + _SMALL.to(others.device)
-    share /= pool_homologues(others) + 1e-4
-    return share.mul_(pooled)

@@ -1,4 +1,4 @@
-"""Fusion of views: against plain formulas in double precision, sums of one, agreement by hand, and sides from a plane."""
+"""Fusion of views: against plain formulas in double precision, sums of one, and agreement by hand."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from scipy.spatial.transform import Rotation
 
 from darts_ensemble.fusion.fuse import DEFAULT_WEIGHTS, FUSIONS, LEAST, Fused, fuse_views
-from darts_ensemble.fusion.midsagittal import midsagittal_plane, move_to_sides, sides_from_plane
-from darts_ensemble.labels import BACKGROUND_CLASS, HOMOLOGUE_CLASS, N_CLASSES, REGION_BY_ID
+from darts_ensemble.labels import BACKGROUND_CLASS, N_CLASSES, REGION_BY_ID
 from darts_ensemble.slices.views import SLICE_AXIS
 
 SHAPE = (6, 5, 7)
@@ -131,31 +129,3 @@ def test_agreement_is_the_share_of_pairs_that_name_the_same_class() -> None:
     several = Fused(empty, one, {"coronal": one, "axial": two, "sagittal": three})
     np.testing.assert_allclose(several.agreement()[0, 0], [1, 1 / 3, 1 / 3, 0], atol=1e-6)
     np.testing.assert_array_equal(Fused(empty, one, {"axial": one}).agreement(), 1)
-
-
-@pytest.mark.parametrize(("tilt", "shift"), [((0, 0), 0.0), ((12, 0), 9.0), ((0, -10), -7.5), ((8, 9), 4.0)])
-def test_a_sagittal_network_alone_takes_sides_from_the_plane_of_a_tilted_head(tilt: tuple[int, int], shift: float) -> None:
-    size = 96
-    turn = Rotation.from_euler("yz", tilt, degrees=True).as_matrix()
-    grid = np.stack(np.meshgrid(*[np.arange(size)] * 3, indexing="ij"), axis=-1) - (size / 2 - 0.5) - (shift, 0, 0)
-    head = grid @ turn  # axes of the head: its first grows to the left, as LIA's does
-    inside = ((head / (30, 36, 40)) ** 2).sum(axis=-1) < 1
-    true = np.where(head[..., 0] > 0, LEFT, RIGHT)
-    # What a sagittal network says: the pair is right, the side a toss-up.
-    tossed = np.where(np.random.default_rng(0).random(inside.shape) < 0.5, LEFT, RIGHT)
-    classes = np.where(inside, tossed, BACKGROUND_CLASS).astype(np.uint8)
-    plane = midsagittal_plane(classes)
-    sided = sides_from_plane(classes, plane)
-    assert np.mean(sided[inside] == true[inside]) > 0.99
-    assert np.all(sided[~inside] == BACKGROUND_CLASS)
-    assert np.mean(classes[inside] == true[inside]) < 0.51, "the test must not be easier than it says"
-
-
-def test_the_pairs_sum_moves_to_the_side_of_the_voxel() -> None:
-    probabilities = np.zeros((4, 1, 1, N_CLASSES), dtype=np.float16)
-    probabilities[..., LEFT], probabilities[..., RIGHT], probabilities[..., BACKGROUND_CLASS] = 0.25, 0.5, 0.25
-    move_to_sides(probabilities, np.array([1.5, 0.0, 0.0]))
-    np.testing.assert_array_equal(probabilities[:, 0, 0, LEFT], [0, 0, 0.75, 0.75])
-    np.testing.assert_array_equal(probabilities[:, 0, 0, RIGHT], [0.75, 0.75, 0, 0])
-    np.testing.assert_array_equal(probabilities[..., BACKGROUND_CLASS], 0.25)
-    assert HOMOLOGUE_CLASS[LEFT] == RIGHT

@@ -1,21 +1,16 @@
-"""Slices of each view, their intensities, and how a sagittal network treats left and right."""
+"""Slices of each view, and the scale of their intensities."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from darts_ensemble.labels import HOMOLOGUE_CLASS
 from darts_ensemble.slices.views import (
     NORMALISATIONS,
     VIEWS,
     normalise_slices,
     place_slices,
-    pool_homologues,
-    share_between_sides,
     take_slices,
     volume_scale,
 )
@@ -62,33 +57,3 @@ def test_the_scale_follows_a_gain_exactly_and_hardly_feels_added_air() -> None:
     assert volume_scale(tissue * 7) == pytest.approx(7 * scale)
     noisy_air = np.concatenate([tissue, np.random.default_rng(2).uniform(0, 5, size=12000)])
     assert volume_scale(noisy_air) == pytest.approx(scale, rel=0.1)
-
-
-@settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 10_000), pooling=st.sampled_from(["split", "duplicate"]))
-def test_every_voxel_sums_to_one_however_sides_are_pooled(seed: int, pooling: str) -> None:
-    rng = np.random.default_rng(seed)
-    sagittal, others = (rng.dirichlet(np.full(103, 0.05), size=6).astype(np.float32) for _ in range(2))
-    shared = share_between_sides(pool_homologues(torch.from_numpy(sagittal)), torch.from_numpy(others), pooling)  # type: ignore[arg-type]
-    np.testing.assert_allclose(shared.sum(dim=-1), 1, atol=1e-5)
-
-
-def test_a_pair_is_split_in_proportion_to_the_other_views() -> None:
-    left, right = 12, int(HOMOLOGUE_CLASS[12])
-    sagittal = torch.zeros((2, 103))
-    sagittal[:, left] = 0.6
-    sagittal[:, 102] = 0.4
-    others = torch.zeros((2, 103))
-    others[0, left], others[0, right] = 0.2, 0.6
-    shared = share_between_sides(pool_homologues(sagittal), others)
-    np.testing.assert_allclose(shared[0, [left, right]], [0.15, 0.45], rtol=1e-3)
-    np.testing.assert_allclose(shared[1, [left, right]], [0.3, 0.3], rtol=1e-6)
-    np.testing.assert_allclose(shared[:, 102], 0.4, rtol=1e-6)
-
-
-def test_both_sides_of_a_pair_get_its_sum_and_the_midline_stays() -> None:
-    probabilities = torch.rand((5, 103), dtype=torch.float32)
-    pooled = pool_homologues(probabilities)
-    for one, other in enumerate(HOMOLOGUE_CLASS):
-        expected = probabilities[:, one] if one == other else probabilities[:, one] + probabilities[:, int(other)]
-        assert torch.equal(pooled[:, one], expected)
