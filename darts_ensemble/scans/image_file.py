@@ -14,6 +14,7 @@ from nibabel.imageglobals import LoggingOutputSuppressor
 
 from darts_ensemble.errors import ScanError
 from darts_ensemble.scans.links import why_empty
+from darts_ensemble.scans.packing import open_packed, packed_image
 
 __all__ = ["EXTENSIONS", "one_volume", "open_image"]
 
@@ -24,6 +25,8 @@ _HEADER_BYTES = {348: nib.Nifti1Header, 540: nib.Nifti2Header}
 
 def open_image(path: Path) -> tuple[Any, list[str]]:
     """Return a nibabel image, its voxels not yet read, and what had to be mended, a phrase each.
+
+    The file may stay open until :func:`darts_ensemble.scans.packing.close_image`.
 
     Raises
     ------
@@ -59,11 +62,16 @@ def _opened(path: Path, *, packed: bool) -> tuple[Any, list[str]]:
         found, other = ("compressed", "an uncompressed") if packed else ("not compressed", "a compressed")
         remarks.append(f"the file is {found}, with the name of {other} one; it was read as it is")
     if name.endswith((".mgz", ".mgh")):
-        image: Any = nib.MGHImage.from_stream(BytesIO(_content(path, packed=packed))) if remarks else nib.load(path)
+        if packed:
+            image: Any = packed_image(nib.MGHImage, path)
+        else:
+            image = nib.MGHImage.from_stream(BytesIO(_content(path, packed=False))) if remarks else nib.load(path)
         # nibabel fills in an orientation of its own where the file has none, and says that it was there.
         image.header["goodRASFlag"] = int.from_bytes(_content(path, 30, packed=packed)[28:], "big", signed=True)
         return image, remarks
     kind, mended, faults = _mended_header(_content(path, 540, packed=packed))
+    if packed and not faults and _is_single(mended):
+        return packed_image(kind, path), remarks
     if kind is None or not (remarks or faults):
         return nib.load(path), []
     content = _content(path, packed=packed)
@@ -73,7 +81,7 @@ def _opened(path: Path, *, packed: bool) -> tuple[Any, list[str]]:
 
 
 def _content(path: Path, count: int = -1, *, packed: bool) -> bytes:
-    with gzip.open(path) if packed else path.open("rb") as file:
+    with open_packed(path) if packed else path.open("rb") as file:
         return bytes(file.read(count))
 
 
@@ -101,6 +109,11 @@ def _mended_header(start: bytes) -> tuple[Any, bytes, list[str]]:
             faults.append("the qform's quaternion is invalid: the sform is used")
     kind = nib.Nifti1Image if size == 348 else nib.Nifti2Image
     return kind, header.binaryblock, faults
+
+
+def _is_single(header: bytes) -> bool:
+    """Whether voxels follow the header in the same file; in the other kind of NIfTI, they are in a second file."""
+    return b"n+" in header[4:12] + header[344:348]
 
 
 def _first_bytes(path: Path) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import os
@@ -22,6 +21,7 @@ from darts_ensemble.labels import REGION_BY_ID
 from darts_ensemble.scans.image_file import EXTENSIONS, one_volume, open_image
 from darts_ensemble.scans.label_values import whole_numbers, why_several_volumes
 from darts_ensemble.scans.links import is_there
+from darts_ensemble.scans.packing import close_image, packed_writer, save_image
 from darts_ensemble.scans.placement import check_size, placement
 
 __all__ = [
@@ -149,6 +149,7 @@ def _read(path: Path, *, labels: bool = False) -> Scan:
         check_size(path, affine, shape)
     try:
         data = np.asarray(image.dataobj).reshape(shape, order="F")
+        close_image(image)
     except Exception as error:  # as for opening
         raise ScanError(f"{path}: damaged ({type(error).__name__}); expected a whole image: copy it again") from None
     if not labels and np.issubdtype(data.dtype, np.floating) and not np.isfinite(data).all():
@@ -218,7 +219,7 @@ def write_series(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Neither a name nor a time in the file: the same voxels are the same bytes.
-        with temporary.open("wb") as raw, gzip.GzipFile("", "wb", 1, raw, mtime=0) as file:
+        with temporary.open("wb") as raw, packed_writer(raw) as file:
             file.write(little.binaryblock + bytes(4))  # no extensions
             for volume in volumes:
                 file.write(volume.astype(np.dtype(dtype).newbyteorder("<"), copy=False).tobytes(order="F"))
@@ -247,7 +248,7 @@ def _write(data: npt.NDArray[Any], scan: Scan, path: Path) -> None:
     temporary = temporary_beside(path, extension)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        nib.save(image, temporary)
+        save_image(image, temporary)
         os.replace(temporary, path)
     except OSError as error:
         raise ScanError(f"{path}: {error.strerror}; expected a folder with room to write") from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import gzip
 import json
 import os
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
+from isal import igzip
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
@@ -117,12 +117,12 @@ def test_outside_the_box_background_is_certain_even_where_no_voxel_inside_is_bac
 
 
 def test_a_full_disk_leaves_nothing(case: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class FullDisk(gzip.GzipFile):
+    class FullDisk(igzip.IGzipFile):  # type: ignore[misc]
         def write(self, data: Any) -> int:
             super().write(bytes(data)[:100])
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(gzip, "GzipFile", FullDisk)
+    monkeypatch.setattr(igzip, "IGzipFile", FullDisk)
     with pytest.raises(ScanError, match=r"a_probseg\.nii\.gz: .*; expected a folder with room to write"):
         write_probabilities(case[1], ORIGIN, case[0], Wanted((0,)), "uint8", target_paths(tmp_path, "a", "nifti"))
     assert list(tmp_path.iterdir()) == []

@@ -202,7 +202,7 @@ def test_a_full_disk_leaves_what_was_there_and_no_half_file(
         Path(path).write_bytes(b"half of a file")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(nib, "save", fill)
+    monkeypatch.setattr("darts_ensemble.scans.scan.save_image", fill)
     with pytest.raises(ScanError, match=rf"out/labels\S+: {os.strerror(errno.ENOSPC)}; expected a folder with room"):
         write_label_map(map_of(53), scan, target)
     assert target.read_bytes() == before
