@@ -1,6 +1,6 @@
 """Time of overlap and surface metrics of all 102 regions, compared with other libraries, on a real and a synthetic pair.
 
-python benchmarks/metrics.py REFERENCE PREDICTION [--repeats 5] [--slow-repeats 1] [--json]
+python benchmarks/metrics.py REFERENCE PREDICTION [--repeats 5] [--slow-repeats 1] [--json FILE]
 
 Each pair is first stored as .nii.gz (int16) and read from there. One thread; minimum of the CPU seconds of all repeats, in
 which the libraries take turns. MONAI and surface-distance receive each region cropped.
@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("prediction", type=Path, help="of the same grid")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--slow-repeats", type=int, default=1, help="of MONAI and surface-distance")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", type=Path, help="also write the results to this file")
     given = parser.parse_args()
     torch.set_num_threads(1)
     SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
@@ -62,7 +62,9 @@ def main() -> None:
             answer[name] = {"dice": mean_dice(load(paths))} | {
                 "seconds": least_seconds(paths, given.repeats, given.slow_repeats)
             }
-    print(json.dumps(answer, indent=1) if given.json else "\n\n".join(table(*each) for each in answer.items()))
+    print("\n\n".join(table(*each) for each in answer.items()))
+    if given.json:
+        given.json.write_text(json.dumps(answer, indent=1) + "\n", encoding="utf-8")
 
 
 def synthetic_pair(size: int = 256) -> Maps:

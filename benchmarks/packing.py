@@ -1,6 +1,6 @@
 """CPU seconds of reading and writing compressed images, with nibabel's way through zlib and with ours through ISA-L.
 
-python benchmarks/packing.py IMAGE... [--repeats 5]
+python benchmarks/packing.py IMAGE... [--repeats 5] [--json FILE]
 
 In turns; the least CPU seconds of each. The values that were read are written as .nii.gz; sizes are those of the written files.
 """
@@ -8,6 +8,7 @@ In turns; the least CPU seconds of each. The values that were read are written a
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 import time
 from collections.abc import Callable
@@ -32,6 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("images", type=Path, nargs="+")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--json", type=Path, help="also write the seconds of the last image to this file")
     given = parser.parse_args()
     print("| image | read, nibabel | ours | ratio | write, nibabel | ours | ratio | size, nibabel | ours |")
     print("| --- " * 9 + "|")
@@ -57,6 +59,8 @@ def main() -> None:
                 cells += [f"{one:.3f}", f"{two:.3f}", f"{one / two:.1f}"]
             cells += [f"{file.stat().st_size / 1e6:.2f} MB" for file in (theirs, ours)]
         print(f"| {' | '.join(cells)} |")
+        if given.json:
+            given.json.write_text(json.dumps(took, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Time of a training step: Dense U-Nets and U-Nets of several sizes, in float32 and in bfloat16.
 
-    python benchmarks/train_step.py [--filters 32,48,64] [--threads 1]
+    python benchmarks/train_step.py [--filters 32,48,64] [--threads 1] [--json FILE]
 
 Four random crops of 144 x 128 with seven neighbouring slices, the default loss and AdamW; forward, backward and update, without
 drawing the slices. The minimum of six steps, including the first one (warm up).
@@ -9,7 +9,9 @@ drawing the slices. The minimum of six steps, including the first one (warm up).
 from __future__ import annotations
 
 import argparse
+import json
 import time
+from pathlib import Path
 
 import torch
 
@@ -48,13 +50,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--filters", default="32,48,64", help="of the Dense U-Nets")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--json", type=Path, help="also write the seconds of the Dense U-Nets to this file")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
+    kept = {}
     print("| network | filters | parameters | fp32, s per step | bf16, s per step |\n| --- | --- | ---: | --- | --- |")
     for architecture, filters in [*(("dense-unet", int(number)) for number in words(given.filters)), ("unet", 16)]:
         recipes = (Recipe(architecture=architecture, filters=filters, precision=name) for name in ("fp32", "bf16"))
         (plain, parameters), (half, _) = (step_seconds(recipe) for recipe in recipes)
         print(f"| {architecture} | {filters} | {parameters:,} | {plain:.2f} | {half:.2f} |", flush=True)
+        if architecture == "dense-unet":
+            kept[str(filters)] = {"fp32": plain, "bf16": half}
+    if given.json:
+        given.json.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
