@@ -12,11 +12,16 @@ from darts_ensemble.errors import CohortError
 from evaluation.cohort.layouts import WRONG_HEADERS
 
 __all__ = [
-    "Cohort", "Fault", "Layout", "LeftOut", "Location", "Predictions", "Subject", "choose_subjects", "natural",
+    "LAYOUT_NAMES", "Cohort", "Fault", "Layout", "LeftOut", "Location", "Predictions", "Subject", "choose_subjects", "natural",
     "parse_location",
 ]  # fmt: skip
 
 Layout = Literal["mindboggle", "freesurfer", "bids", "flat", "manifest", "file"]
+#: The name of each layout on the screen and in reports.
+LAYOUT_NAMES: dict[str, str] = {
+    "mindboggle": "Mindboggle-101", "freesurfer": "SUBJECTS_DIR", "bids": "BIDS derivatives", "flat": "folder of label maps",
+    "manifest": "manifest", "file": "one label map",
+}  # fmt: skip
 
 _ENTITIES = re.compile(r"[a-zA-Z]+-[a-zA-Z0-9+]+(_[a-zA-Z]+-[a-zA-Z0-9+]+)*")
 

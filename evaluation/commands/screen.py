@@ -12,17 +12,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from evaluation.cohort.find import Cohort, Location, Predictions
+from evaluation.cohort.subjects import LAYOUT_NAMES
 from evaluation.metrics.pair_scores import Scoring
 from evaluation.results.folder import SIDES_MERGED
 from evaluation.run.evaluate import Method, Report, Scores
 from evaluation.run.protocol_warnings import named
 
 __all__ = ["progress", "show_found", "show_labelling", "show_outside", "show_summary"]
-
-_LAYOUTS = {
-    "mindboggle": "Mindboggle-101", "freesurfer": "SUBJECTS_DIR", "bids": "BIDS derivatives", "flat": "named by subject",
-    "manifest": "manifest", "file": "one label map",
-}  # fmt: skip
 
 
 def show_found(console: Console, where: Location, cohort: Cohort, found: dict[str, Predictions], *, verbose: bool) -> None:
@@ -31,11 +27,11 @@ def show_found(console: Console, where: Location, cohort: Cohort, found: dict[st
     for heading in ("", "layout", "file", "label maps", "matched"):
         table.add_column(heading, justify="right" if heading in ("label maps", "matched") else "left", overflow="fold")
     files = _files([subject.reference.name for subject in cohort.subjects])
-    table.add_row("references", _LAYOUTS[cohort.layout], files, str(len(cohort.subjects)), "")
+    table.add_row("references", LAYOUT_NAMES[cohort.layout], files, str(len(cohort.subjects)), "")
     for name, one in found.items():
         files = _files([path.name for path in one.paths.values()])
         n_found = len(one.paths) + len(one.unmatched)
-        table.add_row(name, _LAYOUTS[one.layout], files, str(n_found), f"{len(one.paths)} of {len(cohort.subjects)}")
+        table.add_row(name, LAYOUT_NAMES[one.layout], files, str(n_found), f"{len(one.paths)} of {len(cohort.subjects)}")
     console.print(table)
     if cohort.unlabelled:
         console.print(f"without a reference: {named(cohort.unlabelled)}")

@@ -7,17 +7,13 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any
 
+from evaluation.cohort.subjects import LAYOUT_NAMES
 from evaluation.report.html_page import Block, Facts, Notice
 from evaluation.results.folder import SIDES_MERGED, Results
 from evaluation.results.number_format import format_value
 from evaluation.results.run_facts import count_of, listed, moves_of, voxel_sizes
 
 __all__ = ["n_subjects", "overview", "when"]
-
-_LAYOUTS = {
-    "mindboggle": "Mindboggle-101", "freesurfer": "SUBJECTS_DIR", "bids": "BIDS derivatives", "flat": "folder of label maps",
-    "manifest": "files named in a table", "file": "one label map",
-}  # fmt: skip
 
 
 def n_subjects(results: Results) -> int:
@@ -41,7 +37,7 @@ def overview(results: Results) -> list[Block]:
     numbers = results.subjects.groupby("method", sort=False)["subject"].nunique()
     pairs = [("Subjects", _subjects_fact(results))]
     for method, number in numbers.items():
-        kind = _LAYOUTS.get(layouts.get(str(method), ""), "")
+        kind = LAYOUT_NAMES.get(layouts.get(str(method), ""), "")
         pairs.append((f"Method {method}", f"label maps of {count_of(int(number), 'subject')}{f' ({kind})' if kind else ''}"))
     pairs.append(("References", _references_fact(account)))
     pairs += _protocol_facts(results)
@@ -64,7 +60,7 @@ def _subjects_fact(results: Results) -> str:
 
 
 def _references_fact(account: dict[str, Any]) -> str:
-    layout = _LAYOUTS.get(account.get("layouts", {}).get("references", ""), "")
+    layout = LAYOUT_NAMES.get(account.get("layouts", {}).get("references", ""), "")
     names = list(dict.fromkeys(PurePath(path).name for path in account.get("references", {}).values()))
     told = Counter(one["reference"] for one in account.get("labels_follow", {}).values())
     cortex = ", ".join(f"{protocol} ({n})" for protocol, n in told.most_common())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -10,6 +11,7 @@ from darts_ensemble.errors import CohortError
 from evaluation.cohort.find import Location, choose_subjects, find_cohort, find_predictions, parse_location
 from evaluation.cohort.flat_folder import named_by_subject
 from evaluation.cohort.layouts import WRONG_HEADERS
+from evaluation.cohort.subjects import LAYOUT_NAMES, Layout
 
 
 def touch(root: Path, *names: str) -> None:
@@ -169,3 +171,7 @@ def test_fourteen_mindboggle_scans_have_wrong_headers() -> None:
     assert len(WRONG_HEADERS) == 14
     assert {"HLN-12-1", "HLN-12-12", "MMRR-21-21"} <= WRONG_HEADERS
     assert "HLN-12-3" not in WRONG_HEADERS
+
+
+def test_every_layout_has_a_name_for_screen_and_report() -> None:
+    assert set(LAYOUT_NAMES) == set(get_args(Layout))
