@@ -18,7 +18,6 @@ A thin layer over :class:`darts_ensemble.segment.segmenter.Segmenter`. Arguments
 from __future__ import annotations
 
 import json
-import os
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -36,6 +35,7 @@ from darts_ensemble.scans.scan import write_label_map, write_series
 from darts_ensemble.segment.segmenter import Segmentation as Result
 from darts_ensemble.segment.segmenter import Segmenter
 from darts_ensemble.weights.checkpoints import load_ensemble
+from darts_ensemble.whole_files import written_whole
 
 __all__ = ["CLASS_LIST_EXTENSIONS", "MODEL_TYPES", "Segmentation", "save_prediction", "write_class_list"]
 
@@ -202,15 +202,8 @@ def write_class_list(path: str | Path) -> None:
         content = pickle.dumps(names, protocol=2)
     else:
         raise UsageError(f"{path}: class list of another type; expected {', '.join(CLASS_LIST_EXTENSIONS)}")
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(path, error=UsageError, expected="a file that can be written") as temporary:
         temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}; expected a file that can be written") from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _native_classes(result: Result) -> Iterator[npt.NDArray[np.float32]]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ from typing import Any
 from darts_ensemble.errors import ScanError
 from darts_ensemble.labels import REGIONS
 from darts_ensemble.results.bids_names import derivative_name
-from darts_ensemble.scans.scan import temporary_beside
+from darts_ensemble.whole_files import written_whole
 
 __all__ = [
     "FORMATS",
@@ -158,15 +156,8 @@ def write_text(path: Path, text: str) -> None:
     ScanError
         If the folder can't be written to or is full.
     """
-    temporary = temporary_beside(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        with suppress(OSError):  # if the folder could not be created, there is nothing to remove
-            temporary.unlink()
-        raise ScanError(f"{path}: {error.strerror}; expected a folder with room to write") from None
 
 
 def write_json(path: Path, content: Any) -> None:

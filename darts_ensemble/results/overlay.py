@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from darts_ensemble.labels import REGIONS
+from darts_ensemble.whole_files import written_whole
 
 __all__ = ["overlay_figure", "save_overlay"]
 
@@ -78,7 +78,5 @@ def save_overlay(
     scan: npt.NDArray[Any], ids: npt.NDArray[Any], affine: npt.NDArray[np.float64], path: Path, title: str = ""
 ) -> None:
     """Write :func:`overlay_figure` as PNG; the file gets its name when it is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    overlay_figure(scan, ids, affine, title).savefig(temporary, format="png", dpi=110)
-    os.replace(temporary, path)
+    with written_whole(path) as temporary:
+        overlay_figure(scan, ids, affine, title).savefig(temporary, format="png", dpi=110)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import secrets
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +20,7 @@ from darts_ensemble.scans.label_values import whole_numbers, why_several_volumes
 from darts_ensemble.scans.links import is_there
 from darts_ensemble.scans.packing import close_image, packed_writer, save_image
 from darts_ensemble.scans.placement import check_size, placement
+from darts_ensemble.whole_files import written_whole
 
 __all__ = [
     "EXTENSIONS",
@@ -32,7 +30,6 @@ __all__ = [
     "find_scan_in_subject",
     "read_label_map",
     "read_scan",
-    "temporary_beside",
     "voxel_checksum",
     "without_extension",
     "write_label_map",
@@ -168,11 +165,6 @@ def _looks_like_labels(values: npt.NDArray[Any]) -> bool:
     return known >= 10 and known >= 0.7 * (len(values) - 1)
 
 
-def temporary_beside(path: Path, extension: str = "") -> Path:
-    """Return a name beside a file under which it is written before it gets its own: no other process has the same."""
-    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp{extension}")
-
-
 def write_label_map(ids: npt.NDArray[Any], scan: Scan, path: Path) -> None:
     """Write FreeSurfer ids on a scan's grid, uint8 where all are below 256, else int16; affine and header are the scan's."""
     dtype = np.uint8 if ids.max(initial=0) < 256 else np.int16
@@ -215,20 +207,11 @@ def write_series(
     image.header["magic"], image.header["vox_offset"] = b"n+1", 352
     _state_units(image)
     little = image.header.as_byteswapped("<")
-    temporary = temporary_beside(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Neither a name nor a time in the file: the same voxels are the same bytes.
-        with temporary.open("wb") as raw, packed_writer(raw) as file:
-            file.write(little.binaryblock + bytes(4))  # no extensions
-            for volume in volumes:
-                file.write(volume.astype(np.dtype(dtype).newbyteorder("<"), copy=False).tobytes(order="F"))
-        os.replace(temporary, path)
-    except OSError as error:
-        raise ScanError(f"{path}: {error.strerror}; expected a folder with room to write") from None
-    finally:
-        with suppress(OSError):  # there is nothing to remove where the folder itself could not be made
-            temporary.unlink()
+    # Neither a name nor a time in the file: the same voxels are the same bytes.
+    with written_whole(path) as temporary, temporary.open("wb") as raw, packed_writer(raw) as file:
+        file.write(little.binaryblock + bytes(4))  # no extensions
+        for volume in volumes:
+            file.write(volume.astype(np.dtype(dtype).newbyteorder("<"), copy=False).tobytes(order="F"))
 
 
 def _write(data: npt.NDArray[Any], scan: Scan, path: Path) -> None:
@@ -245,16 +228,8 @@ def _write(data: npt.NDArray[Any], scan: Scan, path: Path) -> None:
             image.header.set_slope_inter(1, 0)
             image.header["cal_max"] = image.header["cal_min"] = 0
     extension = next(e for e in EXTENSIONS if path.name.endswith(e))
-    temporary = temporary_beside(path, extension)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(path, extension=extension) as temporary:
         save_image(image, temporary)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise ScanError(f"{path}: {error.strerror}; expected a folder with room to write") from None
-    finally:
-        with suppress(OSError):  # there is nothing to remove where the folder itself could not be made
-            temporary.unlink()
 
 
 def _affine_on_disk(scan: Scan, kind: Any) -> npt.NDArray[np.float64]:

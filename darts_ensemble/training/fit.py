@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -31,6 +30,7 @@ from darts_ensemble.training.starting import start_from
 from darts_ensemble.training.validate import validate_view
 from darts_ensemble.weights.checksums import sha256_of
 from darts_ensemble.weights.view_file import save_view
+from darts_ensemble.whole_files import written_whole
 
 __all__ = ["checkpoint_path", "fit_view", "new_network", "rate_at", "resolve_precision"]
 
@@ -308,10 +308,8 @@ def _resume(fit: _Fit) -> dict[str, Any]:
 
 def _save_checkpoint(fit: _Fit, state: dict[str, Any]) -> None:
     weights = {"network": fit.network.state_dict(), "average": fit.average.state_dict()}
-    path = checkpoint_path(fit.out, fit.view)
-    temporary = path.with_suffix(".tmp")
-    torch.save(fit.made_with | state | weights | {"optimiser": fit.optimiser.state_dict()}, temporary)
-    os.replace(temporary, path)
+    with written_whole(checkpoint_path(fit.out, fit.view), error=CheckpointError) as temporary:
+        torch.save(fit.made_with | state | weights | {"optimiser": fit.optimiser.state_dict()}, temporary)
 
 
 def _save_weights(fit: _Fit, state: dict[str, Any]) -> None:

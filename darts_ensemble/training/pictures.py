@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from matplotlib.figure import Figure
 
 from darts_ensemble.labels import BACKGROUND_CLASS, IGNORE_CLASS, REGIONS
 from darts_ensemble.training.validate import Validation
+from darts_ensemble.whole_files import written_whole
 
 __all__ = ["save_curve", "save_validation"]
 
@@ -65,6 +65,5 @@ def _upright(labels: npt.NDArray[np.uint8], view: str) -> npt.NDArray[np.uint8]:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    temporary = path.with_name(f".{path.name}.tmp.png")
-    figure.savefig(temporary, dpi=150, facecolor=figure.get_facecolor())
-    os.replace(temporary, path)
+    with written_whole(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=150, facecolor=figure.get_facecolor())

@@ -16,6 +16,7 @@ from darts_ensemble.errors import CheckpointError
 from darts_ensemble.labels import N_CHANNELS
 from darts_ensemble.networks.view_network import network_for, not_finite
 from darts_ensemble.slices.channels import Channels
+from darts_ensemble.whole_files import written_whole
 
 __all__ = ["NETWORK_METADATA", "compact", "save_view"]
 
@@ -75,15 +76,12 @@ def save_view(
         "training_subjects": json.dumps(training_subjects),
         **(extra or {}),
     }
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        save_file(state, temporary, metadata=metadata)
-        # safetensors makes files that only the owner can read; weights are for sharing: give the permissions of any new file.
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        os.replace(temporary, path)
-    except (OSError, SafetensorError) as error:
+        with written_whole(path, error=CheckpointError) as temporary:
+            save_file(state, temporary, metadata=metadata)
+            # safetensors makes files that only the owner can read; weights are for sharing: give the usual permissions.
+            mask = os.umask(0)
+            os.umask(mask)
+            temporary.chmod(0o666 & ~mask)
+    except SafetensorError as error:
         raise CheckpointError(f"{path}: {error}; expected a folder with room to write") from None
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import matplotlib as mpl
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from darts_ensemble.errors import ScanError
+from darts_ensemble.whole_files import written_whole
 from evaluation.results.captions import SUFFIXES
 
 __all__ = [
@@ -131,16 +130,8 @@ def save_figure(figure: Figure, stem: Path) -> list[Path]:
     written = []
     for suffix in SUFFIXES:
         path = stem.with_name(stem.name + suffix)
-        temporary = stem.with_name(f".{stem.name}.tmp{suffix}")
-        try:
-            stem.parent.mkdir(parents=True, exist_ok=True)
-            with figure_style():
-                figure.savefig(temporary, dpi=DPI, metadata=dates[suffix])
-            os.replace(temporary, path)
-        except OSError as error:
-            with suppress(OSError):  # if the folder could not be created, there is nothing to remove
-                temporary.unlink()
-            raise ScanError(f"{path}: {error.strerror}; expected a folder with room to write") from None
+        with written_whole(path, extension=suffix) as temporary, figure_style():
+            figure.savefig(temporary, dpi=DPI, metadata=dates[suffix])
         written.append(path)
     figure.set_layout_engine(engine)
     return written

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from darts_ensemble.labels import REGIONS
-from darts_ensemble.scans.scan import temporary_beside
+from darts_ensemble.whole_files import written_whole
 from evaluation.overlays.planes import EDGES, VIEW_AXES, cut_plane, to_canonical
 
 __all__ = ["draw_mosaic", "save_mosaic"]
@@ -57,10 +56,8 @@ def draw_mosaic(scan: npt.NDArray[Any] | None, ids: npt.NDArray[Any], affine: np
 
 def save_mosaic(path: Path, scan: npt.NDArray[Any] | None, ids: npt.NDArray[Any], affine: npt.NDArray[np.float64]) -> None:
     """Write :func:`draw_mosaic` as WebP; the file gets its name when it is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = temporary_beside(path)
-    draw_mosaic(scan, ids, affine).save(temporary, format="WEBP", quality=82, method=2)
-    os.replace(temporary, path)
+    with written_whole(path) as temporary:
+        draw_mosaic(scan, ids, affine).save(temporary, format="WEBP", quality=82, method=2)
 
 
 def _box(inside: npt.NDArray[np.bool_], sizes: tuple[float, ...]) -> tuple[slice, slice, slice]:

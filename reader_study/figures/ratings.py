@@ -19,7 +19,7 @@ from matplotlib.patches import Patch
 
 from evaluation.figures.style import FONT_SIZE, INK, PAGE_WIDTH, legend_below, method_colours
 from reader_study.figures.names import shown_name, shown_names
-from reader_study.figures.study_style import study_style
+from reader_study.figures.study_style import pair_panels, study_style
 from reader_study.ratings.study_order import places_of
 from reader_study.ratings.summary import ALL_REGIONS
 from reader_study.ratings.table import RatingScale, first_ratings
@@ -146,18 +146,11 @@ def draw_differences(ratings: pd.DataFrame, methods: Sequence[str], case_means: 
     """
     places = [*places_of(first_ratings(ratings)), (ALL_REGIONS, "")]
     pairs = list(combinations(methods, 2))
-    n_columns = min(len(pairs), 3)
-    n_rows = -(-len(pairs) // n_columns)
     rows = {(r["roi"], r["hemisphere"], r["first"], r["second"]): r for r in case_means.to_dict("records")}
     random = np.random.default_rng(0)
     with study_style():
-        size = (PAGE_WIDTH, n_rows * (0.8 + 0.2 * len(places)) + 0.4)
-        figure, grid = plt.subplots(
-            n_rows, n_columns, figsize=size, layout="constrained", squeeze=False, sharey=True, sharex=True
-        )
-        for axes in grid.flat[len(pairs) :]:
-            axes.set_visible(False)
-        for axes, (first, second) in zip(grid.flat, pairs, strict=False):
+        figure, panels = pair_panels(len(pairs), len(places))
+        for axes, (first, second) in zip(panels, pairs, strict=True):
             for y, (roi, side) in enumerate(places):
                 here = ratings if roi == ALL_REGIONS else ratings[(ratings["roi"] == roi) & (ratings["hemisphere"] == side)]
                 values = case_differences(here, first, second).mean(axis=1).to_numpy(dtype=np.float64)

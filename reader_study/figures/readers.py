@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from evaluation.figures.style import INK, PAGE_WIDTH, legend_below, method_colours, method_markers
 from reader_study.figures.names import shown_names
 from reader_study.figures.ratings import place_name
-from reader_study.figures.study_style import label_ratios, study_style
+from reader_study.figures.study_style import label_ratios, pair_panels, study_style
 from reader_study.ratings.study_order import natural_key
 from reader_study.ratings.summary import ALL_REGIONS
 from reader_study.ratings.table import first_ratings
@@ -154,16 +154,9 @@ def draw_odds_ratios(odds: pd.DataFrame, methods: Sequence[str]) -> Figure:
     """
     places = list(dict.fromkeys(zip(odds["roi"], odds["hemisphere"], strict=True)))
     pairs = list(combinations(methods, 2))
-    n_columns = min(len(pairs), 3)
-    n_rows = -(-len(pairs) // n_columns)
     with study_style():
-        size = (PAGE_WIDTH, n_rows * (0.8 + 0.2 * len(places)) + 0.4)
-        figure, grid = plt.subplots(
-            n_rows, n_columns, figsize=size, layout="constrained", squeeze=False, sharey=True, sharex=True
-        )
-        for axes in grid.flat[len(pairs) :]:
-            axes.set_visible(False)
-        for axes, (first, second) in zip(grid.flat, pairs, strict=False):
+        figure, panels = pair_panels(len(pairs), len(places))
+        for axes, (first, second) in zip(panels, pairs, strict=True):
             odds_ratios_on(axes, odds, places, first, second)
         look = {"marker": "D", "markersize": 3.4, "markeredgecolor": "black", "color": "black", "linewidth": 1.1}
         handles = [

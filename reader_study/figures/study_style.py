@@ -7,11 +7,13 @@ from contextlib import contextmanager
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from evaluation.figures.style import figure_style
+from evaluation.figures.style import PAGE_WIDTH, figure_style
 
-__all__ = ["label_ratios", "ratio_ticks", "study_style"]
+__all__ = ["label_ratios", "pair_panels", "ratio_ticks", "study_style"]
 
 #: Steps within a decade, from coarse to fine: the first that gives three ticks is used.
 _STEPS = ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7), tuple(np.round(np.arange(1, 10, 0.2), 1)))
@@ -24,6 +26,17 @@ def study_style() -> Iterator[None]:
     """Draw in the style of the project; a dollar sign in a name is a dollar sign, not the beginning of a formula."""
     with figure_style(), mpl.rc_context({"text.parse_math": False}):
         yield
+
+
+def pair_panels(n_pairs: int, n_places: int) -> tuple[Figure, list[Axes]]:
+    """Return a figure of the page's width with one panel per pair of methods, at most three in a row, for rows of places."""
+    n_columns = min(n_pairs, 3)
+    n_rows = -(-n_pairs // n_columns)
+    size = (PAGE_WIDTH, n_rows * (0.8 + 0.2 * n_places) + 0.4)
+    figure, grid = plt.subplots(n_rows, n_columns, figsize=size, layout="constrained", squeeze=False, sharey=True, sharex=True)
+    for axes in grid.flat[n_pairs:]:
+        axes.set_visible(False)
+    return figure, list(grid.flat[:n_pairs])
 
 
 def label_ratios(axes: Axes, values: Sequence[float]) -> None:

@@ -289,7 +289,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, model: Segmentation, 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("darts_ensemble.published.os.replace", full)
+    monkeypatch.setattr("darts_ensemble.whole_files.os.replace", full)
     with pytest.raises(ScanError, match=r"T1_prob\.nii\.gz: No space left"):
         model.predict(scan, tmp_path / "out", True)
     assert list((tmp_path / "out").iterdir()) == []
