@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
 
+from darts_ensemble.control_groups import control_groups
+
 __all__ = ["available_cores", "chosen_by_user", "threads_of_each", "wait_without_spinning"]
 
 #: How often a waiting OpenMP thread checks in a loop whether it may go on, before it sleeps. The default of libgomp is 300,000
@@ -65,25 +67,10 @@ def threads_of_each(processes: int) -> int:
 
 def _quotas(root: Path) -> Iterator[float]:
     """CPU quotas in cores of the control groups of this process and of all above them."""
-    try:
-        lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
-    except OSError:  # no Linux, or a container that hides them
-        lines = []
-    for line in [*lines, "0::/", ":cpu:/"]:
-        _, controllers, path = [*line.split(":", 2), "", ""][:3]
-        if controllers == "":
-            mounts, read = ["sys/fs/cgroup"], _quota_of_version_2
-        elif "cpu" in controllers.split(","):
-            mounts, read = [f"sys/fs/cgroup/{controllers}", "sys/fs/cgroup/cpu"], _quota_of_version_1
-        else:
-            continue
-        for mount in mounts:
-            group = (root / mount).joinpath(*[part for part in path.split("/") if part not in ("", "..")])
-            for folder in (group, *group.parents):
-                if (quota := read(folder)) is not None:
-                    yield quota
-                if folder == root / mount:
-                    break
+    for version, folder in control_groups("cpu", root):
+        quota = _quota_of_version_2(folder) if version == 2 else _quota_of_version_1(folder)
+        if quota is not None:
+            yield quota
 
 
 def _quota_of_version_2(folder: Path) -> float | None:
