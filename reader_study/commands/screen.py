@@ -127,8 +127,7 @@ def _show_means(console: Console, analysis: StudyAnalysis) -> None:
     table = Table(title="Mean ± SD of pooled ratings, the best with *", title_justify="left")
     for heading in ("region", "side", *published.methods):
         table.add_column(heading, justify="left" if heading in ("region", "side") else "right")
-    for row in published.rows.to_dict("records"):
-        best = row["best"].split(";")
+    for row, best in zip(published.rows.to_dict("records"), published.best, strict=True):
         cells = []
         for method in published.methods:
             mean, spread = (format_value(row[f"{method}_{name}"], "number", 2) for name in ("mean", "sd"))

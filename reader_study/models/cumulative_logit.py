@@ -18,83 +18,19 @@ Tierney, Kadane (1986), J. Am. Stat. Assoc. 81:82; Hedeker, Gibbons (1994), Biom
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import cho_factor, cho_solve
-from scipy.special import expit, log_expit
+from scipy.special import log_expit
 
-__all__ = ["Laplace", "OrdinalDesign", "laplace", "thresholds_of", "to_search", "unpack"]
+from reader_study.models.crossed_blocks import Blocks, Inverse, inverse_of
+from reader_study.models.ordinal_data import OrdinalDesign, unpack
+
+__all__ = ["Laplace", "Mode", "Slopes", "gradient_of", "laplace", "mode_of", "slopes_of", "with_identity"]
 
 Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 _MODE_TOLERANCE = 1e-10
 _MODE_STEPS = 100
-
-
-@dataclass(frozen=True)
-class OrdinalDesign:
-    """The data that a model is fitted to.
-
-    Attributes
-    ----------
-    response : (n,) int64
-        Level of each rating, 0 to K - 1, every one used.
-    levels : tuple of str
-        Names of the K levels, from low to high.
-    fixed : (n, p) float64
-        Columns of the fixed effects, without an intercept: the thresholds are one.
-    factors : tuple of (str, tuple of str)
-        Each factor of the fixed effects with its levels, the reference first; every other level has a column, in this order.
-    groups : (n, terms) int64
-        Level of each random term for each rating, from 0.
-    term_names : tuple of str
-    term_levels : tuple of tuple of str
-        Names of the levels of each term.
-    threshold_set : (n,) int64
-        Which set of thresholds applies: all 0 for proportional odds.
-    n_sets : int
-    formula : str
-        The model as R writes it.
-    """
-
-    response: Ints
-    levels: tuple[str, ...]
-    fixed: Floats
-    factors: tuple[tuple[str, tuple[str, ...]], ...]
-    groups: Ints
-    term_names: tuple[str, ...]
-    term_levels: tuple[tuple[str, ...], ...]
-    threshold_set: Ints
-    n_sets: int
-    formula: str
-
-    @property
-    def fixed_names(self) -> tuple[str, ...]:
-        """Names of the columns of the fixed effects, as in R: factor and level."""
-        return tuple(f"{factor}{level}" for factor, levels in self.factors for level in levels[1:])
-
-    @property
-    def n_thresholds(self) -> int:
-        """Thresholds of one set."""
-        return len(self.levels) - 1
-
-    @property
-    def n_parameters(self) -> int:
-        """Thresholds of all sets, fixed effects and standard deviations."""
-        return self.n_sets * self.n_thresholds + len(self.fixed_names) + len(self.term_names)
-
-    @cached_property
-    def columns(self) -> Ints:
-        """Columns of Z that are 1 for each rating, (n, terms)."""
-        sizes = [len(levels) for levels in self.term_levels]
-        return self.groups + np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64) if sizes else self.groups
-
-    @cached_property
-    def term_of_mode(self) -> Ints:
-        """The term of each of the q random effects, (q,)."""
-        return np.repeat(np.arange(len(self.term_levels)), [len(levels) for levels in self.term_levels]).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -105,36 +41,84 @@ class Laplace:
     ----------
     loglik : float
     gradient : (parameters,) float64
-        With respect to the search parameters of :func:`to_search`.
+        With respect to the search parameters of :func:`reader_study.models.ordinal_data.to_search`.
     modes : (q,) float64
         Standardised random effects b^; times sigma they are those of the ratings.
-    mode_covariance : (q, q) float64
-        Inverse of H.
+    mode_variances : (q,) float64
+        Diagonal of the inverse of H.
     """
 
     loglik: float
     gradient: Floats
     modes: Floats
-    mode_covariance: Floats
+    mode_variances: Floats
 
 
-def to_search(thresholds: Floats, coefficients: Floats, sds: Floats) -> Floats:
-    """Parameters to search over: per set the first threshold and the logarithms of the gaps, coefficients, SDs."""
-    gaps = np.log(np.diff(thresholds, axis=1))
-    return np.concatenate([np.hstack([thresholds[:, :1], gaps]).ravel(), coefficients, sds])
+@dataclass(frozen=True)
+class Mode:
+    """The mode of the random effects at one point, and what the ratings say there; rows are distinct rows.
+
+    Attributes
+    ----------
+    loglik : float
+        The approximation.
+    scale, b : (places,) float64
+        Standard deviation and standardised random effect at each place.
+    above, below : (rows,) float64
+        F(a) and F(c).
+    gap : (rows,) float64
+        a - c.
+    cross : Blocks
+        Z'WZ.
+    inverse : Inverse
+        Of H.
+    """
+
+    loglik: float
+    scale: Floats
+    b: Floats
+    above: Floats
+    below: Floats
+    gap: Floats
+    cross: Blocks
+    inverse: Inverse
+
+    @property
+    def slope(self) -> Floats:
+        """First derivative of each row's log-likelihood by eta."""
+        return self.above + self.below - 1
+
+    @property
+    def weight(self) -> Floats:
+        """Minus the second derivative of it."""
+        return self.above * (1 - self.above) + self.below * (1 - self.below)
 
 
-def thresholds_of(design: OrdinalDesign, search: Floats) -> Floats:
-    """Thresholds of search parameters, (sets, K - 1), increasing in each set."""
-    raw = search[: design.n_sets * design.n_thresholds].reshape(design.n_sets, design.n_thresholds)
-    return np.cumsum(np.hstack([raw[:, :1], np.exp(raw[:, 1:])]), axis=1)
+@dataclass(frozen=True)
+class Slopes:
+    """What the gradient is made of.
 
+    Attributes
+    ----------
+    shares : (combinations, terms) float64
+        Row of H^-1 S for each term's place: times the SDs and summed, the leverage.
+    leverage : (combinations,) float64
+        z' S H^-1 S z.
+    pull : (combinations,) float64
+        How the modes answer to a change of log|H|, brought back to the ratings.
+    answer : (places,) float64
+        The same for the modes.
+    to_upper, to_lower, to_eta : (rows,) float64
+        Total derivatives by the thresholds above and below a rating, and by eta.
+    """
 
-def unpack(design: OrdinalDesign, search: Floats) -> tuple[Floats, Floats, Floats]:
-    """Thresholds (sets, K - 1), coefficients (p,) and SDs (terms,; the sign is of no meaning) of search parameters."""
-    start = design.n_sets * design.n_thresholds
-    end = start + len(design.fixed_names)
-    return thresholds_of(design, search), search[start:end], search[end:]
+    shares: Floats
+    leverage: Floats
+    pull: Floats
+    answer: Floats
+    to_upper: Floats
+    to_lower: Floats
+    to_eta: Floats
 
 
 def laplace(design: OrdinalDesign, search: Floats, start: Floats | None = None) -> Laplace:
@@ -144,7 +128,7 @@ def laplace(design: OrdinalDesign, search: Floats, start: Floats | None = None) 
     ----------
     design : OrdinalDesign
     search : (parameters,) float64
-        As :func:`to_search` makes them.
+        As :func:`reader_study.models.ordinal_data.to_search` makes them.
     start : (q,) float64, optional
         Where the search for the modes begins; zero without.
 
@@ -152,115 +136,103 @@ def laplace(design: OrdinalDesign, search: Floats, start: Floats | None = None) 
     -------
     Laplace
     """
+    mode, layout = mode_of(design, search, start), design.rows.layout
+    entries = mode.inverse.entries()
+    slopes = slopes_of(design, mode, entries, unpack(design, search)[2])
+    diagonal = np.concatenate([np.diagonal(entries.a, axis1=1, axis2=2).ravel(), np.diag(entries.d)])
+    return Laplace(mode.loglik, gradient_of(design, search, mode, slopes), mode.b[layout.place], diagonal[layout.place])
+
+
+def mode_of(design: OrdinalDesign, search: Floats, start: Floats | None = None) -> Mode:
+    """Find the mode of the random effects by Newton steps; see :func:`laplace`."""
+    rows, layout = design.rows, design.rows.layout
     thresholds, coefficients, sds = unpack(design, search)
     bounds = np.pad(thresholds, ((0, 0), (1, 1)), constant_values=((0, 0), (-np.inf, np.inf)))
-    upper = bounds[design.threshold_set, design.response + 1]
-    lower = bounds[design.threshold_set, design.response]
-    linear = design.fixed @ coefficients
-    scale = sds[design.term_of_mode]
-    columns, q = design.columns, len(scale)
+    upper, lower = bounds[rows.threshold_set, rows.response + 1], bounds[rows.threshold_set, rows.response]
+    gap = upper - lower
+    linear = (rows.cells @ coefficients)[rows.cell]
+    scale, b = layout.spread(sds), np.zeros(len(layout.term))
+    if start is not None:
+        b[layout.place] = start
+    # log(F(a) - F(c)) without cancellation: F(a) - F(c) = F(a) (1 - F(c)) (1 - exp(c - a)). The last depends on no effect.
+    with np.errstate(over="ignore"):
+        apart = float(rows.count @ np.log(-np.expm1(-gap)))
 
-    def moved(b: Floats) -> Floats:
-        return (scale * b)[columns].sum(axis=1) if q else np.zeros(len(linear))
+    def tails(b: Floats) -> tuple[Floats, Floats, float]:
+        eta = linear + layout.totals(scale * b)[rows.combination]
+        log_above, log_rest = log_expit(upper - eta), log_expit(eta - lower)
+        return log_above, log_rest, float(rows.count @ (log_above + log_rest)) + apart - float(b @ b) / 2
 
-    def penalised(b: Floats) -> float:
-        eta = linear + moved(b)
-        return float(_log_probability(upper - eta, lower - eta).sum() - b @ b / 2)
-
-    b = np.zeros(q) if start is None else start
-    value = penalised(b)
+    log_above, log_rest, value = tails(b)
     for _ in range(_MODE_STEPS):
-        eta = linear + moved(b)
-        above, below = expit(upper - eta), expit(lower - eta)
-        slope = above + below - 1
+        above, below = np.exp(log_above), -np.expm1(log_rest)
         weight = above * (1 - above) + below * (1 - below)
-        crossed = _cross_product(columns, weight, q)
-        hessian = np.eye(q) + scale[:, None] * crossed * scale
-        factor = cho_factor(hessian, lower=True) if q else None
-        ascent = scale * _transposed(columns, slope, q) - b
-        if not q or np.abs(ascent).max() < _MODE_TOLERANCE:
+        cross = layout.cross_sums(rows.by_combination(weight))
+        inverse = inverse_of(with_identity(cross.scaled(scale, scale)))
+        ascent = scale * layout.collected(rows.by_combination(above + below - 1)) - b
+        if not len(b) or np.abs(ascent).max() < _MODE_TOLERANCE or not np.isfinite(value):
             break
-        step = cho_solve(factor, ascent)
-        size, ahead = 1.0, penalised(b + step)
+        step, size = inverse.times(ascent), 1.0
+        log_above, log_rest, ahead = tails(b + step)
         # Concave, so a whole step overshoots only far from the mode; below rounding there is nothing to halve.
         while ahead < value - 1e-9 * abs(value) and size > 1e-4:
             size /= 2
-            ahead = penalised(b + size * step)
+            log_above, log_rest, ahead = tails(b + size * step)
         b, value = b + size * step, ahead
-
-    inverse = cho_solve(factor, np.eye(q)) if q else np.zeros((0, 0))
-    half_log_det = float(np.log(np.diag(factor[0])).sum()) if factor is not None else 0.0
-    gradient = _gradient(design, search, b, slope, weight, above, below, upper - lower, inverse, crossed)
-    return Laplace(penalised(b) - half_log_det, gradient, b, inverse)
+    return Mode(value - inverse.log_det / 2, scale, b, above, below, gap, cross, inverse)
 
 
-def _gradient(
-    design: OrdinalDesign, search: Floats, b: Floats, slope: Floats, weight: Floats,
-    above: Floats, below: Floats, gap: Floats, inverse: Floats, crossed: Floats,
-) -> Floats:  # fmt: skip
-    """Total derivative: explicit, through log|H|, and through the modes that move with the parameters."""
-    sds = unpack(design, search)[2]
-    columns, scale, terms = design.columns, sds[design.term_of_mode], range(len(sds))
-    q = len(b)
-    density_above, density_below = above * (1 - above), below * (1 - below)
-    turn_above, turn_below = density_above * (1 - 2 * above), density_below * (1 - 2 * below)
-    weight_slope = -(turn_above + turn_below)
+def with_identity(matrix: Blocks) -> Blocks:
+    """Add the identity."""
+    return Blocks(matrix.a + np.eye(matrix.a.shape[1]), matrix.b, matrix.d + np.eye(len(matrix.d)))
 
-    # leverage: z_i' S H^-1 S z_i; pull: how the modes answer to a change of log|H|, carried back to the ratings.
-    scaled_inverse = scale[:, None] * inverse * scale
-    leverage = np.zeros(len(slope))
+
+def slopes_of(design: OrdinalDesign, mode: Mode, entries: Blocks, sds: Floats) -> Slopes:
+    """Total derivatives by thresholds and eta: explicit, through log|H|, and through the modes that move."""
+    rows, layout = design.rows, design.rows.layout
+    terms = range(len(sds))
+    shares = np.zeros((len(layout.at), len(sds)))
     for s in terms:
         for t in terms:
-            leverage += scaled_inverse[columns[:, s], columns[:, t]]
-    answer = inverse @ (scale * _transposed(columns, leverage * weight_slope, q))
-    pull = (scale * answer)[columns].sum(axis=1) if q else np.zeros(len(slope))
-
+            shares[:, s] += sds[t] * layout.entries(entries, s, t)
+    leverage = shares @ sds
+    density_above, density_below = mode.above * (1 - mode.above), mode.below * (1 - mode.below)
+    turn_above, turn_below = density_above * (1 - 2 * mode.above), density_below * (1 - 2 * mode.below)
+    weight_slope = -(turn_above + turn_below)
+    answer = mode.inverse.times(mode.scale * layout.collected(leverage * rows.by_combination(weight_slope)))
+    pull = layout.totals(mode.scale * answer)
+    own_leverage, own_pull = leverage[rows.combination], pull[rows.combination]
     with np.errstate(over="ignore"):
-        odds = 1 / np.expm1(gap)
-    to_upper = (1 - above) + odds - (leverage * turn_above + pull * density_above) / 2
-    to_lower = -below - odds - (leverage * turn_below + pull * density_below) / 2
-    count = design.n_thresholds
-    size = design.n_sets * count
-    place = design.threshold_set * count + design.response
-    has_upper, has_lower = design.response < count, design.response > 0
-    by_threshold = np.bincount(place[has_upper], to_upper[has_upper], minlength=size)
-    by_threshold += np.bincount(place[has_lower] - 1, to_lower[has_lower], minlength=size)
-    # A threshold is the first one plus the gaps below it, and a gap the exponential of its parameter.
-    from_above = np.cumsum(by_threshold.reshape(design.n_sets, count)[:, ::-1], axis=1)[:, ::-1].copy()
-    raw = search[:size].reshape(design.n_sets, count)
-    from_above[:, 1:] *= np.exp(raw[:, 1:])
-
-    to_eta = slope - leverage * weight_slope / 2 + pull * weight / 2
-    by_sd = np.zeros(len(sds))
-    own_slope = _transposed(columns, slope, q)
-    twisted = (crossed * (inverse * scale[:, None]).T).sum(axis=1) if q else np.zeros(0)
-    for t in terms:
-        mine = design.term_of_mode == t
-        by_sd[t] = b[columns[:, t]] @ to_eta - twisted[mine].sum() - answer[mine] @ own_slope[mine] / 2
-    return np.concatenate([from_above.ravel(), design.fixed.T @ to_eta, by_sd])
+        odds = 1 / np.expm1(mode.gap)
+    return Slopes(
+        shares=shares,
+        leverage=leverage,
+        pull=pull,
+        answer=answer,
+        to_upper=(1 - mode.above) + odds - (own_leverage * turn_above + own_pull * density_above) / 2,
+        to_lower=-mode.below - odds - (own_leverage * turn_below + own_pull * density_below) / 2,
+        to_eta=mode.slope - own_leverage * weight_slope / 2 + own_pull * mode.weight / 2,
+    )
 
 
-def _log_probability(upper: Floats, lower: Floats) -> Floats:
-    """log(F(upper) - F(lower)) without cancellation: F(u) - F(l) = F(u) (1 - F(l)) (1 - exp(l - u))."""
-    with np.errstate(over="ignore"):
-        return log_expit(upper) + log_expit(-lower) + np.log(-np.expm1(lower - upper))
+def gradient_of(design: OrdinalDesign, search: Floats, mode: Mode, slopes: Slopes) -> Floats:
+    """Gradient by the search parameters, (parameters,)."""
+    rows, layout = design.rows, design.rows.layout
+    by_threshold = collected_thresholds(design, slopes.to_upper, slopes.to_lower)
+    size = by_threshold.size
+    by_threshold[:, 1:] *= np.exp(search[:size].reshape(by_threshold.shape)[:, 1:])
+    by_effect = rows.cells.T @ rows.by_cell(slopes.to_eta)
+    to_eta, slope, weight = (rows.by_combination(one) for one in (slopes.to_eta, mode.slope, mode.weight))
+    by_sd = mode.b[layout.at].T @ to_eta - slopes.shares.T @ weight - slopes.answer[layout.at].T @ slope / 2
+    return np.concatenate([by_threshold.ravel(), by_effect, by_sd])
 
 
-def _transposed(columns: Ints, values: Floats, q: int) -> Floats:
-    """Z' values."""
-    total = np.zeros(q)
-    for column in columns.T:
-        total += np.bincount(column, values, minlength=q)
-    return total
-
-
-def _cross_product(columns: Ints, weight: Floats, q: int) -> Floats:
-    """Z'WZ, (q, q): terms in order, so what is counted for two of them lies above the diagonal."""
-    above = np.zeros(q * q)
-    total = np.zeros(q)
-    for place, first in enumerate(columns.T):
-        total += np.bincount(first, weight, minlength=q)
-        for second in columns.T[place + 1 :]:
-            above += np.bincount(first * q + second, weight, minlength=q * q)
-    half = above.reshape(q, q)
-    return half + half.T + np.diag(total)
+def collected_thresholds(design: OrdinalDesign, to_upper: Floats, to_lower: Floats) -> Floats:
+    """Sums of derivatives by each threshold and all above it, (sets, K - 1): a threshold is a sum of gaps."""
+    rows, count = design.rows, design.n_thresholds
+    place = rows.threshold_set * count + rows.response
+    has_upper, has_lower = rows.response < count, rows.response > 0
+    upper, lower = rows.count * to_upper, rows.count * to_lower
+    total = np.bincount(place[has_upper], upper[has_upper], minlength=design.n_sets * count)
+    total += np.bincount(place[has_lower] - 1, lower[has_lower], minlength=design.n_sets * count)
+    return np.cumsum(total.reshape(design.n_sets, count)[:, ::-1], axis=1)[:, ::-1].copy()

@@ -182,7 +182,7 @@ def _modelled(block: _Block, methods: Sequence[str]) -> tuple[dict[str, Any], di
     row |= {"formula": fit.design.formula, "loglik": fit.loglik}
     row |= {"lr_statistic": ratio["statistic"], "lr_df": ratio["df"], "lr_p": ratio["p"]}
     try:
-        shape = proportional_odds_test(ratings, fixed=block.fixed, random=block.random)
+        shape = proportional_odds_test(ratings, fixed=block.fixed, random=block.random, fit=fit)
         row |= {"po_statistic": shape["statistic"], "po_df": shape["df"], "po_p": shape["p"], "po_merged": shape["merged"]}
     except (RatingsError, np.linalg.LinAlgError) as error:
         warnings.append(f"proportional odds not tested: {str(error).removeprefix('model: ')}")

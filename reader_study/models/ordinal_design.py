@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from reader_study.errors import RatingsError
-from reader_study.models.cumulative_logit import OrdinalDesign
+from reader_study.models.ordinal_data import OrdinalDesign
 
 __all__ = ["ordinal_design"]
 

@@ -115,11 +115,21 @@ def proportional_odds_test(
     *,
     fixed: Sequence[str] = ("method",),
     random: Sequence[str] = ("case", "reader"),
+    fit: OrdinalFit | None = None,
 ) -> dict[str, Any]:
     """Test that a factor shifts all thresholds alike: against a model with thresholds of its own for each level.
 
     A level of rating that some level of the factor never got has no threshold there; it is merged with its rarer neighbour
     first, in both models.
+
+    Parameters
+    ----------
+    ratings : pandas.DataFrame
+    factor : str
+    fixed, random : sequence of str
+        As :func:`reader_study.models.ordinal_design.ordinal_design` takes them.
+    fit : OrdinalFit, optional
+        The model with proportional odds of these ratings, where it has been fitted before.
 
     Returns
     -------
@@ -138,7 +148,9 @@ def proportional_odds_test(
     if left < 3:
         joined = f" once {merged} are merged, which not every {factor} got" if merged else ""
         raise RatingsError(f"model: {left} level{'s' * (left > 1)} of rating left{joined}; three are needed")
-    proportional = fit_ordinal(ordinal_design(table, fixed=fixed, random=random), errors=False)
+    proportional = fit
+    if proportional is None or merged:
+        proportional = fit_ordinal(ordinal_design(table, fixed=fixed, random=random), errors=False)
     others = [name for name in fixed if name != factor]
     own = fit_ordinal(ordinal_design(table, fixed=others, random=random, nominal=factor), errors=False)
     return {**likelihood_ratio(own, proportional), "merged": merged}

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import optimize
 
-from reader_study.models.cumulative_logit import OrdinalDesign, laplace
+from reader_study.models.cumulative_logit import laplace
+from reader_study.models.ordinal_data import OrdinalDesign
 
 __all__ = ["contrast_error", "is_separated", "is_suspicious", "profile"]
 

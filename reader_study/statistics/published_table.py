@@ -22,9 +22,10 @@ from reader_study.ratings.study_order import methods_in_order
 from reader_study.ratings.summary import ALL_REGIONS
 from reader_study.ratings.table import first_ratings, region_blocks
 
-__all__ = ["POOLED", "PublishedTable", "pooled_tests", "published_table"]
+__all__ = ["POOLED", "PublishedTable", "pair_text", "pooled_tests", "published_table"]
 
 Floats = npt.NDArray[np.float64]
+Pair = tuple[str, str]
 #: How the tests of this file treat ratings, in words for every table that shows them.
 POOLED = "pooled reader x case ratings, as published; not corrected for multiple tests"
 
@@ -40,15 +41,27 @@ class PublishedTable:
     rows : pandas.DataFrame
         One row per region and side, then :data:`reader_study.ratings.summary.ALL_REGIONS`: `roi`, `hemisphere`, then
         `<method>_mean`, `<method>_sd` (divisor n - 1) and `<method>_n` for each method, `best` (the method with the highest
-        mean, ties joined by ``;``), `significant_ttest` and `significant_wilcoxon` (pairs as ``FS-FT``, joined by ``;``) and
-        `analysis` (:data:`POOLED`).
+        mean, ties joined by ``;``), `significant_ttest` and `significant_wilcoxon` (pairs as :func:`pair_text` writes them,
+        joined by ``;``) and `analysis` (:data:`POOLED`). Joined names are to be read by people; programs find names in
+        `best`, `differing` and `tests`.
     tests : pandas.DataFrame
         As :func:`pooled_tests` returns it.
+    best : tuple of tuple of str
+        For each row, the methods of the highest mean.
+    differing : dict of {"ttest", "wilcoxon"} to tuple of tuple of (str, str)
+        For each row, the pairs of methods that differ by a test.
     """
 
     methods: tuple[str, ...]
     rows: pd.DataFrame
     tests: pd.DataFrame
+    best: tuple[tuple[str, ...], ...]
+    differing: dict[str, tuple[tuple[Pair, ...], ...]]
+
+
+def pair_text(pair: Pair) -> str:
+    """A pair of methods in words: ``FS-FT``, or ``FreeSurfer-DKT vs FT`` where a name has a hyphen of its own."""
+    return (" vs " if any("-" in name for name in pair) else "-").join(pair)
 
 
 def published_table(ratings: pd.DataFrame, methods: Sequence[str] | None = None, *, level: float = 0.05) -> PublishedTable:
@@ -70,7 +83,8 @@ def published_table(ratings: pd.DataFrame, methods: Sequence[str] | None = None,
     """
     names = _methods_of(ratings, methods)
     tests = pooled_tests(ratings, names)
-    rows = []
+    rows, best = [], []
+    differing: dict[str, list[tuple[Pair, ...]]] = {"ttest": [], "wilcoxon": []}
     for roi, side, part in _blocks(ratings):
         row: dict[str, object] = {"roi": roi, "hemisphere": side}
         means = {}
@@ -81,14 +95,18 @@ def published_table(ratings: pd.DataFrame, methods: Sequence[str] | None = None,
             row[f"{method}_sd"] = float(given.std(ddof=1)) if len(given) > 1 else math.nan
             row[f"{method}_n"] = len(given)
         highest = max(mean for mean in means.values() if not math.isnan(mean))
-        row["best"] = ";".join(method for method in names if math.isclose(means[method], highest, abs_tol=1e-12))
+        best.append(tuple(method for method in names if math.isclose(means[method], highest, abs_tol=1e-12)))
+        row["best"] = ";".join(_quoted(name) for name in best[-1])
         here = tests[(tests["roi"] == roi) & (tests["hemisphere"] == side)]
         for test, column in (("ttest", "t_p"), ("wilcoxon", "wilcoxon_p")):
             below = here[here[column] < level]
-            row[f"significant_{test}"] = ";".join(f"{a}-{b}" for a, b in zip(below["first"], below["second"], strict=True))
+            differing[test].append(tuple(zip(below["first"], below["second"], strict=True)))
+            row[f"significant_{test}"] = ";".join(_quoted(pair_text(pair)) for pair in differing[test][-1])
         row["analysis"] = POOLED
         rows.append(row)
-    return PublishedTable(names, pd.DataFrame(rows), tests)
+    return PublishedTable(
+        names, pd.DataFrame(rows), tests, tuple(best), {test: tuple(pairs) for test, pairs in differing.items()}
+    )
 
 
 def pooled_tests(ratings: pd.DataFrame, methods: Sequence[str] | None = None) -> pd.DataFrame:
@@ -121,6 +139,11 @@ def pooled_tests(ratings: pd.DataFrame, methods: Sequence[str] | None = None) ->
             difference = (both[second] - both[first]).to_numpy(dtype=float)
             rows.append({"roi": roi, "hemisphere": side, "first": first, "second": second, **_paired(difference)})
     return pd.DataFrame(rows)
+
+
+def _quoted(text: str) -> str:
+    """Text as an entry of a list with ``;`` between: in double quotes if it has one of its own, as in CSV."""
+    return '"' + text.replace('"', '""') + '"' if ";" in text or '"' in text else text
 
 
 def _methods_of(ratings: pd.DataFrame, methods: Sequence[str] | None) -> tuple[str, ...]:

@@ -13,8 +13,10 @@ from scipy.special import expit
 from statsmodels.miscmodels.ordinal_model import OrderedModel
 
 from reader_study.errors import RatingsError
-from reader_study.models.cumulative_logit import laplace, to_search, unpack
+from reader_study.models.cumulative_logit import laplace
+from reader_study.models.curvature import curvature
 from reader_study.models.ordinal import OrdinalFit, fit_ordinal
+from reader_study.models.ordinal_data import to_search, unpack
 from reader_study.models.ordinal_design import ordinal_design
 from reader_study.models.ordinal_tables import (
     category_probabilities,
@@ -96,20 +98,43 @@ def test_without_random_effects_it_is_the_model_of_statsmodels() -> None:
     assert turned == pytest.approx(math.exp(fit.coefficients[1] - fit.coefficients[0]))
 
 
-@pytest.mark.parametrize("sds", [(0.9, 0.5, 0.4), (0.9, 0.5, 0.0)])
-def test_the_gradient_is_that_of_finite_differences(sds: tuple[float, ...]) -> None:
-    design = ordinal_design(study(2, cases=12, readers=4), fixed=[], random=["case", "reader", "case:method"], nominal="method")
+@pytest.mark.parametrize("nominal", [None, "method"])
+@pytest.mark.parametrize(
+    ("random", "sds"),
+    [
+        (("case", "reader", "case:method"), (0.9, 0.5, 0.4)),
+        (("case", "reader", "case:method"), (0.9, 0.5, 0.0)),
+        (("case", "reader", "case:method", "reader:method"), (0.9, 0.5, 0.4, 0.3)),
+        (("reader",), (0.6,)),
+        ((), ()),
+    ],
+)
+def test_gradient_and_curvature_are_those_of_finite_differences(
+    random: tuple[str, ...], sds: tuple[float, ...], nominal: str | None
+) -> None:
     thresholds = np.array([[-2, -0.5, 0.7, 2.0], [-1.5, -0.4, 0.6, 2.4], [-1.8, -0.1, 0.9, 1.9]])
-    for chosen, point in (
-        (design, to_search(thresholds, np.zeros(0), np.array(sds))),
-        (
-            ordinal_design(study(2, cases=12, readers=4), random=["case", "reader", "case:method"]),
-            to_search(thresholds[:1], np.array([0.4, 0.9]), np.array(sds)),
-        ),
-    ):
-        steps = 1e-5 * np.eye(len(point))
-        numeric = [(laplace(chosen, point + s).loglik - laplace(chosen, point - s).loglik) / 2e-5 for s in steps]
-        np.testing.assert_allclose(laplace(chosen, point).gradient, numeric, atol=1e-6)
+    table = study(2, cases=12, readers=4)
+    effects = np.zeros(0) if nominal else np.array([0.4, 0.9])
+    design = ordinal_design(table, fixed=[] if nominal else ["method"], random=random, nominal=nominal)
+    point = to_search(thresholds if nominal else thresholds[:1], effects, np.array(sds))
+    beside = [(laplace(design, point + step), laplace(design, point - step)) for step in 1e-5 * np.eye(len(point))]
+    slopes = [(ahead.loglik - behind.loglik) / 2e-5 for ahead, behind in beside]
+    np.testing.assert_allclose(laplace(design, point).gradient, slopes, atol=1e-6)
+    turns = [(ahead.gradient - behind.gradient) / 2e-5 for ahead, behind in beside]
+    np.testing.assert_allclose(curvature(design, point), turns, atol=1e-6)
+
+
+def test_ratings_given_several_times_count_as_often() -> None:
+    table = study(8, cases=8, readers=3)
+    # The same region rated in three views: rows with the same predictors, some with the same rating.
+    again = pd.concat([table, table, table.assign(rating=table["rating"].clip(upper=4))], ignore_index=True)
+    design = ordinal_design(again)
+    assert len(design.rows.count) < len(again) == design.rows.count.sum()
+    point = to_search(np.array([[-2, -0.5, 0.7, 2.0]]), np.array([0.4, 0.9]), np.array([0.9, 0.5]))
+    split = ordinal_design(again.assign(view=[f"v{number}" for number in range(len(again))]), fixed=["method", "view"])
+    apart = to_search(np.array([[-2, -0.5, 0.7, 2.0]]), np.append([0.4, 0.9], np.zeros(len(again) - 1)), np.array([0.9, 0.5]))
+    assert len(split.rows.count) == len(again)
+    assert laplace(design, point).loglik == pytest.approx(laplace(split, apart).loglik)
 
 
 def judge_loglik(u: float, fit: OrdinalFit, judge: int, sd: float) -> float:

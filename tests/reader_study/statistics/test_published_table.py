@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 from itertools import product
 from pathlib import Path
@@ -184,3 +185,20 @@ def test_markdown_and_latex_show_the_paper_s_cells_with_the_best_in_bold() -> No
     odd = published_table(check_ratings(study(6).replace("FS", "free_surfer & co")))
     assert r"free\_surfer \& co" in latex_of(odd)
     assert "free_surfer & co_mean,free_surfer & co_sd" in csv_of(odd).splitlines()[0]
+
+
+@pytest.mark.parametrize("name", ["Atlas; v2", "Sørensen, A", 'the "best"', "FreeSurfer-DKT", "a|b", "x;y-z, w"])
+def test_a_name_with_a_separator_in_it_stays_whole_in_every_layout(name: str) -> None:
+    plain = published_table(check_ratings(study(6)))
+    odd = published_table(check_ratings(study(6).replace("FT", name)))
+    assert odd.best == tuple(tuple(name if one == "FT" else one for one in names) for names in plain.best)
+    for test, rows in plain.differing.items():
+        renamed = tuple(tuple((a, name if b == "FT" else b) for a, b in pairs) for pairs in rows)
+        assert odd.differing[test] == renamed
+    assert any(odd.differing["ttest"])
+    text, before = markdown_of(odd), markdown_of(plain)
+    assert text.count("**") == before.count("**") > 0
+    assert name.replace("|", r"\|") in text.splitlines()[0]
+    assert {line.replace(r"\|", "").count("|") for line in text.splitlines()[:7]} == {8}
+    assert latex_of(odd).count(r"\textbf") == latex_of(plain).count(r"\textbf")
+    assert next(csv.reader([odd.rows["best"].iloc[0]], delimiter=";")) == list(odd.best[0])
