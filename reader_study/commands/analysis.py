@@ -41,6 +41,8 @@ _IMPORT = """Examples:
 
   darts-reader-study import qc.csv --constant roi=image --constant method=raw --constant hemisphere= --region image
   --rename session=repeat --value repeat:First=1 --value repeat:Second=2 --scale 1=fail,2=warning,3=pass -o ratings.csv
+
+  darts-reader-study import redcap_data.csv --redcap redcap_dictionary.csv -o ratings.csv
 """
 
 
@@ -56,6 +58,9 @@ def import_ratings(
     ] = None,
     value: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN:FOUND=VALUE", help="What a cell's text means (repeat).")
+    ] = None,
+    redcap: Annotated[
+        Path | None, typer.Option(metavar="DICTIONARY", help="The table is REDCap's raw data by this dictionary of an export.")
     ] = None,
     scale: Scale = "",
     half_points: HalfPoints = False,
@@ -76,6 +81,10 @@ def import_ratings(
     meanings = pairs_of(value or [], "--value", "rating:good=4")
     notes: list[str] = []
     found = read_text_table(table, encoding=encoding, separator=_typed(separator), report=notes.append)
+    if redcap is not None:
+        from reader_study.exchange.redcap import ratings_of_redcap
+
+        found = ratings_of_redcap(found, read_text_table(redcap))
     unknown = [name for name in renamed if name not in found]
     if unknown:
         raise UsageError(f"--rename {', '.join(unknown)}: no such column in {table}; found {', '.join(found.columns)}")

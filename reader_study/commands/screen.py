@@ -23,9 +23,10 @@ from rich.table import Table
 from evaluation.results.number_format import format_p, format_value, p_phrase
 from reader_study.ratings.summary import ALL_REGIONS
 from reader_study.ratings.table import SYNTHETIC
+from reader_study.simulation.needed_cases import MOST_CASES
 from reader_study.statistics.study_analysis import StudyAnalysis
 
-__all__ = ["counting", "show_power", "show_study", "show_widths", "steps"]
+__all__ = ["counting", "show_needed", "show_power", "show_study", "show_widths", "steps"]
 
 
 @contextmanager
@@ -119,6 +120,20 @@ def show_widths(console: Console, table: pd.DataFrame, wished: float | None) -> 
         cells = (str(row["cases"]), str(row["readers"]), row["measure"], f"{row['value']:.2f}", f"{row['width']:.2f}{mark}")
         shown.add_row(*cells)
     console.print(shown)
+
+
+def show_needed(console: Console, table: pd.DataFrame) -> None:
+    """Print the cases that each analysis or measure needs, and what a study with these cases gives."""
+    for row in table.to_dict("records"):
+        who = f"{row['readers']} reader{'s' * (row['readers'] != 1)}"
+        if "analysis" in row:
+            what = f"{row['analysis']}, {who}, shift {row['shift']:g}"
+            given = f"power {row['power']:.2f} [{row['low']:.2f}, {row['high']:.2f}]; {row['wished']:g} wished"
+        else:
+            what = f"{row['measure']}, {who}"
+            given = f"width {row['width']:.2f} at a value of {row['value']:.2f}; {row['wished']:g} wished"
+        needed = f"more than {MOST_CASES} cases" if pd.isna(row["cases"]) else f"{row['cases']} cases"
+        console.print(f"needed: {needed} for {what} ({given})" + (f"; {row['note']}" if row["note"] else ""))
 
 
 def _show_means(console: Console, analysis: StudyAnalysis) -> None:

@@ -14,7 +14,9 @@ from darts_ensemble.commands.command_line import words
 from darts_ensemble.errors import UsageError
 from reader_study.commands.options import numbers_of, printed_table_of, scale_of, whole_numbers_of
 
-if TYPE_CHECKING:  # what it imports takes longer to load than --help may
+if TYPE_CHECKING:  # what they import takes longer to load than --help may
+    import pandas as pd
+
     from reader_study.simulation.simulate import Shares
 
 __all__ = ["register"]
@@ -101,6 +103,8 @@ _POWER = """Examples:
 
   darts-reader-study power --cases 20 --readers 5 --shift 0 --analyses all --simulations 500 -o type-1-error/
 
+  darts-reader-study plan-size --power 0.8 --readers 3,5 --shift 0.4 --analyses t,crossed
+
   darts-reader-study plan-size --cases 20,40 --shift 0 --margin 0.5 --analyses equivalence,crossed-equivalence
 
   darts-reader-study plan-size --cases 20,40,80 --readers 3 --agreement kappa,ac2,icc --width 0.3
@@ -108,7 +112,7 @@ _POWER = """Examples:
 Analyses: t, wilcoxon (on case means), crossed (readers and cases random), mixed-model, mixed-model-plain (case and reader
 only), pooled-t, pooled-wilcoxon (reader x case ratings, as published), or all; with --margin also noninferiority,
 equivalence (two one-sided t-tests on case means) and crossed-noninferiority, crossed-equivalence. A shift of 0 gives the
-type I error.
+type I error. With --power, or with --agreement and --width, the number of cases that is needed is searched for and printed.
 """
 
 
@@ -127,6 +131,10 @@ def power(
         float | None,
         typer.Option(min=0.0001, help="Largest difference that does not matter, for noninferiority and equivalence."),
     ] = None,
+    wished: Annotated[
+        float | None,
+        typer.Option("--power", min=0.01, max=0.999, help="Search for the cases that give this power; --cases is not used."),
+    ] = None,
     agreement: Annotated[
         str, typer.Option(metavar="MEASURES", help="Plan an agreement study instead: some of kappa, ac2, icc, alpha.")
     ] = "",
@@ -140,7 +148,6 @@ def power(
     quiet: Quiet = False,
 ) -> None:
     """Simulate studies and count how often each analysis finds a difference: how many cases and readers a study needs."""
-    from darts_ensemble.results.outputs import write_text
     from reader_study.commands.screen import counting, show_power
     from reader_study.simulation.power import ANALYSES, MARGIN_ANALYSES, planned_studies, power_table
 
@@ -163,16 +170,26 @@ def power(
         mean=mean, sd=sd, shares=parts, margin=math.nan if margin is None else margin,
     )  # fmt: skip
     console = Console(quiet=quiet or as_json, markup=False, highlight=False, soft_wrap=True)
+    if wished is not None:
+        from reader_study.commands.screen import show_needed, steps
+        from reader_study.simulation.needed_cases import cases_for_power
+
+        with steps(console, "Searching") as tell:
+            needed = cases_for_power(
+                wished, whole_numbers_of(readers, "--readers"), numbers_of(shift, "--shift"), chosen, mean=mean, sd=sd,
+                shares=parts, margin=math.nan if margin is None else margin, simulations=simulations, level=level, seed=seed,
+                jobs=jobs, report=tell,
+            )  # fmt: skip
+        _leave(needed, out, "needed_cases.csv", as_json=as_json)
+        show_needed(console, needed)
+        return
     with counting(console, simulations * len(plans), "Simulated studies") as report:
         table = power_table(plans, chosen, simulations=simulations, level=level, seed=seed, jobs=jobs, report=report)
-    marked = table.assign(synthetic="simulated")
+    _leave(table, out, "power.csv", as_json=as_json)
     if out is not None:
         from reader_study.figures.draw import save_power_curve
 
-        write_text(out / "power.csv", marked.to_csv(index=False, float_format="%.10g", lineterminator="\n"))
         save_power_curve(table, chosen, out)
-    if as_json:
-        typer.echo(json.dumps(json.loads(marked.to_json(orient="records")), indent=1))
     show_power(console, table, chosen)
     if out is not None:
         console.print(f"{out}: power.csv, power_curve.png")
@@ -183,9 +200,9 @@ def plan_agreement(
     simulations: int, seed: int, out: Path | None, *, as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Print how wide the interval of an agreement is for each number of cases and readers, and which are narrow enough."""
-    from darts_ensemble.results.outputs import write_text
-    from reader_study.commands.screen import counting, show_widths
+    from reader_study.commands.screen import counting, show_needed, show_widths, steps
     from reader_study.simulation.agreement_size import AGREEMENT_MEASURES, agreement_widths
+    from reader_study.simulation.needed_cases import cases_for_width
 
     measures = words(words_of)
     unknown = [name for name in measures if name not in AGREEMENT_MEASURES]
@@ -196,14 +213,30 @@ def plan_agreement(
         table = agreement_widths(
             cases, readers, measures, mean=mean, sd=sd, shares=shares, simulations=simulations, seed=seed, report=report
         )
+    needed = None
+    if width is not None:
+        with steps(console, "Searching") as tell:
+            needed = cases_for_width(
+                width, readers, measures, mean=mean, sd=sd, shares=shares, simulations=simulations, seed=seed, report=tell
+            )
+    _leave(table, out, "agreement_size.csv", as_json=as_json and needed is None)
+    show_widths(console, table, width)
+    if needed is not None:
+        _leave(needed, out, "needed_cases.csv", as_json=as_json)
+        show_needed(console, needed)
+    if out is not None:
+        console.print(f"{out}: agreement_size.csv" + (", needed_cases.csv" if needed is not None else ""))
+
+
+def _leave(table: pd.DataFrame, out: Path | None, name: str, *, as_json: bool) -> None:
+    """Write a table of simulated studies into a folder, and print it as JSON, where either is wished."""
+    from darts_ensemble.results.outputs import write_text
+
     marked = table.assign(synthetic="simulated")
     if out is not None:
-        write_text(out / "agreement_size.csv", marked.to_csv(index=False, float_format="%.10g", lineterminator="\n"))
+        write_text(out / name, marked.to_csv(index=False, float_format="%.10g", lineterminator="\n"))
     if as_json:
         typer.echo(json.dumps(json.loads(marked.to_json(orient="records")), indent=1))
-    show_widths(console, table, width)
-    if out is not None:
-        console.print(f"{out}: agreement_size.csv")
 
 
 def _means(text: str) -> dict[str, float]:

@@ -19,7 +19,8 @@ import pandas as pd
 from darts_ensemble.results.outputs import write_text
 from darts_ensemble.versions import package_versions
 from reader_study.errors import StudyError
-from reader_study.exchange.codebook import codebook_table, redcap_dictionary, variables_of
+from reader_study.exchange.codebook import codebook_table, variables_of
+from reader_study.exchange.redcap import redcap_dictionary, redcap_records
 from reader_study.ratings.table import RatingScale
 from reader_study.study.export import read_key
 from reader_study.study.storage import KEY, open_study
@@ -28,6 +29,7 @@ from reader_study.study.tables import order_table
 __all__ = ["Opened", "from_archive", "write_companions"]
 
 ARCHIVE = "study.zip"
+RATINGS = "ratings.csv"
 _SUMS = "SHA256SUMS"
 _PACKAGES = ("darts-ensemble", "numpy", "pandas", "scipy", "statsmodels", "nibabel")
 
@@ -35,7 +37,7 @@ _PACKAGES = ("darts-ensemble", "numpy", "pandas", "scipy", "statsmodels", "nibab
 def write_companions(
     study: Path, out: Path, files: Sequence[Path], *, key: Path | None, unblinded: bool, excel: bool = False
 ) -> tuple[Path, ...]:
-    """Write codebook, REDCap's dictionary, optionally a workbook, and the archive of all these files beside an export.
+    """Write codebook, REDCap's dictionary and records, optionally a workbook, and the archive of all these files beside an export.
 
     Parameters
     ----------
@@ -60,11 +62,14 @@ def write_companions(
         named = read_key(key or study / KEY, connection) if unblinded else None
         arms = sorted(row["arm"] for row in connection.execute("SELECT DISTINCT arm FROM picture"))
         methods = [named[arm] for arm in arms] if named else arms
-        variables = variables_of(connection, methods)
+        ratings = next((pd.read_csv(file, dtype=str, keep_default_na=False) for file in files if file.name == RATINGS), None)
+        variables = variables_of(connection, methods, withdrawn=ratings is not None and "withdrawn" in ratings)
         texts = {
             "codebook.csv": codebook_table(variables).to_csv(index=False, lineterminator="\n"),
             "redcap_dictionary.csv": redcap_dictionary(variables).to_csv(index=False, lineterminator="\n"),
         }
+        if ratings is not None:
+            texts["redcap_ratings.csv"] = redcap_records(ratings, variables).to_csv(index=False, lineterminator="\n")
         for name, text in texts.items():
             write_text(out / name, text)
         written = [out / name for name in texts]
@@ -172,7 +177,7 @@ def from_archive(ratings: Path, out: Path, scale: str, regions: list[str] | None
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in contents.items():
         (folder / name).write_bytes(content)
-    table = next((name for name in ("ratings.csv", "rankings.csv") if name in contents), None)
+    table = next((name for name in (RATINGS, "rankings.csv") if name in contents), None)
     if table is None:
         raise StudyError(f"{ratings}: neither ratings nor rankings in it; expected some")
     return Opened(

@@ -1,9 +1,8 @@
-"""The meaning of each column of an export: a codebook for people, and a data dictionary that REDCap imports."""
+"""The meaning of each column of an export: its variables, and a codebook for people."""
 
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 from dataclasses import dataclass
 
@@ -11,15 +10,7 @@ import pandas as pd
 
 from reader_study.study.storage import setting
 
-__all__ = ["Variable", "codebook_table", "redcap_dictionary", "variables_of"]
-
-#: Columns of REDCap's data dictionary, in its order.
-_REDCAP = (
-    "Variable / Field Name", "Form Name", "Section Header", "Field Type", "Field Label",
-    "Choices, Calculations, OR Slider Labels", "Field Note", "Text Validation Type OR Show Slider Number",
-    "Text Validation Min", "Text Validation Max", "Identifier?", "Branching Logic (Show field only if...)", "Required Field?",
-    "Custom Alignment", "Question Number (surveys only)", "Matrix Group Name", "Matrix Ranking?", "Field Annotation",
-)  # fmt: skip
+__all__ = ["Variable", "codebook_table", "variables_of"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +35,7 @@ class Variable:
     required: bool = True
 
 
-def variables_of(connection: sqlite3.Connection, methods: list[str]) -> list[Variable]:
+def variables_of(connection: sqlite3.Connection, methods: list[str], *, withdrawn: bool = False) -> list[Variable]:
     """Return the columns of a study's `ratings.csv`.
 
     Parameters
@@ -52,6 +43,8 @@ def variables_of(connection: sqlite3.Connection, methods: list[str]) -> list[Var
     connection : sqlite3.Connection
     methods : list of str
         Names in the export: methods, or arms if it is blinded.
+    withdrawn : bool
+        Whether the export marks ratings of withdrawn readers.
     """
     levels, words = json.loads(setting(connection, "levels")), json.loads(setting(connection, "words"))
     regions = [row["roi"] for row in connection.execute("SELECT roi FROM picture GROUP BY roi ORDER BY min(id)")]
@@ -70,7 +63,9 @@ def variables_of(connection: sqlite3.Connection, methods: list[str]) -> list[Var
         Variable("timestamp", "Time of the last answer, UTC, ISO 8601", "time"),
         Variable("comment", "Comment of the reader", "text", required=False),
     ]  # fmt: skip
-    return fixed + [_of_question(one) for one in json.loads(setting(connection, "questions") or "[]")]
+    asked = [_of_question(one) for one in json.loads(setting(connection, "questions") or "[]")]
+    mark = Variable("withdrawn", "Whether the reader was withdrawn", "category", (("yes", "yes"),), required=False)
+    return [*fixed, *asked, *([mark] if withdrawn else [])]
 
 
 def codebook_table(variables: list[Variable]) -> pd.DataFrame:
@@ -87,37 +82,6 @@ def codebook_table(variables: list[Variable]) -> pd.DataFrame:
         for one in variables
     ]
     return pd.DataFrame(rows)
-
-
-def redcap_dictionary(variables: list[Variable], form: str = "ratings") -> pd.DataFrame:
-    """Return REDCap's data dictionary of the ratings: one field per column, the record's number first.
-
-    Field names are lower-case letters, digits and `_`. Categories are coded 1, 2, ... in the codebook's order, ratings by
-    their own number.
-    """
-    first = {"Variable / Field Name": "record_id", "Form Name": form, "Field Type": "text", "Field Label": "Number of the row"}
-    fields = [first]
-    for one in variables:
-        field = {"Variable / Field Name": redcap_name(one.name), "Form Name": form, "Field Label": one.label}
-        free = "notes" if one.name == "comment" else "text"
-        field["Field Type"] = {"category": "radio", "categories": "checkbox"}.get(one.kind, free)
-        if one.values:
-            coded = enumerate(((value, meaning) for value, meaning in one.values), start=1)
-            field["Choices, Calculations, OR Slider Labels"] = " | ".join(
-                f"{value if value.isdigit() else number}, {meaning.replace('|', '/')}" for number, (value, meaning) in coded
-            )
-        field["Text Validation Type OR Show Slider Number"] = {"integer": "integer", "number": "number"}.get(one.kind, "")
-        field["Field Note"] = one.unit
-        field["Required Field?"] = "y" if one.required else ""
-        field["Identifier?"] = "y" if one.name == "reader" else ""
-        fields.append(field)
-    return pd.DataFrame(fields, columns=list(_REDCAP)).fillna("")
-
-
-def redcap_name(name: str) -> str:
-    """Return the name of a column in a form that REDCap accepts."""
-    found = re.sub(r"_+", "_", re.sub(r"[^a-z0-9_]", "_", name.lower())).strip("_")
-    return found if found[:1].isalpha() else f"v_{found}"
 
 
 def _of_question(question: dict[str, object]) -> Variable:

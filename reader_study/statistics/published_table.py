@@ -18,6 +18,7 @@ import pandas as pd
 from scipy import stats
 
 from reader_study.errors import RatingsError
+from reader_study.ratings.cell_lists import joined_names
 from reader_study.ratings.study_order import methods_in_order
 from reader_study.ratings.summary import ALL_REGIONS
 from reader_study.ratings.table import first_ratings, region_blocks
@@ -41,9 +42,9 @@ class PublishedTable:
     rows : pandas.DataFrame
         One row per region and side, then :data:`reader_study.ratings.summary.ALL_REGIONS`: `roi`, `hemisphere`, then
         `<method>_mean`, `<method>_sd` (divisor n - 1) and `<method>_n` for each method, `best` (the method with the highest
-        mean, ties joined by ``;``), `significant_ttest` and `significant_wilcoxon` (pairs as :func:`pair_text` writes them,
-        joined by ``;``) and `analysis` (:data:`POOLED`). Joined names are to be read by people; programs find names in
-        `best`, `differing` and `tests`.
+        mean, ties joined by :func:`reader_study.ratings.cell_lists.joined_names`), `significant_ttest` and
+        `significant_wilcoxon` (pairs as :func:`pair_text` writes them, joined in the same way) and `analysis`
+        (:data:`POOLED`). Joined names are for people; programs find names in `best`, `differing` and `tests`.
     tests : pandas.DataFrame
         As :func:`pooled_tests` returns it.
     best : tuple of tuple of str
@@ -96,12 +97,12 @@ def published_table(ratings: pd.DataFrame, methods: Sequence[str] | None = None,
             row[f"{method}_n"] = len(given)
         highest = max(mean for mean in means.values() if not math.isnan(mean))
         best.append(tuple(method for method in names if math.isclose(means[method], highest, abs_tol=1e-12)))
-        row["best"] = ";".join(_quoted(name) for name in best[-1])
+        row["best"] = joined_names(best[-1])
         here = tests[(tests["roi"] == roi) & (tests["hemisphere"] == side)]
         for test, column in (("ttest", "t_p"), ("wilcoxon", "wilcoxon_p")):
             below = here[here[column] < level]
             differing[test].append(tuple(zip(below["first"], below["second"], strict=True)))
-            row[f"significant_{test}"] = ";".join(_quoted(pair_text(pair)) for pair in differing[test][-1])
+            row[f"significant_{test}"] = joined_names(map(pair_text, differing[test][-1]))
         row["analysis"] = POOLED
         rows.append(row)
     return PublishedTable(
@@ -139,11 +140,6 @@ def pooled_tests(ratings: pd.DataFrame, methods: Sequence[str] | None = None) ->
             difference = (both[second] - both[first]).to_numpy(dtype=float)
             rows.append({"roi": roi, "hemisphere": side, "first": first, "second": second, **_paired(difference)})
     return pd.DataFrame(rows)
-
-
-def _quoted(text: str) -> str:
-    """Text as an entry of a list with ``;`` between: in double quotes if it has one of its own, as in CSV."""
-    return '"' + text.replace('"', '""') + '"' if ";" in text or '"' in text else text
 
 
 def _methods_of(ratings: pd.DataFrame, methods: Sequence[str] | None) -> tuple[str, ...]:

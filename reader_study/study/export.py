@@ -187,8 +187,9 @@ def _without_withdrawn(table: pd.DataFrame, withdrawn: pd.DataFrame, *, keep: bo
 
 def _ratings_csv(ratings: pd.DataFrame, methods: Mapping[str, str] | None, questions: Sequence[str]) -> str:
     marks = ["withdrawn"] if "withdrawn" in ratings else []
-    named = _named(ratings, methods)[[*_RATINGS, *questions, *marks]].astype(dict.fromkeys(questions, object))
-    named = named.fillna(dict.fromkeys(questions, ""))
+    named = _named(ratings, methods)[[*_RATINGS, *questions, *marks]].copy()
+    for name in questions:
+        named[name] = pd.Series(["" if pd.isna(cell) else cell for cell in named[name]], index=named.index, dtype=object)
     return _csv(_safe(named, "comment", *questions))
 
 

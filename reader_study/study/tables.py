@@ -9,6 +9,7 @@ from datetime import datetime
 
 import pandas as pd
 
+from reader_study.ratings.cell_lists import joined_names
 from reader_study.study.storage import setting
 
 __all__ = [
@@ -39,7 +40,7 @@ def rating_table(connection: sqlite3.Connection, *, part: str = "rating") -> pd.
         One row per answered item, in reading order: `reader`, `case`, `roi`, `hemisphere`, `arm`, `rating` (the last one
         given), `view`, `repeat`, `seconds` (on the screen before the first answer), `timestamp` (of the last answer, UTC),
         `comment`, `changes` (how often it was changed), `position`, and a column for each further question of the study
-        (several choices are joined by "; ").
+        (several choices as :func:`reader_study.ratings.cell_lists.joined_names` joins them).
     """
     columns = [
         "reader", "case", "roi", "hemisphere", "arm", "rating", "view", "repeat", "seconds", "timestamp", "comment", "changes",
@@ -77,7 +78,7 @@ def _details(connection: sqlite3.Connection) -> dict[int, dict[str, str]]:
     details: dict[int, dict[str, str]] = {}
     for row in connection.execute("SELECT event_id, question, value FROM detail"):
         value = json.loads(row["value"])
-        text = "; ".join(value) if isinstance(value, list) else str(value)
+        text = joined_names(value, "; ") if isinstance(value, list) else str(value)
         details.setdefault(row["event_id"], {})[row["question"]] = text
     return details
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from reader_study.commands.main import app as cli
 from reader_study.errors import StudyError
 from reader_study.exchange.archive import from_archive
-from reader_study.exchange.codebook import redcap_name
+from reader_study.exchange.redcap import redcap_name
 from tests.phantoms.rich_study import rich_study
 from tests.phantoms.small_study import METHODS
 from tests.reader_study.study.test_write_ratings import Visitor
