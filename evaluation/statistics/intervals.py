@@ -7,11 +7,13 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr, ndtri, stdtrit
 
 __all__ = ["RESAMPLES", "Bootstrap", "bca_interval", "bootstrap_cluster_mean", "bootstrap_mean_and_median"]
 
 RESAMPLES = 9999
+#: Most values that are resampled: for more, the bootstrap takes much memory and agrees with simpler intervals.
+MOST_RESAMPLED = 1000
 Values = npt.NDArray[np.float64]
 
 
@@ -70,9 +72,16 @@ def bootstrap_mean_and_median(values: npt.ArrayLike, bootstrap: Bootstrap) -> tu
     Returns
     -------
     mean, median : (low, high)
+
+    Notes
+    -----
+    Of more than :data:`MOST_RESAMPLED` values nothing is resampled: the mean has the interval of the t-distribution, and the
+    median the order statistics that the sign test does not reject, by the normal approximation.
     """
     ordered = np.sort(np.asarray(values, dtype=np.float64))
     n = len(ordered)
+    if n > MOST_RESAMPLED:
+        return _intervals_of_many(ordered, bootstrap.confidence)
     counts, middle = _resamples(n, bootstrap.resamples, bootstrap.seed)
     means = counts @ ordered / n
     medians = ordered[middle].mean(axis=1)
@@ -104,6 +113,13 @@ def bootstrap_cluster_mean(values: npt.ArrayLike, clusters: npt.ArrayLike, boots
     resampled = (counts @ sums) / (counts @ sizes)
     left_out = (sums.sum() - sums) / (sizes.sum() - sizes)
     return bca_interval(float(flat.mean()), resampled, left_out, bootstrap.confidence)
+
+
+def _intervals_of_many(ordered: Values, confidence: float) -> tuple[tuple[float, float], tuple[float, float]]:
+    n, mean = len(ordered), float(ordered.mean())
+    half = float(stdtrit(n - 1, (1 + confidence) / 2) * ordered.std(ddof=1) / np.sqrt(n))
+    cut = int(n / 2 - ndtri((1 + confidence) / 2) * np.sqrt(n) / 2)
+    return (mean - half, mean + half), (float(ordered[cut]), float(ordered[n - 1 - cut]))
 
 
 @lru_cache(maxsize=4)

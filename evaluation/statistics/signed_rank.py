@@ -16,6 +16,8 @@ __all__ = ["ZERO", "SignedRank", "Zeros", "hodges_lehmann", "signed_rank_test", 
 ZERO = 1e-12
 #: Most pairs for which the exact distribution is used without ties and zeros; for more, it agrees with the normal one.
 MOST_FOR_EXACT = 50
+#: Most differences of which the means of all pairs are held in memory.
+MOST_FOR_ALL_PAIRS = 1000
 #: Most pairs for which all combinations of signs are counted if there are ties or zeros.
 MOST_FOR_PERMUTATION = 13
 
@@ -139,9 +141,8 @@ def hodges_lehmann(differences: npt.ArrayLike, *, confidence: float = 0.95) -> t
     n = len(d)
     if n == 0:
         return np.nan, np.nan, np.nan
-    one, two = np.triu_indices(n)
-    means = np.sort((d[one] + d[two]) / 2)
-    estimate = float(np.median(means))
+    means = _PairMeans.of(d)
+    estimate = (means[(means.size - 1) // 2] + means[means.size // 2]) / 2
     tail = (1 - confidence) / 2
     if n <= MOST_FOR_EXACT:
         chances = _flip_distribution(tuple(range(2, 2 * n + 1, 2)))[::2]
@@ -151,10 +152,50 @@ def hodges_lehmann(differences: npt.ArrayLike, *, confidence: float = 0.95) -> t
         cut = int(n * (n + 1) / 4 + 0.5 - stats.norm.isf(tail) * np.sqrt(n * (n + 1) * (2 * n + 1) / 24))
     if cut < 1:
         return estimate, np.nan, np.nan
-    return estimate, float(means[cut - 1]), float(means[-cut])
+    return estimate, means[cut - 1], means[means.size - cut]
 
 
-@lru_cache(maxsize=256)
+@dataclass(frozen=True)
+class _PairMeans:
+    """The means of all pairs of values, by their place in increasing order; of many values they are not all held.
+
+    Attributes
+    ----------
+    values : (n,) ndarray
+        Sorted.
+    means : ndarray or None
+        All of them sorted, or None for more than :data:`MOST_FOR_ALL_PAIRS` values.
+    size : int
+    """
+
+    values: Values
+    means: Values | None
+    size: int
+
+    @classmethod
+    def of(cls, values: Values) -> _PairMeans:
+        ordered, n = np.sort(values), len(values)
+        if n > MOST_FOR_ALL_PAIRS:
+            return cls(ordered, None, n * (n + 1) // 2)
+        one, two = np.triu_indices(n)
+        return cls(ordered, np.sort((ordered[one] + ordered[two]) / 2), n * (n + 1) // 2)
+
+    def __getitem__(self, place: int) -> float:
+        if self.means is not None:
+            return float(self.means[place])
+        # The smallest number that enough means do not exceed, by halving: 100 halvings end at neighbouring numbers.
+        low, high = float(self.values[0]), float(self.values[-1])
+        first = np.arange(len(self.values))
+        for _ in range(100):
+            middle = (low + high) / 2
+            if middle in (low, high):
+                break
+            partners = np.searchsorted(self.values, 2 * middle - self.values, side="right") - first
+            low, high = (low, middle) if np.maximum(partners, 0).sum() > place else (middle, high)
+        return high
+
+
+@lru_cache(maxsize=32)
 def _flip_distribution(doubled_ranks: tuple[int, ...]) -> Values:
     """Return the probability of each sum of positive ranks if all signs are equally likely; ranks doubled, for midranks."""
     chances = np.zeros(sum(doubled_ranks) + 1)

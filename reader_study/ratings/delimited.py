@@ -52,7 +52,10 @@ def read_delimited(
     kept = separator or separator_of(text, default="," if path.suffix.lower() == ".csv" else "\t")
     csv.field_size_limit(1 << 24)
     try:
-        return list(csv.reader(io.StringIO(text, newline=""), delimiter=kept, strict=True))
+        # Equal cells are one string: a table of a million rows has few different ones.
+        seen: dict[str, str] = {}
+        records = csv.reader(io.StringIO(text, newline=""), delimiter=kept, strict=True)
+        return [[seen.setdefault(cell, cell) for cell in record] for record in records]
     except csv.Error as error:
         raise ValueError(f"{error}; a quotation mark may be missing") from None
 

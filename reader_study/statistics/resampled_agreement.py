@@ -109,11 +109,12 @@ def _measures(sums: CaseSums, weights: Floats) -> Floats:
 
 
 def _kappas(sums: CaseSums, weights: Floats) -> Floats:
-    readers, levels = sums.joint.shape[1:3]
+    cases, readers, levels = sums.joint.shape[:3]
     distance = _squared_distance(levels)
     columns = []
     for first, second in combinations(range(readers), 2):
-        table = np.einsum("sc,ckl->skl", weights, sums.joint[:, first, :, second, :])
+        own = sums.joint[:, first, :, second, :].reshape(cases, levels**2)
+        table = (weights @ own).reshape(-1, levels, levels)
         total = np.maximum(table.sum(axis=(1, 2)), 1)
         chance = np.einsum("sk,kl,sl->s", table.sum(axis=2), distance, table.sum(axis=1)) / total
         columns.append(np.where(chance > 0, 1 - np.einsum("skl,kl->s", table, distance) / chance, np.nan))
@@ -149,7 +150,8 @@ def _iccs(sums: CaseSums, weights: Floats) -> tuple[Floats, Floats]:
 
 
 def _alpha(sums: CaseSums, weights: Floats) -> Floats:
-    observed = np.einsum("sc,ckl->skl", weights, sums.coincidences)
+    cases, levels = sums.use.shape
+    observed = (weights @ sums.coincidences.reshape(cases, levels**2)).reshape(-1, levels, levels)
     margin = observed.sum(axis=2)
     middle = np.cumsum(margin, axis=1) - margin / 2
     distance = (middle[:, :, None] - middle[:, None, :]) ** 2

@@ -16,6 +16,7 @@ from reader_study.statistics.blinding import blinding_table
 from reader_study.statistics.case_means import compare_case_means
 from reader_study.statistics.comparison import compare_with_summary
 from reader_study.statistics.equivalence import equivalence_table
+from reader_study.statistics.large_studies import model_limit_note, sampled_cases
 from reader_study.statistics.published_table import PublishedTable, published_table
 from reader_study.statistics.reader_agreement import agreement_table, rated_units, within_reader_table
 
@@ -40,6 +41,7 @@ class StudyAnalysis:
     case_means : pandas.DataFrame or None
         As :func:`reader_study.statistics.case_means.compare_case_means` returns it.
     models : ModelTables or None
+        None also where there are too many ratings (:mod:`reader_study.statistics.large_studies`); a warning says so.
     agreement, within_readers : pandas.DataFrame
         As :func:`reader_study.statistics.reader_agreement.agreement_table` and `within_reader_table`; empty if there is
         only one reader.
@@ -150,12 +152,14 @@ def analyse_study(
     published = published_table(ratings, names) if len(names) > 1 else None
     comparison = compare_with_summary(published, compare) if published is not None and compare is not None else None
     case_means = models = None
+    too_large = model_limit_note(ratings)
     if published is not None:
         tell("table as published")
         case_means = compare_case_means(ratings, names, bootstrap=settings)
         tell("tests on case means")
-        models = model_study(ratings, names, random=random, report=report)
-    agreement, within = _agreement(ratings, scale, settings, tell)
+        models = None if too_large else model_study(ratings, names, random=random, report=report)
+    compared, sampled = sampled_cases(ratings, scale, settings.seed)
+    agreement, within = _agreement(compared, scale, settings, tell)
     return StudyAnalysis(
         ratings=ratings,
         methods=names,
@@ -171,7 +175,12 @@ def analyse_study(
         equivalence=equivalence_table(ratings, names, margin) if margin is not None and len(names) > 1 else None,
         who_rated=who_rated_what(ratings),
         n_missing=n_missing,
-        warnings=(*notes, *unusual, *_warnings(names, n_missing, several_readers=_several_readers(ratings))),
+        warnings=(
+            *notes,
+            *unusual,
+            *filter(None, (too_large, sampled)),
+            *_warnings(names, n_missing, several_readers=_several_readers(ratings)),
+        ),
     )
 
 

@@ -129,3 +129,10 @@ def test_the_paired_tests_are_those_of_r(of: str) -> None:
         elif len(oracle["d"]) == 80:
             found = [row["hl_estimate"], row["hl_low"], row["hl_high"]]
             np.testing.assert_allclose(found, [oracle["estimate"], oracle["low"], oracle["high"]], atol=5e-3)
+
+
+def test_of_many_values_the_intervals_are_those_of_the_bootstrap_without_resampling(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(3).gamma(2, size=1000)
+    resampled = bootstrap_mean_and_median(values, Bootstrap(resamples=4000))
+    monkeypatch.setattr("evaluation.statistics.intervals.MOST_RESAMPLED", 999)
+    np.testing.assert_allclose(bootstrap_mean_and_median(values, Bootstrap()), resampled, atol=0.02)

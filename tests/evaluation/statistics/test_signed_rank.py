@@ -117,3 +117,13 @@ def test_among_102_regions_fewer_than_12_subjects_can_never_pass_bonferroni() ->
     smallest = {n: signed_rank_test(np.arange(1.0, n + 1)).p for n in (11, 12)}
     assert smallest[12] < 0.05 / 102 < smallest[11]
     assert smallest == {n: 2 / 2**n for n in (11, 12)}
+
+
+@pytest.mark.parametrize("n", [7, 60, 61])
+def test_of_many_differences_the_pair_means_are_found_without_holding_them_all(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(n)
+    for d in (rng.normal(size=n), rng.integers(-6, 7, n) / 3, np.zeros(n)):
+        few = hodges_lehmann(d)
+        monkeypatch.setattr("evaluation.statistics.signed_rank.MOST_FOR_ALL_PAIRS", 5)
+        np.testing.assert_allclose(hodges_lehmann(d), few, atol=1e-12)
+        monkeypatch.undo()
