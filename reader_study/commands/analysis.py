@@ -158,8 +158,9 @@ def analyse(
 ) -> None:
     """Analyse the ratings of a study: the table as published, tests on case means, mixed models, agreement, figures, report."""
     from evaluation.statistics.intervals import Bootstrap
+    from reader_study.commands.progress import analysis_work, timed_steps
     from reader_study.commands.ranking_run import analyse_only_rankings, rankings_beside
-    from reader_study.commands.screen import show_study, steps
+    from reader_study.commands.screen import show_study
     from reader_study.exchange.archive import from_archive
     from reader_study.figures.draw import save_study_figures
     from reader_study.rankings.table import is_ranking_table
@@ -187,7 +188,7 @@ def analyse(
     chosen = named(methods, known, "--methods") if methods else list(known)
     guessed = read_guesses(guesses, chosen) if guesses is not None else None
     printed = printed_table_of(compare) if compare else None
-    with steps(console, "Analysing") as report:
+    with timed_steps(console, "Analysing", analysis_work(table, len(chosen))) as report:
         analysis = analyse_study(
             table, chosen, scale=levels, random=words(random), bootstrap=Bootstrap(resamples=resamples, seed=seed),
             compare=printed, order=order, margin=margin, guesses=guessed, notes=notes, report=report,

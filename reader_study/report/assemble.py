@@ -172,9 +172,9 @@ def _published(analysis: StudyAnalysis) -> Section:
 def _case_means(analysis: StudyAnalysis, drawn: dict[str, Figure]) -> Section:
     assert analysis.case_means is not None
     text = (
-        "Cases are the independent units: each case's differences are averaged over the readers first. These tests speak for "
+        "Cases are the independent units: each case's differences are averaged over the readers first. These tests hold for "
         "the readers of this study. The columns for other readers too take readers as a random sample as well; with few "
-        "readers they have little power, and say so honestly."
+        "readers they have little power."
     )
     blocks: list[Block] = [Prose(text)]
     blocks += [drawn[name] for name in ("paired_differences",) if name in drawn]

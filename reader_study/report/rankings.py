@@ -74,7 +74,7 @@ def ranking_lead(analysis: RankingAnalysis) -> str:
 def ranking_section(analysis: RankingAnalysis, figure: StudyFigure, folder: Path) -> Section:
     """Return the section, with the figure that lies in the folder."""
     text = (
-        "Readers put the methods of an item in order. Friedman's test takes cases as independent and speaks for the readers "
+        "Readers put the methods of an item in order. Friedman's test takes cases as independent and holds for the readers "
         "of this study; pairs are tested with readers and cases random. Worths are those of the Plackett-Luce model with "
         "Davidson's ties; their errors allow for rankings of one case, and of one reader, to depend on each other."
     )
