@@ -33,7 +33,8 @@ __all__ = ["MOST_LEVELS", "RANDOM_TERMS", "ModelTables", "model_study"]
 
 #: Random effects: case and reader, and their interactions with the method.
 RANDOM_TERMS = ("case", "reader", "case:method", "reader:method")
-#: A model with more levels of its random effects is left out: its matrices would take minutes for every step of the search.
+#: A model is left out if more levels than this lie outside the blocks of cases (:mod:`reader_study.models.crossed_blocks`): its
+#: matrices would take minutes for every step of the search.
 MOST_LEVELS = 1500
 #: A proportional-odds test with a p below this, after Holm over the blocks, gives a warning.
 _LEVEL = 0.05
@@ -155,18 +156,21 @@ def _telling(ratings: pd.DataFrame, random: Sequence[str]) -> tuple[str, ...]:
 
 def _modelled(block: _Block, methods: Sequence[str]) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
     ratings = block.ratings
-    levels = sum(ratings.groupby(term.split(":"), observed=True).ngroups for term in block.random)
     row: dict[str, Any] = {
         "roi": block.roi, "hemisphere": block.side, "formula": "", "n": len(ratings), "n_cases": ratings["case"].nunique(),
         "n_readers": ratings["reader"].nunique(), "loglik": math.nan,
         "lr_statistic": math.nan, "lr_df": math.nan, "lr_p": math.nan,
         "po_statistic": math.nan, "po_df": math.nan, "po_p": math.nan, "po_merged": "", "warnings": "", "reason": "",
     }  # fmt: skip
-    if levels > MOST_LEVELS:
-        reason = f"left out: {levels} levels of random effects, more than {MOST_LEVELS}; --random case,reader has fewer"
-        return row | {"reason": reason}, {}
     try:
-        fit = fit_ordinal(ordinal_design(ratings, fixed=block.fixed, random=block.random))
+        design = ordinal_design(ratings, fixed=block.fixed, random=block.random)
+        levels = design.rows.layout.shape[2]
+        if levels > MOST_LEVELS:
+            reason = (
+                f"left out: {levels} crossed levels of random effects, more than {MOST_LEVELS}; --random case,reader has fewer"
+            )
+            return row | {"reason": reason}, {}
+        fit = fit_ordinal(design)
         rest = [name for name in block.fixed if name != "method"]
         without = fit_ordinal(ordinal_design(ratings, fixed=rest, random=block.random), errors=False)
     except RatingsError as error:
