@@ -76,9 +76,11 @@ def question_names(connection: sqlite3.Connection) -> list[str]:
 
 def _details(connection: sqlite3.Connection) -> dict[int, dict[str, str]]:
     details: dict[int, dict[str, str]] = {}
+    asked = {question["name"]: question["choices"] for question in json.loads(setting(connection, "questions") or "[]")}
     for row in connection.execute("SELECT event_id, question, value FROM detail"):
         value = json.loads(row["value"])
-        text = joined_names(value, "; ") if isinstance(value, list) else str(value)
+        # In the order of the choices, not of the clicks.
+        text = joined_names(sorted(value, key=asked[row["question"]].index), "; ") if isinstance(value, list) else str(value)
         details.setdefault(row["event_id"], {})[row["question"]] = text
     return details
 

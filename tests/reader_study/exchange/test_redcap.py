@@ -32,7 +32,7 @@ VARIABLES = [
 ]
 RATINGS = pd.DataFrame(
     [
-        ("Müller, Eva", "Insula", "L", METHODS[0], "3", "2.5", 'a "b", c', 'front; "a; b"', "yes"),
+        ("Müller, Eva", "Insula", "L", METHODS[0], "3", "2.5", 'a "b", c', '"a; b"; front', "yes"),
         ("010", "Brain-Stem", "", METHODS[1], "1", "", "", '"the ""back"""', ""),
         ("010", "Insula", "R", METHODS[2], "2", "7", "two\nlines", "", "no"),
         ("1e3", "Insula", "R", METHODS[3], "2", "7", "", "front, left", "no"),
