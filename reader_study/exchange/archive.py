@@ -37,7 +37,7 @@ _PACKAGES = ("darts-ensemble", "numpy", "pandas", "scipy", "statsmodels", "nibab
 def write_companions(
     study: Path, out: Path, files: Sequence[Path], *, key: Path | None, unblinded: bool, excel: bool = False
 ) -> tuple[Path, ...]:
-    """Write codebook, REDCap's dictionary and records, optionally a workbook, and the archive of all these files beside an export.
+    """Write codebook, REDCap's dictionary and records, optionally a workbook, and the archive of all, beside an export.
 
     Parameters
     ----------
