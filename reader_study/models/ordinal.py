@@ -24,6 +24,8 @@ __all__ = ["OrdinalFit", "fit_ordinal"]
 Floats = npt.NDArray[np.float64]
 #: A standard deviation below this is taken for zero: the fit is singular.
 _ZERO_SD = 1e-3
+#: Standard deviation of every term where the search begins.
+_START_SD = 0.5
 #: The search takes no direction for flatter than this, in log-likelihood by squared parameter.
 _LEAST_CURVATURE = 0.1
 #: After a step that is shorter than this, in any parameter, the information is the same.
@@ -102,7 +104,7 @@ def fit_ordinal(design: OrdinalDesign, *, errors: bool = True) -> OrdinalFit:
     """
     start = _start(design)
     modes = laplace(design, start).modes
-    axes = _axes(-curvature(design, start, modes))
+    axes = _axes(design, -curvature(design, start, modes))
     last = {"modes": modes}
 
     def negative(moved: Floats) -> tuple[float, Floats]:
@@ -127,10 +129,19 @@ def fit_ordinal(design: OrdinalDesign, *, errors: bool = True) -> OrdinalFit:
     return _result(design, point, search, information, free)
 
 
-def _axes(information: Floats) -> Floats:
-    """Directions of equal curvature, in columns: the search steps along them."""
-    values, vectors = np.linalg.eigh(information)
-    return np.asarray(vectors / np.sqrt(np.maximum(np.abs(values), _LEAST_CURVATURE)))
+def _axes(design: OrdinalDesign, information: Floats) -> Floats:
+    """Directions of about equal curvature, in columns: the search steps along them.
+
+    Far from the estimates the curvature by a standard deviation says little. In its place stands that of q known effects with
+    this standard deviation, 2 q / sd^2.
+    """
+    count = len(information) - len(design.term_levels)
+    values, vectors = np.linalg.eigh(information[:count, :count])
+    axes = np.zeros_like(information)
+    axes[:count, :count] = vectors / np.sqrt(np.maximum(np.abs(values), _LEAST_CURVATURE))
+    for place, levels in enumerate(design.term_levels, start=count):
+        axes[place, place] = _START_SD / math.sqrt(2 * len(levels))
+    return axes
 
 
 def _finish(design: OrdinalDesign, search: Floats, free: npt.NDArray[np.bool_]) -> tuple[Laplace, Floats, Floats]:
@@ -239,4 +250,4 @@ def _start(design: OrdinalDesign) -> Floats:
         counts = np.bincount(design.response[design.threshold_set == number], minlength=len(design.levels))
         below = np.cumsum(counts)[:-1] / counts.sum()
         thresholds[number] = np.log(below / (1 - below))
-    return to_search(thresholds, np.zeros(len(design.fixed_names)), np.full(len(design.term_names), 0.5))
+    return to_search(thresholds, np.zeros(len(design.fixed_names)), np.full(len(design.term_names), _START_SD))
