@@ -175,13 +175,13 @@ def power(
         from reader_study.simulation.needed_cases import cases_for_power
 
         with steps(console, "Searching") as tell:
-            needed = cases_for_power(
+            found = cases_for_power(
                 wished, whole_numbers_of(readers, "--readers"), numbers_of(shift, "--shift"), chosen, mean=mean, sd=sd,
                 shares=parts, margin=math.nan if margin is None else margin, simulations=simulations, level=level, seed=seed,
                 jobs=jobs, report=tell,
             )  # fmt: skip
-        _leave(needed, out, "needed_cases.csv", as_json=as_json)
-        show_needed(console, needed)
+        _leave(found, out, "needed_cases.csv", as_json=as_json)
+        show_needed(console, found)
         return
     with counting(console, simulations * len(plans), "Simulated studies") as report:
         table = power_table(plans, chosen, simulations=simulations, level=level, seed=seed, jobs=jobs, report=report)

@@ -160,12 +160,12 @@ def inverse_of(matrix: Blocks) -> Inverse:
     numpy.linalg.LinAlgError
         If it is not positive definite.
     """
-    inverted = np.linalg.inv(matrix.a)
+    inverted = np.asarray(np.linalg.inv(matrix.a), dtype=np.float64)
     f = inverted @ matrix.b
     schur = matrix.d - _flat(matrix.b).T @ _flat(f)
     factors = np.linalg.cholesky(matrix.a), np.linalg.cholesky(schur)
     log_det = sum(2 * float(np.log(np.diagonal(one, axis1=-2, axis2=-1)).sum()) for one in factors)
-    return Inverse(inverted, f, np.linalg.inv(schur), log_det)
+    return Inverse(inverted, f, np.asarray(np.linalg.inv(schur), dtype=np.float64), log_det)
 
 
 def inverse_turned(inverse: Inverse, change: Blocks) -> Blocks:

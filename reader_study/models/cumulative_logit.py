@@ -235,4 +235,4 @@ def collected_thresholds(design: OrdinalDesign, to_upper: Floats, to_lower: Floa
     upper, lower = rows.count * to_upper, rows.count * to_lower
     total = np.bincount(place[has_upper], upper[has_upper], minlength=design.n_sets * count)
     total += np.bincount(place[has_lower] - 1, lower[has_lower], minlength=design.n_sets * count)
-    return np.cumsum(total.reshape(design.n_sets, count)[:, ::-1], axis=1)[:, ::-1].copy()
+    return np.cumsum(total.reshape(design.n_sets, count)[:, ::-1], axis=1, dtype=np.float64)[:, ::-1].copy()

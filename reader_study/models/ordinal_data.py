@@ -42,11 +42,11 @@ class DistinctRows:
 
     def by_combination(self, values: Floats) -> Floats:
         """Sums of values of the rows, each as often as it occurs, (combinations,)."""
-        return np.bincount(self.combination, self.count * values, minlength=len(self.layout.at))
+        return np.asarray(np.bincount(self.combination, self.count * values, minlength=len(self.layout.at)), dtype=np.float64)
 
     def by_cell(self, values: Floats) -> Floats:
         """As :meth:`by_combination`, (cells,)."""
-        return np.bincount(self.cell, self.count * values, minlength=len(self.cells))
+        return np.asarray(np.bincount(self.cell, self.count * values, minlength=len(self.cells)), dtype=np.float64)
 
 
 @dataclass(frozen=True)

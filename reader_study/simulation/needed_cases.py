@@ -81,14 +81,14 @@ def cases_for_power(
     """
     rows = []
     for n_readers, shift, analysis in product(readers, shifts, analyses):
-        found: dict[int, dict[str, Any]] = {}
+        found: dict[int, dict[Any, Any]] = {}
 
         def reached(
-            cases: int, found: dict[int, dict[str, Any]] = found, of: tuple[int, float, str] = (n_readers, shift, analysis)
+            cases: int, found: dict[int, dict[Any, Any]] = found, of: tuple[int, float, str] = (n_readers, shift, analysis)
         ) -> bool:
             plans = planned_studies([cases], [of[0]], [of[1]], mean=mean, sd=sd, shares=shares, margin=margin)
             table = power_table(plans, [of[2]], simulations=simulations, level=level, seed=seed, jobs=jobs)
-            found[cases] = table.to_dict("records")[0]
+            found[cases] = dict(table.iloc[0])
             if report is not None:
                 report(f"{of[2]}, {of[0]} readers, {cases} cases: power {found[cases]['power']:.2f}")
             return bool(found[cases]["power"] >= power)
@@ -142,13 +142,13 @@ def cases_for_width(
         raise SummaryError(f"width {width:g}; expected one above 0")
     rows = []
     for n_readers, measure in product(readers, measures):
-        found: dict[int, dict[str, Any]] = {}
+        found: dict[int, dict[Any, Any]] = {}
 
-        def reached(cases: int, found: dict[int, dict[str, Any]] = found, of: tuple[int, str] = (n_readers, measure)) -> bool:
+        def reached(cases: int, found: dict[int, dict[Any, Any]] = found, of: tuple[int, str] = (n_readers, measure)) -> bool:
             table = agreement_widths(
                 [cases], [of[0]], [of[1]], mean=mean, sd=sd, shares=shares, simulations=simulations, seed=seed
             )
-            found[cases] = table.to_dict("records")[0]
+            found[cases] = dict(table.iloc[0])
             if report is not None:
                 report(f"{of[1]}, {of[0]} readers, {cases} cases: width {found[cases]['width']:.2f}")
             return bool(found[cases]["width"] <= width)
