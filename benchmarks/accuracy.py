@@ -36,15 +36,14 @@ from darts_ensemble.results.overlap import dice_of_regions, joint_histogram
 from darts_ensemble.scans.scan import read_label_map
 from darts_ensemble.segment.segmenter import Segmenter
 from darts_ensemble.weights.checkpoints import load_ensemble
+from evaluation.protocols.groups import DEEP_STRUCTURES
 
 MANUAL_CORTEX = "labels.DKT31.manual+aseg.nii.gz"
 CORTEX = frozenset(region.id for region in REGIONS if region.dkt31)
-#: Structures that FreeSurfer and the Center for Morphometric Analysis both label, left and right.
-DEEP = frozenset({4, 7, 10, 11, 12, 13, 14, 15, 16, 17, 18, 26, 28, 43, 46, 49, 50, 51, 52, 53, 54, 58, 60})
 ALL = frozenset(region.id for region in REGIONS)
 #: Groups that get a column, by what the labels are.
 MANUAL_GROUPS = {"cortex": CORTEX}
-MANUAL_DEEP_GROUPS = {"deep structures": DEEP, "pallidum": frozenset({13, 52})}
+MANUAL_DEEP_GROUPS = {"deep structures": DEEP_STRUCTURES, "pallidum": frozenset({13, 52})}
 FREESURFER_GROUPS = {
     "102 regions": ALL,
     "cortex": CORTEX,

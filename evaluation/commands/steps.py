@@ -19,6 +19,7 @@ from evaluation.cohort.find import Cohort, Predictions, choose_subjects, find_co
 from evaluation.commands.screen import progress, show_found, show_labelling, show_outside, show_summary
 from evaluation.metrics.pair_scores import Scoring
 from evaluation.metrics.surface import Definition
+from evaluation.protocols.groups import DEEP_STRUCTURES
 from evaluation.protocols.protocol import Protocol, ProtocolRegion, load_protocol
 from evaluation.quality.cohort_volumes import excluded_names
 from evaluation.results.labelling import means_by_labelling
@@ -213,13 +214,16 @@ def choose_regions(text: str, protocol: Protocol) -> list[ProtocolRegion]:
         # FreeSurfer 7 dropped the suffix of its thalamus.
         names = {one.id: {one.name.lower(), one.name.lower().removesuffix("-proper"), str(one.id)} for one in protocol.regions}
         found = {one.id for one in protocol.regions if wanted in names[one.id] or wanted == one.group.lower()}
+        if wanted == "deep structures":
+            found |= {one.id for one in protocol.regions if one.id in DEEP_STRUCTURES}
         chosen |= found
         if not found:
             unknown.append(word)
     if unknown:
         groups = ", ".join(dict.fromkeys(region.group for region in protocol.regions))
         raise UsageError(
-            f"unknown region {', '.join(unknown)}; expected names or ids of protocol {protocol.name}, or its groups: {groups}"
+            f"unknown region {', '.join(unknown)}; expected names or ids of protocol {protocol.name}, deep structures, or its "
+            f"groups: {groups}"
         )
     return [region for region in protocol.regions if region.id in chosen] if chosen else list(protocol.regions)
 

@@ -11,7 +11,11 @@ import numpy.typing as npt
 from darts_ensemble.labels import REGIONS
 from evaluation.protocols.protocol import Protocol
 
-__all__ = ["GROUPS", "Group", "GroupPlaces", "groups_of", "layers"]
+__all__ = ["DEEP_STRUCTURES", "GROUPS", "Group", "GroupPlaces", "groups_of", "layers"]
+
+#: `--regions "deep structures"`: the 23 that FreeSurfer and the Center for Morphometric Analysis (manual labels) both have.
+#: Without cerebral white matter, cerebellar cortex, inferior lateral ventricles, and structures of a few voxels.
+DEEP_STRUCTURES = frozenset({4, 7, 10, 11, 12, 13, 14, 15, 16, 17, 18, 26, 28, 43, 46, 49, 50, 51, 52, 53, 54, 58, 60})
 
 
 @dataclass(frozen=True)

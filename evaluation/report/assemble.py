@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePath
-from typing import Any
 
 import pandas as pd
 
 from evaluation.report import html_page
 from evaluation.report.figures import pictures
 from evaluation.report.html_page import Block, Heading, Notice, Prose, Quotation, Report, Section, Table
+from evaluation.report.lead import copied_sentences, lead_sentences, of_dice
 from evaluation.report.methods_text import methods_text
 from evaluation.report.overview import n_subjects, overview, when
 from evaluation.report.tables import (
@@ -31,8 +31,7 @@ from evaluation.report.tables import (
     worst_table,
 )
 from evaluation.results.folder import SIDES_MERGED, Results, read_results
-from evaluation.results.labelling import AUTOMATIC, KIND, means_by_labelling
-from evaluation.results.number_format import format_interval, format_p, format_value
+from evaluation.results.labelling import KIND, means_by_labelling
 from evaluation.results.run_facts import count_of, listed
 from evaluation.results.significance import choose_baseline
 
@@ -67,7 +66,7 @@ def evaluation_report(results: Results) -> Report:
     return Report(
         title=f"Evaluation of {listed(_first(results.methods, NAMED_METHODS))}",
         subtitle=_subtitle(results),
-        lead=_lead(results),
+        lead=lead_sentences(results) if _has_means(results) else [_no_means().title],
         sections=[
             Section("What was compared", overview(results)),
             Section("Summary", _summary(results)),
@@ -101,83 +100,10 @@ def _subtitle(results: Results) -> str:
     return " · ".join([*parts, *([f"protocol {PurePath(str(protocol)).name}"] if protocol else [])])
 
 
-def _lead(results: Results) -> list[str]:
-    if not _has_means(results):
-        return [_no_means().title]
-    by_labelling = means_by_labelling(results.scores, results.account, include_seen=results.include_seen)
-    text = []
-    for kind, part in by_labelling.groupby("reference_labels", sort=False) if by_labelling is not None else []:
-        rows = part[part["mean_dice"].notna()].sort_values("mean_dice", ascending=False, kind="stable").to_dict("records")
-        best = "; ".join(_mean(row, with_n=False) for row in rows[:NAMED_METHODS])
-        regions = count_of(int(part["n_regions"].iloc[0]), "region")
-        note = " (agreement with FreeSurfer, not accuracy)" if kind == AUTOMATIC else ""
-        text.append(f"Mean Dice over {regions} with {kind} reference labels{note}: {best}.")
-    overall = results.paired_overall
-    overall = _of_dice(overall) if overall is not None else pd.DataFrame()
-    if by_labelling is not None and len(overall) and KIND in overall:
-        for kind, part in ((str(name), rows) for name, rows in by_labelling.groupby(KIND, sort=False)):
-            text.append(_difference(part, overall[overall[KIND] == kind], f"{kind[:1].upper()}{kind[1:]} labels, "))
-        return [one for one in text if one] + _attention(results.account)
-    ranked = results.summary[results.summary["mean_dice"].notna()].sort_values("mean_dice", ascending=False, kind="stable")
-    # Methods on different subjects can't share one n.
-    numbers = sorted(set(ranked["n_subjects"]))
-    over = count_of(int(numbers[0]), "subject") if len(numbers) == 1 else "the subjects that each method has"
-    means = [_mean(row, with_n=len(numbers) > 1) for row in ranked.to_dict("records")]
-    shown = "; ".join(means[:NAMED_METHODS]) + (
-        f"; {len(means) - NAMED_METHODS} more below" if len(means) > NAMED_METHODS else ""
-    )
-    which = "all regions, manual and automatic together" if text else "regions"
-    text.append(f"Mean Dice over {which}, mean ± SD over {over}: {shown}.")
-    if len(overall):
-        text.append(_difference(results.summary, overall))
-    return [one for one in text if one] + _attention(results.account)
-
-
-def _attention(account: Mapping[str, Any]) -> list[str]:
-    """Return how many failures, suspected pairs and warnings there are; nothing if there are none."""
-    kinds = [("failures", "failure"), ("suspects", "suspected pair"), ("warnings", "warning")]
-    said = [count_of(len(account[key]), noun) for key, noun in kinds if account.get(key)]
-    return [f"{listed(said)}: see What was compared."] if said else []
-
-
-def _mean(row: Mapping[Any, Any], *, with_n: bool) -> str:
-    spread = "" if pd.isna(row["sd_dice"]) else f" ± {format_value(row['sd_dice'], 'number')}"
-    n = f" (n = {row['n_subjects']})" if with_n else ""
-    return f"{row['method']} {format_value(row['mean_dice'], 'number')}{spread}{n}"
-
-
-def _difference(means: pd.DataFrame, overall: pd.DataFrame, which: str = "") -> str:
-    """Return the difference between the two methods with the highest means, without those with merged sides."""
-    ranked = means[~means["method"].str.endswith(SIDES_MERGED)]
-    ranked = ranked.sort_values("mean_dice", ascending=False, kind="stable")
-    best = list(ranked["method"][:2])
-    rows = overall[overall["method_a"].isin(best) & overall["method_b"].isin(best)]
-    if len(best) < 2 or rows.empty:
-        return ""
-    row = rows.iloc[0].to_dict()
-    interval = format_interval(row.get("mean_low"), row.get("mean_high"), "signed")
-    p_column = next((name for name in ("wilcoxon_p_holm_methods", "wilcoxon_p") if name in row), None)
-    test = f"; Wilcoxon signed-rank p {_equals(row[p_column])}" if p_column else ""
-    holm = " (Holm over the pairs of methods)" if p_column == "wilcoxon_p_holm_methods" and len(overall) > 1 else ""
-    return (
-        f"{which}{row['method_a']} − {row['method_b']}: {format_value(row['mean_difference'], 'signed')} {interval}{test}"
-        f"{holm}, n = {row['n']} subjects."
-    )
-
-
-def _equals(p: float) -> str:
-    text = format_p(p)
-    return text if text[0] in "<>" else f"= {text}"
-
-
-def _of_dice(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame[frame["metric"] == "dice"] if "metric" in frame.columns else frame
-
-
 def _summary(results: Results) -> list[Block]:
     if not _has_means(results):
         return [_no_means(), summary_table(results)]
-    blocks: list[Block] = []
+    blocks: list[Block] = [Notice(sentence) for sentence in copied_sentences(results.account)]
     by_labelling = means_by_labelling(results.scores, results.account, include_seen=results.include_seen)
     if by_labelling is not None:
         blocks.append(Notice(MIXED_LABELS, level="note"))
@@ -211,7 +137,8 @@ def _paired(results: Results) -> list[Block]:
     ]
     blocks: list[Block] = []
     for title, frame, name, make in parts:
-        blocks.append(Heading(title))
+        apart = frame is not None and KIND in frame.columns
+        blocks.append(Heading(f"{title}: each kind of reference labels apart" if apart else title))
         blocks.append(make(frame) if frame is not None and len(frame) else _absent(results, name))
     volumes = results.volume_agreement
     blocks.append(Heading("Volumes compared with the reference"))
@@ -236,7 +163,7 @@ def _absent(results: Results, name: str) -> Notice:
 
 
 def _paired_regions(results: Results, frame: pd.DataFrame) -> Table:
-    rows = _of_dice(frame)
+    rows = of_dice(frame)
     more = " The file has the other metrics, too." if len(rows) < len(frame) else ""
     caption = f"Dice of pairs of methods in every region.{more}"
     if len(rows) > MOST_PAIRED_ROWS:
@@ -247,7 +174,7 @@ def _paired_regions(results: Results, frame: pd.DataFrame) -> Table:
 
 
 def _ranks(frame: pd.DataFrame) -> Table:
-    rows = _of_dice(frame)
+    rows = of_dice(frame)
     more = " The file has the other metrics, too." if len(rows) < len(frame) else ""
     return rank_table(rows, f"Mean ranks of the methods within subjects by Dice; 1 is the lowest.{more}")
 

@@ -233,7 +233,8 @@ def mixed_model_table(frame: pd.DataFrame) -> Table:
         Column("lmm_sd_region", "SD regions", "Standard deviation of regions within subjects.", "number", 4),
         _NOTE,
     ]  # fmt: skip
-    caption = "Linear mixed model of the differences of all regions and subjects."
+    which = "the regions of each kind of reference labels" if KIND in frame.columns else "all regions"
+    caption = f"Linear mixed model of the differences of {which} and all subjects."
     return _table(_with_headings(frame), columns, caption, "mixed_model.csv")
 
 

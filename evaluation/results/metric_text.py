@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 __all__ = ["MetricText", "describe_metric", "surface_definition"]
 
@@ -77,6 +77,8 @@ def describe_metric(name: str) -> MetricText:
     """
     if name in _OVERLAP:
         return _OVERLAP[name]
+    if name == "dice_common":
+        return replace(_OVERLAP["dice"], heading="Dice, common regions")
     found = _SURFACE.fullmatch(name)
     if found is None:
         return MetricText(name, name, "higher", 3, ())

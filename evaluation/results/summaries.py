@@ -36,9 +36,10 @@ def subject_means(table: pd.DataFrame) -> pd.DataFrame:
         subject, family, method, seen_in_training; for each metric M, `mean_M` over all scored regions (missed and invented
         ones count 0 in Dice and similar metrics, and by the run's policy in distances) and the number `n_M` of its regions;
         `mean_dice_common` and `n_dice_common`, over the regions that every method can produce (a merged pair needs both
-        sides); `n_missed`, `n_invented`, `n_missing` (both).
+        sides) and that no method copied from the reference; `n_missed`, `n_invented`, `n_missing` (both).
     """
     lacking = {id_ for name, ids in never_emitted(table).items() if not name.endswith(SIDES_MERGED) for id_ in ids}
+    lacking |= set(table.loc[table["status"] == "copied", "region_id"])
     merged = table["method"].str.endswith(SIDES_MERGED)
     other_side = table["region_id"].map(homologous_id)
     special = table["region_id"].isin(lacking) | (merged & other_side.isin(lacking))

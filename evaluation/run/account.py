@@ -69,6 +69,7 @@ def run_account(
         "grids": _grids(scores),
         "labels_follow": _labels_follow(scores),
         "absent_by_protocol": _absent_by_protocol(scores),
+        "copied_regions": scores.copied.left_out(),
         "foreign_ids": _foreign_ids(scores),
         "suspects": [vars(suspect) for suspect in scores.suspects],
         "warnings": list(warnings),

@@ -11,6 +11,7 @@ from evaluation.cohort.find import Subject
 from evaluation.metrics.pair_scores import Columns, PairScores, Scoring
 from evaluation.metrics.placement import Fault
 from evaluation.results.folder import IDENTITY, SIDES_MERGED
+from evaluation.run.copied_regions import CopiedRegions, copied_regions
 from evaluation.run.labelled_regions import LabelledRegions, labelled_regions
 from evaluation.run.protocol_warnings import protocol_warnings
 from evaluation.run.same_person import equal_maps, families_of, maps_of_others, reading_notes
@@ -42,6 +43,8 @@ class Scores:
         subject -> method -> scores of the pair.
     labelled : LabelledRegions
         Which regions the references label.
+    copied : CopiedRegions
+        Which regions of which method equal the reference in every voxel.
     families : mapping of str to str
         Family of each subject: as in its cohort; subjects whose references have equal voxels share one.
     suspects : list of Suspect
@@ -57,6 +60,7 @@ class Scores:
     groups: pd.DataFrame
     pairs: dict[str, dict[str, PairScores]]
     labelled: LabelledRegions
+    copied: CopiedRegions
     families: Mapping[str, str]
     suspects: list[Suspect] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
@@ -75,6 +79,8 @@ def gather(
 ) -> Scores:
     pairs = {subject.id: done[subject.id].pairs for subject in subjects}
     labelled = labelled_regions(pairs, scoring)
+    made_here = [method.name for method in methods if method.made_here]
+    copied = copied_regions(pairs, scoring, made_here=made_here, kept=include_suspects)
     families, related = families_of({subject.id: subject for subject in subjects}, pairs)
     of_others = maps_of_others(pairs)
     tables: list[pd.DataFrame] = []
@@ -101,7 +107,7 @@ def gather(
                 warnings.append(
                     f"{subject.id}: {method.name} was compared voxel by voxel: the reference's header is known to be wrong"
                 )
-            pair = labelled.marked(subject.id, pair)
+            pair = copied.marked(method.name, labelled.marked(subject.id, pair))
             tables.append(_frame(pair.regions, subject, method, families))
             if pair.merged:
                 tables.append(_frame(pair.merged, subject, method, families, SIDES_MERGED))
@@ -119,7 +125,9 @@ def gather(
             *reading_notes(pairs),
             *protocol_warnings(pairs, scoring),
             *labelled.warnings(),
+            *copied.warnings(),
         ],
+        copied=copied,
         families=families,
         labelled=labelled,
         checksums={path: sum_ for subject in subjects for path, sum_ in done[subject.id].checksums.items()},

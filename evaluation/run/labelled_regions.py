@@ -12,7 +12,7 @@ from evaluation.protocols.protocol import ProtocolRegion
 from evaluation.results.folder import metric_names
 from evaluation.run.protocol_warnings import named
 
-__all__ = ["ABSENT", "LabelledRegions", "labelled_regions", "regions_in_words"]
+__all__ = ["ABSENT", "LabelledRegions", "labelled_regions", "regions_in_words", "without_scores"]
 
 #: The status of a region that the reference's protocol does not have.
 ABSENT = "absent by protocol"
@@ -61,9 +61,9 @@ class LabelledRegions:
         ]
         return replace(
             pair,
-            regions=_without(pair.regions, regions),
-            merged=_without(pair.merged, merged),
-            groups=_without(pair.groups, groups),
+            regions=without_scores(pair.regions, regions, ABSENT),
+            merged=without_scores(pair.merged, merged, ABSENT),
+            groups=without_scores(pair.groups, groups, ABSENT),
         )
 
     def warnings(self) -> list[str]:
@@ -166,12 +166,12 @@ def regions_in_words(regions: Iterable[ProtocolRegion], scoring: Scoring) -> str
     return ", ".join(parts)
 
 
-def _without(columns: Columns, absent: list[bool]) -> Columns:
-    """Return the columns with the given rows marked: their status is "absent by protocol", their metrics are NaN."""
-    if not any(absent):
+def without_scores(columns: Columns, marked: list[bool], status: str) -> Columns:
+    """Return the columns with the given rows marked: they have that status, and their metrics are NaN."""
+    if not any(marked):
         return columns
     changed = dict(columns)
-    changed["status"] = [ABSENT if out else status for out, status in zip(absent, columns["status"], strict=True)]
+    changed["status"] = [status if out else own for out, own in zip(marked, columns["status"], strict=True)]
     for name in metric_names(columns):
-        changed[name] = [np.nan if out else value for out, value in zip(absent, columns[name], strict=True)]
+        changed[name] = [np.nan if out else value for out, value in zip(marked, columns[name], strict=True)]
     return changed

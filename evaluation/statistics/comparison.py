@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,7 +79,7 @@ def compare_results(results: Results) -> dict[str, pd.DataFrame]:
         - "volume_agreement", in mm3: see :func:`evaluation.statistics.agreement.agreement_with_reference`.
 
         If references have manual and automatic labels, the regions of each kind are compared separately, with corrections over
-        the regions of that kind only, and the column `reference_labels` names the kind.
+        the regions of that kind only, and the column `reference_labels` names the kind. Rows of one metric lie together.
 
         A table without rows, as with one subject or one method, is left out.
     """
@@ -91,10 +92,10 @@ def compare_results(results: Results) -> dict[str, pd.DataFrame]:
     parts = [part for part in (scores[~merged], scores[merged]) if len(set(part["method"])) > 1]
     found: dict[str, list[pd.DataFrame]] = {}
     kinds = labelled_apart(results.account)
-    for part in parts:
+    for part, metric in itertools.product(parts, compared_metrics(scores)):
         for kind, ids in kinds.items() or [("", None)]:
             mine = part if ids is None else part[part["region_id"].isin(ids)]
-            for name, table in _compare(mine.assign(family=_families(mine)), bootstrap):
+            for name, table in _compare(mine.assign(family=_families(mine)), metric, bootstrap):
                 if kind:
                     table.insert(1, KIND, kind)
                 found.setdefault(name, []).append(table)
@@ -107,20 +108,19 @@ def compare_results(results: Results) -> dict[str, pd.DataFrame]:
     return tables
 
 
-def _compare(scores: pd.DataFrame, bootstrap: Bootstrap) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield the name and the table of every comparison of every metric; nothing for fewer than two methods."""
+def _compare(scores: pd.DataFrame, metric: str, bootstrap: Bootstrap) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the name and the table of every comparison of a metric; nothing for fewer than two methods."""
     if scores["method"].nunique() < 2:
         return
     family = "family" if scores["family"].nunique() < scores["subject"].nunique() else None
-    for metric in compared_metrics(scores):
-        rows = {"paired_regions": compare_methods(scores, metric, region="region_id", bootstrap=bootstrap)}
-        overall = compare_overall(scores, metric, region="region_id", family=family, bootstrap=bootstrap)
-        rows |= {"paired_overall": _without_model(overall), "mixed_model": _model_only(overall)}
-        if len(set(scores["method"])) > 2:
-            rows["ranks"] = rank_methods(scores, metric, region="region_id")
-        for name, table in rows.items():
-            table.insert(0, "metric", metric)
-            yield name, _with_region(table, scores) if "region_id" in table else table
+    rows = {"paired_regions": compare_methods(scores, metric, region="region_id", bootstrap=bootstrap)}
+    overall = compare_overall(scores, metric, region="region_id", family=family, bootstrap=bootstrap)
+    rows |= {"paired_overall": _without_model(overall), "mixed_model": _model_only(overall)}
+    if len(set(scores["method"])) > 2:
+        rows["ranks"] = rank_methods(scores, metric, region="region_id")
+    for name, table in rows.items():
+        table.insert(0, "metric", metric)
+        yield name, _with_region(table, scores) if "region_id" in table else table
 
 
 def compared_metrics(scores: pd.DataFrame) -> list[str]:

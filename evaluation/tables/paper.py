@@ -18,6 +18,8 @@ from evaluation.tables.formats import Cell, PaperTable, write_table
 
 __all__ = ["paper_tables", "save_tables"]
 
+_COMMON = "“Dice, common regions” is over the regions that every method has of its own."
+
 
 def save_tables(folder: Path) -> list[Path]:
     """Write the tables of a results folder into its `tables/`.
@@ -68,9 +70,12 @@ def _summary(results: Results) -> PaperTable:
     """Return methods x mean ± SD of the main metrics, the best in bold; the CSV file has all metrics."""
     rows = results.summary
     metrics = _chief(results.metrics)
-    # Methods with merged sides have other regions, so that their means are not comparable.
+    copied = results.account.get("copied_regions", {})
+    metrics[1:1] = ["dice_common"] if copied else []
+    # Methods with merged sides, or with regions from the reference, have other regions: their means are not comparable.
     merged = rows["method"].str.endswith(SIDES_MERGED)
-    best = {metric: _best(metric, rows[f"mean_{metric}"].mask(merged)) for metric in metrics}
+    apart = merged | rows["method"].isin(list(copied))
+    best = {one: _best(one, rows[f"mean_{one}"].mask(merged if one == "dice_common" else apart)) for one in metrics}
     cells = []
     for place, row in enumerate(rows.to_dict("records")):
         shown = [_mean_sd(row, metric, bold=best[metric][place]) for metric in metrics]
@@ -80,7 +85,11 @@ def _summary(results: Results) -> PaperTable:
         "Mean over regions within each subject, then mean ± SD over n subjects; the best of each metric is bold. Missing: "
         "regions that only one of the two maps has, summed over subjects."
     )
-    data = rows[["method", "n_subjects", *(f"{kind}_{m}" for m in results.metrics for kind in ("mean", "sd")), "n_missing"]]
+    for method, ids in copied.items():
+        caption += f" {method} equals the reference in {len(ids)} regions and has no value there."
+    caption += f" {_COMMON}" if copied else ""
+    columns = [*results.metrics[:1], *(["dice_common"] if copied else []), *results.metrics[1:]]
+    data = rows[["method", "n_subjects", *(f"{kind}_{m}" for m in columns for kind in ("mean", "sd")), "n_missing"]]
     return PaperTable("summary", caption, header, tuple(cells), "lr" + "r" * len(metrics) + "r", data)
 
 

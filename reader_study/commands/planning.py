@@ -1,15 +1,18 @@
-"""The commands plan and demo-study: from a study.yaml to a folder that can be served."""
+"""The commands plan and demo-study: from a study.yaml, or from options, to a folder that can be served."""
 
 from __future__ import annotations
 
+import io
 import json
+import secrets
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
-from darts_ensemble.commands.command_line import errors
+from darts_ensemble.commands.command_line import errors, words
 from darts_ensemble.errors import UsageError
 from reader_study.commands.links import BASE_URL, print_links
 
@@ -28,6 +31,11 @@ _PLAN = """Examples:
   darts-reader-study plan study.yaml --dry-run
 
   darts-reader-study plan study.yaml -o study/ --links links.csv
+
+  darts-reader-study plan --scans subjects/ --method FreeSurfer=subjects/ --method fine-tuned=maps/ --readers anna,ben -o study/
+
+--scans, --method and --readers take the place of study.yaml; everything else is then as by default, with the seven regions of
+the published study.
 """
 _DEMO = """Examples:
 
@@ -42,10 +50,23 @@ def register(app: typer.Typer) -> None:
 
 
 def plan(
-    design_file: Annotated[Path, typer.Argument(metavar="STUDY.YAML", help="The design.", show_default=False)],
+    design_file: Annotated[Path | None, typer.Argument(metavar="[STUDY.YAML]", help="The design.", show_default=False)] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="New folder of the study.", show_default=False)] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show design, length, balance and power; open no image.")] = False,
     base_url: Annotated[str, typer.Option(help="Start of the readers' links.")] = BASE_URL,
+    scans: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Without study.yaml: the scans, in any layout that is found.", show_default=False),
+    ] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=PATH", help="Without study.yaml: label maps of a method; repeat it.", show_default=False),
+    ] = None,
+    readers: Annotated[str, typer.Option(help="Without study.yaml: names of the readers, comma-separated.")] = "",
+    cases: Annotated[str, typer.Option(help="Without study.yaml: cases to rate. Default: all that have every map.")] = "",
+    practice: Annotated[str, typer.Option(help="Without study.yaml: cases for practice alone.")] = "",
+    regions: Annotated[str, typer.Option(help="Without study.yaml: regions. Default: the published seven.")] = "",
+    seed: Annotated[int | None, typer.Option(help="Without study.yaml: fixes the orders. Default: drawn.")] = None,
     links: Annotated[Path | None, typer.Option(help="Write the links into this new CSV file.", show_default=False)] = None,
     power: Annotated[bool, typer.Option("--power/--no-power", help="Simulate the power of the design (dry run).")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON and nothing else.")] = False,
@@ -56,7 +77,6 @@ def plan(
     The personal links are printed once and stored nowhere: only hashes of their tokens are kept.
     """
     console = Console(quiet=quiet or as_json, markup=False, highlight=False, soft_wrap=True)
-    from reader_study.planning.design import read_design
     from reader_study.planning.plan import draw_orders
     from reader_study.planning.sources import find_sources
     from reader_study.study.folder import write_study
@@ -64,7 +84,8 @@ def plan(
 
     if out is None and not dry_run:
         raise UsageError("no folder to write to; expected -o FOLDER, or --dry-run")
-    design = read_design(design_file)
+    named = {"cases": words(cases), "practice": words(practice), "regions": words(regions)}
+    design, text = _design(design_file, scans, method or [], words(readers), seed, named)
     sources = find_sources(design)
     orders = draw_orders(design, sources)
     account = _describe(console, design, sources, orders)
@@ -77,7 +98,6 @@ def plan(
         return
     if links is not None and links.exists():
         raise UsageError(f"--links {links}: already there; expected a new file")
-    text = design_file.read_text(encoding="utf-8")
     written = write_study(design, sources, out, source_text=text, report=console.print)
     for note in written.notes:
         errors.print(f"note: {note}")
@@ -91,6 +111,47 @@ def plan(
     console.print(f"\n{out}: planned. Only {out / 'key.json'} says which arm is which method: keep it away from readers.")
     print_links(tokens, base_url)
     console.print(f"Next: darts-reader-study serve {out}")
+
+
+def _design(
+    design_file: Path | None,
+    scans: Path | None,
+    methods: Sequence[str],
+    readers: Sequence[str],
+    seed: int | None,
+    named: dict[str, list[str]],
+) -> tuple[Design, str]:
+    """Return the design of study.yaml, or that of the options, and its text as YAML."""
+    from reader_study.planning.design import design_of, read_design
+
+    given = scans is not None or bool(methods or readers or any(named.values())) or seed is not None
+    if design_file is not None:
+        if given:
+            raise UsageError(
+                f"{design_file} and --scans, --method, --readers, --cases, --practice, --regions or --seed; expected the file "
+                "or the options"
+            )
+        return read_design(design_file), design_file.read_text(encoding="utf-8")
+    pairs = [text.partition("=") for text in methods]
+    if scans is None or not readers or len(pairs) < 2 or not all(name and path for name, _, path in pairs):
+        raise UsageError(
+            "no design; expected STUDY.YAML, or --scans PATH, --method NAME=PATH twice or more, and --readers NAME,NAME"
+        )
+    if len({name for name, _, _ in pairs}) < len(pairs):
+        raise UsageError(f"--method {', '.join(methods)}: a name is given twice; expected one path for each")
+    # Absolute: the text is kept in the key, and read again where a reader is added later.
+    content: dict[str, Any] = {
+        "seed": secrets.randbelow(2**31) if seed is None else seed,
+        "readers": list(readers),
+        "scans": str(scans.absolute()),
+        "methods": {name: str(Path(path).absolute()) for name, _, path in pairs},
+        **{key: names for key, names in named.items() if names},
+    }
+    from ruamel.yaml import YAML
+
+    stream = io.StringIO()
+    YAML(typ="safe", pure=True).dump(content, stream)
+    return design_of(content, Path.cwd()), stream.getvalue()
 
 
 def demo_study(

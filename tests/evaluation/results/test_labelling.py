@@ -78,8 +78,11 @@ def test_paired_tests_are_made_and_corrected_for_each_kind_of_labels_apart(tmp_p
         known = own[own["t_p"].notna()]
         holm = multipletests(known["t_p"], method="holm")[1]
         assert known["t_p_holm_regions"].to_numpy() == pytest.approx(holm, rel=1e-4)
+    metrics = list(results.paired_overall["metric"])
+    assert metrics == sorted(metrics, key=list(dict.fromkeys(metrics)).index)  # rows of one metric lie together
     report = (out / "report.html").read_text(encoding="utf-8")
-    assert "Manual labels, a − b: " in report
+    assert "Manual labels, a − b: +" in report
+    assert "Over all regions: each kind of reference labels apart" in report
     assert "Automatic (freesurfer)" not in report
     assert "manual and automatic together, mean" not in report
     assert "Reference labels" in (out / "tables/paired_overall.md").read_text(encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from reader_study.planning.design import design_of, places_of, read_design
 from reader_study.planning.images import image_bytes, read_case, region_masks
 from reader_study.planning.regions import PUBLISHED_REGIONS, study_region
 from reader_study.planning.sources import find_sources
+from reader_study.planning.yaml_text import parse_yaml
 from reader_study.study.folder import write_study
 from tests.phantoms.small_study import BALLS, CASE, DESIGN, METHODS, MOVED, PRACTICE, label_map, lay_out
 
@@ -157,3 +159,32 @@ def test_a_dry_run_shows_length_balance_and_washout_and_writes_nothing(laid_out:
     for word in ("anna", "ben", "NetworkTuned", "Power: cannot be computed for one case", "no image was opened"):
         assert word in done.output
     assert isinstance(CliRunner().invoke(cli, ["plan", str(laid_out)]).exception, UsageError)
+
+
+def test_options_in_place_of_a_study_yaml_plan_the_same_study(laid_out: Path, tmp_path: Path) -> None:
+    sources = laid_out.parent
+    given = ["--scans", sources / "scans", "--readers", "anna, ben", "--regions", "Caudate,Brain-Stem", "--practice", PRACTICE]
+    for method in METHODS:
+        given += ["--method", f"{method}={sources / 'maps' / method}"]
+    done = CliRunner().invoke(cli, ["plan", *map(str, given), "--seed", "7", "-o", str(tmp_path / "study")])
+    assert done.exit_code == 0, done.output
+    key = json.loads((tmp_path / "study" / "key.json").read_text(encoding="utf-8"))
+    design = design_of(parse_yaml(key["design"]), tmp_path)  # what a later reader's order is drawn from
+    assert (design.readers, design.practice, design.seed, tuple(design.methods)) == (("anna", "ben"), (PRACTICE,), 7, METHODS)
+    assert [region.name for region in design.regions] == ["Caudate", "Brain-Stem"]
+    assert sorted(key["label_maps"]["NetworkTuned"]) == [CASE, PRACTICE]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ([], "no design; expected STUDY.YAML, or --scans PATH"),
+        (["--scans", "s", "--readers", "a", "--method", "X=x"], "no design"),
+        (["--scans", "s", "--readers", "a", "--method", "X=x", "--method", "X=y"], "a name is given twice"),
+        (["study.yaml", "--seed", "3"], "expected the file or the options"),
+    ],
+)
+def test_half_a_design_in_options_or_both_kinds_are_refused(given: list[str], told: str) -> None:
+    error = CliRunner().invoke(cli, ["plan", *given, "--dry-run"]).exception
+    assert isinstance(error, UsageError)
+    assert told in str(error)
