@@ -64,8 +64,10 @@ def draw_box_plot(
     ids = set(part.ids)
     rows = scores[scores["region_id"].isin(ids) & scores["method"].isin(methods) & np.isfinite(scores[metric])]
     colours = method_colours(methods)
-    slot = _ROOM / len(methods)
     counts = {method: rows.loc[rows["method"] == method, "subject"].nunique() for method in methods}
+    # A method without any value in this part takes no space.
+    methods = [method for method in methods if counts[method]]
+    slot = _ROOM / max(1, len(methods))
     with figure_style():
         figure, panels = side_panels(part.rows, label, row_inches=min(0.5, max(0.15, 0.07 * len(methods) + 0.03)))
         crowded = len(rows) > MOST_DRAWN_POINTS
@@ -107,8 +109,9 @@ def draw_published_box_plot(
     rows = scores[scores["region_id"].isin(names) & scores["method"].isin(methods) & np.isfinite(scores[metric])]
     colours = method_colours(methods)
     counts = {method: rows.loc[rows["method"] == method, "subject"].nunique() for method in methods}
+    methods = [method for method in methods if counts[method]]
     strips = _strips(part.rows, inches=0.07 + 0.055 * len(methods))
-    slot = _ROOM / len(methods)
+    slot = _ROOM / max(1, len(methods))
     with figure_style():
         height = min(PAGE_HEIGHT, 0.6 + 3.0 * len(strips))
         figure = Figure(figsize=(PAGE_WIDTH, height), layout="constrained")

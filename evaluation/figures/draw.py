@@ -257,7 +257,7 @@ def _volumes(content: _Content) -> Iterator[DrawnFigure]:
 
 def _structures(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of structures whose volumes are shown, for each side, if the reference or the method has them."""
-    sided = table[table["hemisphere"].isin(["left", "right"]) & (table["status"] != "absent by protocol")]
+    sided = table[table["hemisphere"].isin(["left", "right"]) & ~table["status"].isin(["absent by protocol", "copied"])]
     sided = sided.dropna(subset=["volume_ref_mm3", "volume_pred_mm3"])
     sided = sided[sided["volume_ref_mm3"] + sided["volume_pred_mm3"] > 0]
     names = sided["region_name"].map(_structure_name)
