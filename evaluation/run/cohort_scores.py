@@ -79,8 +79,7 @@ def gather(
 ) -> Scores:
     pairs = {subject.id: done[subject.id].pairs for subject in subjects}
     labelled = labelled_regions(pairs, scoring)
-    made_here = [method.name for method in methods if method.made_here]
-    copied = copied_regions(pairs, scoring, made_here=made_here, kept=include_suspects)
+    copied = copied_regions(pairs, scoring, made_here=[one.name for one in methods if one.made_here], kept=include_suspects)
     families, related = families_of({subject.id: subject for subject in subjects}, pairs)
     of_others = maps_of_others(pairs)
     tables: list[pd.DataFrame] = []
@@ -93,13 +92,10 @@ def gather(
             pair = done[subject.id].pairs.get(method.name)
             if pair is None:
                 continue
-            fault = of_others.get((subject.id, method.name), pair.fault)
-            if _same_content(done[subject.id], subject, method):
-                fault = Fault("the reference itself", "the same bytes: its scores mean nothing")
-            if fault is not None:
-                counted = include_suspects or method.made_here
-                suspects.append(Suspect(subject.id, method.name, fault.kind, fault.detail, counted))
-                if not counted:
+            suspect = _suspect(done[subject.id], subject, method, of_others, keep=include_suspects)
+            if suspect is not None:
+                suspects.append(suspect)
+                if not suspect.counted:
                     continue
             if pair.empty:
                 warnings.append(f"{subject.id}: {method.paths[subject.id]} is empty: every region counts as missed")
@@ -134,6 +130,16 @@ def gather(
         n_reused=sum(one.n_reused for one in done.values()),
         seconds={subject.id: round(done[subject.id].seconds, 2) for subject in subjects},
     )
+
+
+def _suspect(
+    scores: SubjectScores, subject: Subject, method: Method, of_others: Mapping[tuple[str, str], Fault], *, keep: bool
+) -> Suspect | None:
+    """Return what is suspected of a pair; None if nothing is."""
+    fault = of_others.get((subject.id, method.name), scores.pairs[method.name].fault)
+    if _same_content(scores, subject, method):
+        fault = Fault("the reference itself", "the same bytes: its scores mean nothing")
+    return None if fault is None else Suspect(subject.id, method.name, fault.kind, fault.detail, keep or method.made_here)
 
 
 def _same_content(scores: SubjectScores, subject: Subject, method: Method) -> bool:
