@@ -17,7 +17,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python >= 3.11 is needed; try: make PYTHON=python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$$(grep '^torch==' constraints.txt)"
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[app,cluster,demo,notebook,tables,train,docs,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[app,cluster,demo,dicom,notebook,tables,train,docs,dev]'
 	touch $@
 
 demo: $(INSTALLED)

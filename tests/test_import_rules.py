@@ -20,7 +20,7 @@ from tests.conftest import ROOT
 #: that stand in a package's own folder, and rooms and packages before its own.
 ROOMS = {
     "darts_ensemble": (
-        "scans", "results", "slices", "networks", "weights", "inference", "fusion", "segment", "training", "fitting",
+        "scans", "dicom", "results", "slices", "networks", "weights", "inference", "fusion", "segment", "training", "fitting",
         "commands",
     ),
     "evaluation": (

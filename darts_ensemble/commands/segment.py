@@ -16,7 +16,6 @@ from rich.progress import Progress
 from darts_ensemble.commands.command_line import errors, one_line_errors
 from darts_ensemble.commands.start import start
 from darts_ensemble.cores import wait_without_spinning
-from darts_ensemble.errors import ScanError, UsageError
 from darts_ensemble.versions import package_version
 
 if TYPE_CHECKING:
@@ -46,6 +45,8 @@ EXAMPLES = """Examples:
 
   darts-segment bids/ -o derivatives/darts --format bids --save-agreement
 
+  darts-segment dicom/sub-01 -o out/ --dicom-seg
+
   darts-segment T1.nii.gz -o out/ --weights my-weights/ --views coronal,axial
 
   darts-segment T1.nii.gz -o out/ --coronal dense_unet_back2front_finetuned.pth
@@ -65,7 +66,8 @@ def segment(
     scans: Annotated[
         list[Path],
         typer.Argument(
-            help="Scans, folders of scans, patterns, BIDS data sets, SUBJECTS_DIRs, .tsv lists (columns scan, name).",
+            help="Scans, folders of scans or of DICOM files, patterns, BIDS data sets, SUBJECTS_DIRs, .tsv lists (columns "
+            "scan, name).",
             show_default=False,
         ),
     ],
@@ -103,6 +105,13 @@ def segment(
     part: Annotated[
         str | None, typer.Option(help="Segment only this part of the scans, such as 3/10 in a job array.", show_default=False)
     ] = None,
+    series: Annotated[
+        str | None,
+        typer.Option(
+            help="DICOM: number, UID or part of the description of the series. Default: the T1 by its headers.",
+            show_default=False,
+        ),
+    ] = None,
     dask: Annotated[
         str | None,
         typer.Option(
@@ -120,6 +129,9 @@ def segment(
         ),
     ] = None,
     probability_type: Annotated[ProbabilityType, typer.Option(help="Type of the probabilities on disk.")] = "float32",
+    dicom_seg: Annotated[
+        bool, typer.Option("--dicom-seg", help="DICOM: also write the label map as a segmentation (SEG) on the series.")
+    ] = False,
     clean: Annotated[bool, typer.Option("--clean", help="Remove small islands of a region.")] = False,
     report: Annotated[
         bool, typer.Option("--report", help="Also write a page of quality control, OUT/quality/quality.html: see darts-qc.")
@@ -148,11 +160,11 @@ def segment(
         weights=files or weights, device=device, precision=precision, fusion=fusion, views=views, view_weights=view_weights,
         fusion_weights=None if fusion_weights is None else str(fusion_weights), sagittal_pooling=sagittal_pooling,
         batch_size=batch_size, crop=crop, low_memory=low_memory, threads=threads, form=form, agreement=save_agreement,
-        probabilities=save_probabilities, probability_type=probability_type, clean=clean, overwrite=overwrite, verbose=verbose,
-        strict=strict,
+        probabilities=save_probabilities, probability_type=probability_type, dicom_seg=dicom_seg, clean=clean,
+        overwrite=overwrite, verbose=verbose, strict=strict,
     )  # fmt: skip
     with one_line_errors("darts-segment"):
-        account = _run(scans, out, part, dask, settings, console)
+        account = _run(scans, out, part, series, dask, settings, console)
     if as_json:
         typer.echo(json.dumps(account, indent=1))
     paged = not report or _write_quality_page(out, quiet=console.quiet)
@@ -167,13 +179,20 @@ def _write_quality_page(out: Path, *, quiet: bool) -> bool:
 
 
 def _run(
-    scans: list[Path], out: Path, part: str | None, dask: str | None, settings: Settings, console: Console
+    scans: list[Path],
+    out: Path,
+    part: str | None,
+    series: str | None,
+    dask: str | None,
+    settings: Settings,
+    console: Console,
 ) -> dict[str, Any]:
     """Find, segment and report the scans; return the account of the run, with a row per scan in the order found."""
+    from darts_ensemble.commands.scans_to_segment import jobs_of
     from darts_ensemble.segment.scan_queue import segment_here, segment_on_cluster
     from darts_ensemble.segment.settings import describe_run, make_segmenter
 
-    jobs, failed = _jobs(scans, out, settings.form, part)
+    jobs, failed = jobs_of(scans, out, settings, part=part, series=series, say=console.print)
     # With a cluster, the networks are loaded here too: wrong weights or options are reported before any worker starts.
     segmenter = make_segmenter(settings)
     name, views = segmenter.ensemble.name, segmenter.views
@@ -246,35 +265,6 @@ def _tell(row: dict[str, Any], number: int, count: int, say: Any, complain: Any,
     if stages:
         for stage, seconds in row.get("stages", {}).items():
             say(f"  {seconds:8.2f} s  {stage}")
-
-
-def _jobs(given: list[Path], out: Path, form: str, part: str | None) -> tuple[list[Job], list[dict[str, Any]]]:
-    """Return the scans of all arguments, or of one part of them; a folder without a scan counts as a failure."""
-    from darts_ensemble.scans.inputs import find_scans, name_scans, names_in_lists, part_of
-    from darts_ensemble.scans.links import as_named
-    from darts_ensemble.segment.scan_queue import Job
-
-    number, count = (1, 1) if part is None else part_of(part)
-    found: dict[Path, Path] = {}
-    good, failed = [], []
-    for path in given:
-        try:
-            for scan in find_scans([path], lambda line: errors.print(f"darts-segment: {line}")):
-                found.setdefault(as_named(scan), scan)
-            good.append(path)
-        except ScanError as error:
-            failed.append({"scan": str(path), "status": "failed", "error": str(error)})
-    # All scans are named, so that the names in a part do not depend on the number of parts.
-    jobs = [Job(scan, out, form) for scan in name_scans(list(found.values()), names_in_lists(good))]
-    taken: dict[str, Path] = {}
-    for job in jobs:
-        key = str(job.target.label_map).lower()
-        if key in taken:
-            raise UsageError(
-                f"{job.scan.path} and {taken[key]}: both would be {job.target.label_map}; expected different names"
-            )
-        taken[key] = job.scan.path
-    return jobs[number - 1 :: count], failed
 
 
 def segment_main() -> None:

@@ -18,8 +18,8 @@ from darts_ensemble.results.outputs import write_json, write_text
 __all__ = ["describe_dataset", "label_table", "sidecar", "source_uri"]
 
 BIDS_VERSION = "1.10.0"
-#: Files without a name in the specification: the voxel map of the views' agreement, and the quality page.
-_IGNORED = ("*_agreement.nii.gz", "quality")
+#: Files without a name in the specification: the voxel map of the views' agreement, DICOM segmentations, and the quality page.
+_IGNORED = ("*_agreement.nii.gz", "*_dseg.dcm", "quality")
 #: Columns of the look-up tables that the specification does not know; a JSON in the root is inherited by all of them.
 _COLUMNS = {
     "hemisphere": {"Description": "left, right or midline"},
@@ -40,6 +40,8 @@ One label map per T1-weighted scan, on the scan's own grid, in FreeSurfer ids (a
 | `*_seg-darts_probseg.nii.gz` | probabilities of regions (`--save-probabilities`) |
 | `*_seg-darts_desc-top_dseg.nii.gz`, `_probseg.nii.gz` | the most probable regions of each voxel, and their probabilities |
 | `*_seg-darts_agreement.nii.gz` | share of the pairs of views that agree (no BIDS name: `.bidsignore`) |
+| `*_seg-darts_dseg.dcm` | the label map as a DICOM segmentation (`--dicom-seg`; no BIDS name: `.bidsignore`) |
+| `sourcedata/` | T1 scans that were converted from DICOM |
 | `docs/darts_colours.txt`, `docs/darts_itksnap.txt` | colours for freeview and ITK-SNAP |
 """
 
@@ -72,6 +74,8 @@ def describe_dataset(out: Path, scans: Sequence[Path], *, version: str, weights:
     links: dict[str, str] = dict(earlier.get("DatasetLinks", {}))
     sources: list[dict[str, str]] = list(earlier.get("SourceDatasets", []))
     for root in {found: None for scan in scans if (found := _dataset_of(scan)) is not None}:
+        if root == _absolute(out):  # converted into `sourcedata/`
+            continue
         if _link_to(root, out, links) is not None:
             continue
         links[_new_name(root, links)] = _location(root, out)
@@ -106,10 +110,12 @@ def describe_dataset(out: Path, scans: Sequence[Path], *, version: str, weights:
 
 
 def source_uri(scan: Path, out: Path) -> str:
-    """Return the BIDS URI of a scan in a data set that the derivative's description links, else its file URI."""
+    """Return the BIDS URI of a scan in the derivative or in a data set that its description links, else its file URI."""
     root = _dataset_of(scan)
     name = None if root is None else _link_to(root, out, _description(out).get("DatasetLinks", {}))
     whole = _absolute(scan)
+    if root == _absolute(out):
+        return f"bids::{whole.relative_to(root).as_posix()}"
     if root is None or name is None:
         return whole.as_uri()
     return f"bids:{name}:{whole.relative_to(root).as_posix()}"

@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 #: Options that choose which files are written, but not their content.
-OUTPUT_OPTIONS = ("form", "agreement", "probabilities", "probability_type")
+OUTPUT_OPTIONS = ("form", "agreement", "probabilities", "probability_type", "dicom_seg")
 FORMATS = ("nifti", "mgz", "bids", "freesurfer")
 
 
@@ -44,6 +44,8 @@ class Targets:
         Probabilities of chosen regions; ids and probabilities of the most probable regions.
     stats : Path or None
         FreeSurfer's table, only in that format.
+    dicom : Path
+        The label map as a DICOM segmentation.
     """
 
     label_map: Path
@@ -55,6 +57,7 @@ class Targets:
     top_ids: Path
     top_probabilities: Path
     stats: Path | None
+    dicom: Path
 
 
 def target_paths(out: Path, name: str, form: str) -> Targets:
@@ -77,6 +80,7 @@ def target_paths(out: Path, name: str, form: str) -> Targets:
             top_ids=mri / "darts.probabilities_top-ids.nii.gz",
             top_probabilities=mri / "darts.probabilities_top-probabilities.nii.gz",
             stats=stats / "aparc.DKTatlas+aseg.darts.stats",
+            dicom=mri / "aparc.DKTatlas+aseg.darts.dcm",
         )
     if form == "bids":
         bids = derivative_name(name)
@@ -91,6 +95,7 @@ def target_paths(out: Path, name: str, form: str) -> Targets:
             top_ids=folder / bids.file("dseg.nii.gz", desc="top"),
             top_probabilities=folder / bids.file("probseg.nii.gz", desc="top"),
             stats=None,
+            dicom=folder / bids.file("dseg.dcm"),
         )
     extension = ".mgz" if form == "mgz" else ".nii.gz"
     return Targets(
@@ -103,6 +108,7 @@ def target_paths(out: Path, name: str, form: str) -> Targets:
         top_ids=out / f"{name}_top-ids.nii.gz",
         top_probabilities=out / f"{name}_top-probabilities.nii.gz",
         stats=None,
+        dicom=out / f"{name}_dseg.dcm",
     )
 
 
@@ -131,7 +137,7 @@ def remove_earlier(targets: Targets, account: Mapping[str, Any]) -> None:
     if _labels_made_of(earlier) != _labels_made_of(json.loads(json.dumps(account))):
         maps = (targets.probabilities, targets.top_ids, targets.top_probabilities)
         sidecars = (path.with_name(path.name.removesuffix(".nii.gz") + ".json") for path in maps)
-        paths += [targets.agreement, targets.region_agreement, *maps, *sidecars]
+        paths += [targets.agreement, targets.region_agreement, targets.dicom, *maps, *sidecars]
     for path in paths:
         try:
             if path is not None:

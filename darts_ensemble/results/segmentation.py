@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from darts_ensemble.dicom.segmentation_object import write_segmentation_object
 from darts_ensemble.errors import UsageError
 from darts_ensemble.results.bids_dataset import describe_dataset, label_table, sidecar
 from darts_ensemble.results.cleaning import remove_islands
@@ -132,6 +133,7 @@ class Segmentation:
         agreement: bool = False,
         probabilities: str | None = None,
         probability_type: str = "float32",
+        dicom_seg: bool = False,
     ) -> Path:
         """Write label map, volumes and quality; return the label map's path.
 
@@ -149,6 +151,8 @@ class Segmentation:
         probabilities : str, optional
             See :func:`darts_ensemble.results.probabilities.parse_wanted`; needs `segment(..., keep_probabilities=True)`.
         probability_type : {"float32", "uint8", "uint16"}
+        dicom_seg : bool
+            Also write the label map as a DICOM segmentation on the series from which the scan was converted.
 
         Raises
         ------
@@ -158,17 +162,19 @@ class Segmentation:
             If the probabilities were not kept, or for the agreement of a single view.
         """
         with self.stages("write"):
-            return self._save(
-                Path(out), name or name_scans([self.scan.path])[0].name, form, agreement, probabilities, probability_type
-            )
+            options = {
+                "form": form, "agreement": agreement, "probabilities": probabilities, "probability_type": probability_type,
+                "dicom_seg": dicom_seg,
+            }  # fmt: skip
+            return self._save(Path(out), name or name_scans([self.scan.path])[0].name, options)
 
-    def _save(self, out: Path, name: str, form: str, agreement: bool, probabilities: str | None, probability_type: str) -> Path:
+    def _save(self, out: Path, name: str, options: dict[str, Any]) -> Path:
+        form, probabilities = options["form"], options["probabilities"]
         paths = target_paths(out, name, form)
-        options = {"form": form, "agreement": agreement, "probabilities": probabilities, "probability_type": probability_type}
         account = self._account(options)
         remove_earlier(paths, account)
         table = None
-        if agreement:
+        if options["agreement"]:
             if self.agreement is None:
                 raise UsageError("agreement of a single view; expected two or three views")
             write_volume(self.agreement, self.scan, paths.agreement)
@@ -191,7 +197,9 @@ class Segmentation:
             wanted = parse_wanted(probabilities)
             kept = (self.probabilities_box, self.origin, self.conformed)
             described = {**about, "Description": "Probabilities of brain regions"} if about else None
-            write_probabilities(*kept, wanted, probability_type, paths, described)
+            write_probabilities(*kept, wanted, options["probability_type"], paths, described)
+        if options["dicom_seg"]:
+            write_segmentation_object(self.ids, self.scan, paths.dicom)
         write_label_map(self.ids, self.scan, paths.label_map)
         return paths.label_map
 

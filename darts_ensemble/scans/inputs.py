@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from darts_ensemble.errors import ScanError, UsageError
+from darts_ensemble.scans.dicom_files import holds_dicom
 from darts_ensemble.scans.families import not_a_person, timepoints_in
 from darts_ensemble.scans.links import as_named, is_there
 from darts_ensemble.scans.scan import EXTENSIONS, SCAN_NAMES, find_scan_in_subject, without_extension
@@ -22,6 +23,8 @@ _NOT_SCANS = re.compile(r"(^\.|_(dseg|probseg|agreement|mask|top-ids|top-probabi
 #: Spaces that are the subject's own.
 _OWN_SPACES = ("", "orig", "T1w", "native", "individual", "scanner", "anat")
 _BIDS_LEVELS = ("", "anat/", "ses-*/anat/", "sub-*/anat/", "sub-*/ses-*/anat/")
+#: Folders of DICOM files that are named after the folder above them.
+_FOLDERS_OF_DICOM = ("dicom", "dicoms", "dcm", "series")
 _MINDBOGGLE = ("t1weighted.nii.gz", "t1weighted_brain.nii.gz")
 
 
@@ -40,7 +43,9 @@ class NamedScan:
     name: str
 
 
-def find_scans(given: Sequence[Path], left_out: Callable[[str], None] = lambda what: None) -> list[Path]:
+def find_scans(
+    given: Sequence[Path], left_out: Callable[[str], None] = lambda what: None, *, dicom: bool = False
+) -> list[Path]:
     """Return the scans that the given files and folders mean, in order, each once.
 
     A `.tsv` file is a list with a column `scan` (paths relative to the list) and optionally `name`. A pattern such as
@@ -53,6 +58,8 @@ def find_scans(given: Sequence[Path], left_out: Callable[[str], None] = lambda w
     given : sequence of Path
     left_out : callable
         Called with a line for what a folder holds that looks like a scan or subject and is not taken.
+    dicom : bool
+        Whether a folder that holds DICOM files and no other scan is returned itself, to be converted; else it is refused.
 
     Raises
     ------
@@ -62,7 +69,7 @@ def find_scans(given: Sequence[Path], left_out: Callable[[str], None] = lambda w
     found: dict[Path, Path] = {}
     for path in given:
         try:
-            scans = [scan for one in _matches(path) for scan in _under(one, left_out)]
+            scans = [scan for one in _matches(path) for scan in _under(one, left_out, dicom=dicom)]
         except OSError as error:
             raise ScanError(f"{path}: not readable ({error.strerror}); expected a folder you may read") from None
         for scan in scans:
@@ -79,9 +86,9 @@ def _matches(path: Path) -> list[Path]:
     return [Path(match) for match in matches]
 
 
-def _under(path: Path, left_out: Callable[[str], None]) -> list[Path]:
+def _under(path: Path, left_out: Callable[[str], None], *, dicom: bool) -> list[Path]:
     if path.is_dir():
-        return _in_folder(path, left_out)
+        return _in_folder(path, left_out, dicom=dicom)
     return [scan for scan, _ in _read_list(path)] if path.suffix.lower() == ".tsv" else [path]
 
 
@@ -142,7 +149,7 @@ def part_of(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _in_folder(folder: Path, left_out: Callable[[str], None]) -> list[Path]:
+def _in_folder(folder: Path, left_out: Callable[[str], None], *, dicom: bool) -> list[Path]:
     if (folder / "mri").is_dir():
         return [find_scan_in_subject(folder)]
     if subjects := _subjects_in(folder, left_out):
@@ -161,6 +168,8 @@ def _in_folder(folder: Path, left_out: Callable[[str], None]) -> list[Path]:
         for path in sorted(folder.iterdir())
         if is_there(path) and path.name.lower().endswith(EXTENSIONS) and not _NOT_SCANS.search(path.name)
     ]
+    if not images and dicom and holds_dicom(folder):
+        return [folder]
     if not images:
         raise ScanError(
             f"{folder}: no scan found; expected a SUBJECTS_DIR, a BIDS data set or files {', '.join(EXTENSIONS)} "
@@ -241,6 +250,10 @@ def name_scans(paths: Sequence[Path], given: Mapping[Path, str] | None = None) -
 def _base_and_folder(path: Path) -> tuple[str, Path]:
     """Return the name of a scan, and the folder whose name would be put before it."""
     whole = as_named(path)
+    if whole.name.lower() in _FOLDERS_OF_DICOM and whole.is_dir():
+        return whole.parent.name, whole.parents[1]
+    if whole.is_dir():
+        return whole.name, whole.parent
     if whole.parent.name == "mri":
         return whole.parents[1].name, whole.parents[2]
     if whole.name in _MINDBOGGLE:

@@ -24,7 +24,7 @@ WITHOUT_EFFECT = frozenset({"device", "batch_size", "low_memory", "threads", "ov
 #: Options that the segmenter resolves (a default to a value, a file to its content); the account holds the resolved value.
 SETTLED = frozenset({"weights", "views", "view_weights", "fusion_weights", "fusion", "sagittal_pooling", "precision", "crop"})
 #: Files that a run may add to a result. A result with more files than a run needs can still be kept.
-_ADDITIONS = ("agreement", "probabilities")
+_ADDITIONS = ("agreement", "probabilities", "dicom_seg")
 
 
 def describe_networks(

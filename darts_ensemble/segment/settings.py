@@ -55,6 +55,7 @@ class Settings:
     agreement: bool = False
     probabilities: str | None = None
     probability_type: str = "float32"
+    dicom_seg: bool = False
     clean: bool = False
     overwrite: bool = False
     verbose: bool = False
@@ -68,6 +69,7 @@ class Settings:
             "agreement": self.agreement,
             "probabilities": self.probabilities,
             "probability_type": self.probability_type,
+            "dicom_seg": self.dicom_seg,
         }
 
 

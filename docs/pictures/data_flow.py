@@ -48,6 +48,7 @@ BOXES: tuple[tuple[Kind, int, int, int, int, str, str], ...] = (
     ("room", 4, 1, 56, 72, "fusion", "one probability|map"),
     ("room", 5, 1, 56, 72, "results", "scan's own grid,|volumes, flags"),
     ("file", 6, 2, 60, 64, "label map", "FreeSurfer ids,|volumes, quality flags"),
+    ("room", 0, 1, 152, 56, "dicom", "series, SEG"),
     ("file", 1, 1, 152, 56, "labels", "of scans to train on"),
     ("room", 2, 1, 152, 56, "training", "networks fitted"),
     ("room", 3, 1, 152, 56, "weights", "+ networks"),
@@ -85,7 +86,7 @@ BOXES: tuple[tuple[Kind, int, int, int, int, str, str], ...] = (
 #: Corners of each arrow.
 ARROWS = (
     "138 92 164 92", "292 92 314 92", "442 92 464 92", "592 92 614 92", "742 92 764 92", "892 92 926 92",
-    "292 180 314 180", "442 180 464 180", "529 152 529 130", "592 180 614 180", "679 152 679 130",
+    "83 152 83 126", "292 180 314 180", "442 180 464 180", "529 152 529 130", "592 180 614 180", "679 152 679 130",
     "138 320 164 320", "292 320 314 320", "442 320 464 320", "592 320 614 320", "742 320 764 320", "892 320 926 320",
     "1032 320 1054 320", "379 380 379 358", "1056 405 1034 405",
     # Label maps go to the cohort, to the quality page, and into reader studies.

@@ -41,9 +41,9 @@ COMPLAINTS = {
     "nan-affine.nii": "singular affine",
     "labels.nii.gz": "not a label map",
     "missing.nii.gz": "no such file",
-    "slice.dcm": "dcm2niix",
-    "IM0001": "dcm2niix",
-    "dicom": "dcm2niix",
+    "slice.dcm": "no DICOM image",
+    "IM0001": "no DICOM image",
+    "dicom": "no DICOM image",
     "nothing": "no scan found",
 }
 

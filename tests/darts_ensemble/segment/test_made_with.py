@@ -35,6 +35,7 @@ CHANGED: dict[str, tuple[Any, bool]] = {
     "form": ("mgz", False),
     "agreement": (True, False),
     "probabilities": ("17,53", False),
+    "dicom_seg": (True, False),
     "probability_type": ("uint8", True),  # of probabilities that nobody asks for
     "device": ("cpu", True),
     "batch_size": (3, True),
