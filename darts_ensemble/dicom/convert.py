@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import tempfile
@@ -22,7 +21,7 @@ from darts_ensemble.dicom.choose import choose_t1
 from darts_ensemble.dicom.grid import SliceGrid, check_readable, slice_grid, where_is
 from darts_ensemble.dicom.headers import Series, read_series
 from darts_ensemble.errors import ScanError
-from darts_ensemble.scans.scan import temporary_beside
+from darts_ensemble.whole_files import written_whole
 
 __all__ = ["Converted", "account_of", "convert_folder", "same_voxels"]
 
@@ -105,15 +104,8 @@ def _checksum(files: Sequence[Path]) -> str:
 
 
 def _write_account(path: Path, account: dict[str, Any]) -> None:
-    temporary = temporary_beside(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(path) as temporary:
         temporary.write_text(json.dumps(account, indent=1) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
-        raise ScanError(f"{path}: {error.strerror}; expected a folder with room to write") from None
 
 
 def _convert(series: Series, files: Sequence[Path], grid: SliceGrid, target: Path) -> None:
@@ -126,15 +118,13 @@ def _convert(series: Series, files: Sequence[Path], grid: SliceGrid, target: Pat
                 _link(path, work / "in" / f"{number:05d}.dcm")
             image = _result(series, _run(series.folder, work), work)
             _check_place(series, grid, image)
-            temporary = temporary_beside(target)
-            try:
-                # Neither a name nor a time in the file: the same series is the same bytes.
-                with temporary.open("wb") as raw, gzip.GzipFile("", "wb", 1, raw, mtime=0) as file:
-                    file.write(Path(image.get_filename()).read_bytes())
-                os.replace(temporary, target)
-            finally:
-                with suppress(OSError):
-                    temporary.unlink()
+            # Neither a name nor a time in the file: the same series is the same bytes.
+            with (
+                written_whole(target) as temporary,
+                temporary.open("wb") as raw,
+                gzip.GzipFile("", "wb", 1, raw, mtime=0) as file,
+            ):
+                file.write(Path(image.get_filename()).read_bytes())
     except OSError as error:
         raise ScanError(f"{target}: {error.strerror}; expected a folder with room to write") from None
 

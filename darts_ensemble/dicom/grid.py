@@ -178,12 +178,14 @@ def _slices(series: Series, number: int) -> Iterator[_Slice]:
     shared = header.get("SharedFunctionalGroupsSequence") or [None]
     for frame, own in enumerate(header.PerFrameFunctionalGroupsSequence):
         groups = [one for one in (own, shared[0]) if one is not None]
-        place = (
+        yield _slice(
+            path,
+            number,
+            frame,
             _of_group(groups, "PlanePositionSequence", "ImagePositionPatient"),
             _of_group(groups, "PlaneOrientationSequence", "ImageOrientationPatient"),
             _of_group(groups, "PixelMeasuresSequence", "PixelSpacing"),
-        )  # fmt: skip
-        yield _slice(path, number, frame, *place)
+        )
 
 
 def _of_group(groups: list[Any], sequence: str, keyword: str) -> Any:

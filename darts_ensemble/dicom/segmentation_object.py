@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import warnings
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +17,9 @@ from darts_ensemble.dicom.grid import slice_grid
 from darts_ensemble.dicom.headers import Series, pydicom_installed, read_series
 from darts_ensemble.errors import ScanError
 from darts_ensemble.labels import REGIONS, Region
-from darts_ensemble.scans.scan import Scan, temporary_beside
+from darts_ensemble.scans.scan import Scan
 from darts_ensemble.versions import package_version
+from darts_ensemble.whole_files import written_whole
 
 __all__ = ["SEGMENTS", "source_series", "write_segmentation_object"]
 
@@ -107,7 +106,8 @@ def write_segmentation_object(ids: npt.NDArray[Any], scan: Scan, path: Path) -> 
             content_description="102 brain regions",
         )
     seg.SeriesDescription = "Brain regions (darts-ensemble)"
-    _save(seg, path)
+    with written_whole(path) as temporary:
+        seg.save_as(temporary)
 
 
 def _segment_numbers(ids: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
@@ -156,16 +156,3 @@ def _highdicom(folder: Path) -> Any:
         advice = "pip install 'darts-ensemble[dicom]'"
         raise ScanError(f"{folder}: expected the package highdicom to write a DICOM segmentation: {advice}") from None
     return highdicom
-
-
-def _save(dataset: Any, path: Path) -> None:
-    temporary = temporary_beside(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        dataset.save_as(temporary)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise ScanError(f"{path}: {error.strerror}; expected a folder with room to write") from None
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
