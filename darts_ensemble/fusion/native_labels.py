@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from darts_ensemble.inference.predict import most_probable
 from darts_ensemble.labels import BACKGROUND_CLASS
 from darts_ensemble.scans.conform import Conformed
 from darts_ensemble.scans.native import classes_to_native, needs_probabilities
@@ -18,7 +21,7 @@ __all__ = ["labels_to_native"]
 #: The eight corners of a cell of the grid, as steps from its lowest one.
 _CORNERS = [(i, j, k) for i in (0, 1) for j in (0, 1) for k in (0, 1)]
 #: Points interpolated at once: their class scores, 103 float32 each, stay in the cache of a core.
-_POINTS_AT_ONCE = 8192
+_POINTS_AT_ONCE = 2048
 
 
 def labels_to_native(
@@ -54,17 +57,31 @@ def labels_to_native(
     leads = torch.from_numpy(padded.ravel())
     agreed = torch.from_numpy(_agreed(padded).ravel())
     scores = torch.from_numpy(probabilities).reshape(-1, probabilities.shape[-1])
-    native = np.full(conformed.scan.data.shape, BACKGROUND_CLASS, dtype=np.uint8)
+    # As scans lie in memory: what comes after reads and writes it in this order.
+    native = np.full(conformed.scan.data.shape, BACKGROUND_CLASS, dtype=np.uint8, order="F")
     box = _meeting_place(matrix, padded.shape, native.shape)
-    rows, columns = (torch.arange(side.start, side.stop, dtype=torch.float64) for side in box[1:])
+    rows, columns = (torch.arange(side.start, side.stop, dtype=torch.float64) for side in box[:2])
     step = torch.from_numpy(matrix)
-    in_plane = rows[:, None, None] * step[:3, 1] + columns[None, :, None] * step[:3, 2]
-    for x in range(box[0].start, box[0].stop):
-        points = in_plane + (step[:3, 0] * x + step[:3, 3])
-        native[x, box[1], box[2]] = _plane(points.reshape(-1, 3), leads, agreed, scores, padded.shape).reshape(
-            len(rows), len(columns)
-        )
+    in_plane = rows[:, None, None] * step[:3, 0] + columns[None, :, None] * step[:3, 1]
+
+    def label_plane(z: int) -> None:
+        points = in_plane + (step[:3, 2] * z + step[:3, 3])
+        plane = _plane(points.reshape(-1, 3), leads, agreed, scores, padded.shape)
+        native[box[0], box[1], z] = plane.reshape(len(rows), len(columns))
+
+    _each_in_one_thread(label_plane, range(box[2].start, box[2].stop))
     return native
+
+
+def _each_in_one_thread(work: Callable[[int], None], numbers: Iterable[int]) -> None:
+    """Do a work for several numbers at the same time; threads that share its short steps would wait for each other."""
+    threads = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            for _ in pool.map(work, numbers):
+                pass
+    finally:  # torch keeps the last number set as that of threads started later
+        torch.set_num_threads(threads)
 
 
 def _agreed(padded: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
@@ -105,12 +122,17 @@ def _plane(points: Tensor, leads: Tensor, agreed: Tensor, scores: Tensor, shape:
 def _interpolated_argmax(scores: Tensor, cell: Tensor, fraction: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Return the argmax of the trilinear interpolation at `cell`, the lower corner in the box, plus `fraction`, 0 to 1."""
     sides = torch.tensor([n - 2 for n in shape])  # of the box itself, which is not padded
+    ends = torch.stack((1 - fraction, fraction))
+    weights = (ends[:, None, None, :, 0] * ends[None, :, None, :, 1] * ends[None, None, :, :, 2]).to(torch.float32)
+    lowest = (cell[:, 0] * sides[1] + cell[:, 1]) * sides[2] + cell[:, 2]
+    whole = bool((cell >= 0).all() and (cell < sides - 1).all())
     total = torch.zeros((len(cell), scores.shape[1]), dtype=torch.float32)
-    for corner in _CORNERS:
-        at = cell + torch.tensor(corner)
-        weight = torch.where(torch.tensor(corner) == 1, fraction, 1 - fraction).prod(dim=1).to(torch.float32)
-        inside = ((at >= 0) & (at < sides)).all(dim=1)
-        total[:, BACKGROUND_CLASS] += weight * ~inside
-        row = ((at[:, 0] * sides[1] + at[:, 1]) * sides[2] + at[:, 2]).where(inside, 0)
-        total.addcmul_(scores.index_select(0, row).to(torch.float32), (weight * inside)[:, None])
-    return total.argmax(dim=1).to(torch.uint8)
+    for i, j, k in _CORNERS:
+        weight, row = weights[i, j, k], lowest + ((i * sides[1] + j) * sides[2] + k)
+        if not whole:
+            at = cell + torch.tensor((i, j, k))
+            inside = ((at >= 0) & (at < sides)).all(dim=1)
+            total[:, BACKGROUND_CLASS] += weight * ~inside
+            weight, row = weight * inside, row.where(inside, 0)
+        total.addcmul_(scores.index_select(0, row).to(torch.float32), weight[:, None])
+    return most_probable(total)

@@ -37,7 +37,8 @@ def region_volumes(ids: npt.NDArray[Any], affine: npt.NDArray[np.float64]) -> pd
         Its determinant is the volume of a voxel, oblique or not.
     """
     counts = np.zeros(_MOST_IDS, dtype=np.int64)
-    for plane in np.asarray(ids):  # counting makes each id eight bytes: of a fine scan at once that would be a gigabyte
+    planes = ids.T if ids.flags.f_contiguous else ids
+    for plane in planes:  # counting makes each id eight bytes: of a fine scan at once that would be a gigabyte
         counts += np.bincount(plane.ravel(order="K"), minlength=_MOST_IDS)
     voxel = abs(float(np.linalg.det(affine[:3, :3])))
     return pd.DataFrame(
@@ -123,7 +124,7 @@ def quality_flags(volumes: pd.DataFrame, ids: npt.NDArray[Any], agreement: float
     brain = float(volumes["volume_mm3"].sum()) / 1000
     if not BRAIN_CM3[0] <= brain <= BRAIN_CM3[1]:
         flags.append(f"volume of all regions {brain:.0f} cm3, outside {BRAIN_CM3[0]} to {BRAIN_CM3[1]}")
-    faces = [np.take(ids, end, axis=axis) for axis in range(3) for end in (0, -1)]
+    faces = [ids[(slice(None),) * axis + (end,)] for axis in range(3) for end in (0, -1)]
     if any(np.any(face > 0) for face in faces):
         flags.append("brain touches the border of the scan")
     if agreement is not None and agreement < LOW_AGREEMENT:

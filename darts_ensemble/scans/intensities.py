@@ -59,7 +59,7 @@ def from_air_up(data: Volume, path: Path, voxel_mm3: float) -> tuple[Volume, tup
         If there is noise around no head.
     """
     sample = data[::2, ::2, ::2].astype(np.float32).ravel()
-    faces = [np.take(data, end, axis=axis) for axis in range(3) for end in (0, -1)]
+    faces = _faces(data)
     background, share = _most_frequent(np.concatenate([face.ravel() for face in faces]))
     constant = share >= _BACKGROUND_SHARE
     low, top = _darkest_and_brightest(sample, background if constant else None)
@@ -97,6 +97,11 @@ def _darkest_and_brightest(sample: Volume, background: float | None) -> tuple[fl
     return float(low), float(top)
 
 
+def _faces(data: Volume) -> list[Volume]:
+    """The six faces of a volume, as views: np.take would first copy a volume in memory order of Fortran."""
+    return [data[(slice(None),) * axis + (end,)] for axis in range(3) for end in (0, -1)]
+
+
 def _most_frequent(values: Volume) -> tuple[float, float]:
     found, counts = np.unique(values, return_counts=True)
     return float(found[counts.argmax()]), float(counts.max() / len(values))
@@ -110,7 +115,7 @@ def _dark(background: float, low: float, top: float) -> bool:
 def _reached_from_outside(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """The parts of a mask that touch a face of the volume."""
     parts, _ = ndimage.label(mask)
-    touching = np.unique(np.concatenate([np.take(parts, end, axis=axis).ravel() for axis in range(3) for end in (0, -1)]))
+    touching = np.unique(np.concatenate([face.ravel() for face in _faces(parts)]))
     reached = np.zeros(int(parts.max(initial=0)) + 1, dtype=bool)
     reached[touching[touching > 0]] = True
     return np.asarray(reached[parts], dtype=bool)

@@ -38,7 +38,7 @@ def _moved(data: npt.NDArray[Any], matrix: npt.NDArray[np.float64], shape: tuple
         within = slice(low - first, max(low, high) - first)
         source.append(within if sign > 0 else slice(length - 1 - within.start, _below(length - 1 - within.stop), -1))
         goal.append(slice(low, max(low, high)))
-    moved = np.full(shape, outside, dtype=data.dtype)
+    moved = np.full(shape, outside, dtype=data.dtype, order="F")  # as scans lie in memory and are written
     moved[tuple(goal)] = turned[tuple(source)]
     return moved
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -257,6 +257,20 @@ def file_checksum(path: Path) -> str | None:
 def voxel_checksum(data: npt.NDArray[Any]) -> str:
     """Return the sha256 of a scan's voxels as stored: shape, then values rounded to little-endian int16, C order."""
     digest = hashlib.sha256(json.dumps(list(data.shape)).encode())
-    for plane in data:  # rounding makes each voxel up to eight bytes: of a fine scan at once that would be a gigabyte
-        digest.update(np.rint(np.clip(plane, -32768, 32767)).astype("<i2").tobytes())
+    small = data.dtype in (np.dtype(np.uint8), np.dtype(np.int16))
+    for part in _in_order(data):  # rounding makes each voxel up to eight bytes: of a fine scan at once that would be a gigabyte
+        digest.update((part if small else np.rint(np.clip(part, -32768, 32767))).astype("<i2").tobytes())
     return digest.hexdigest()
+
+
+def _in_order(data: npt.NDArray[Any], planes: int = 16) -> Iterator[npt.NDArray[Any]]:
+    """A volume in C order, some planes at a time; of a volume in the order of Fortran, copied in pieces that fit the cache."""
+    for first in range(0, len(data), planes):
+        part = data[first : first + planes]
+        if data.ndim < 3 or not data.flags.f_contiguous:
+            yield part
+            continue
+        turned = np.empty(part.shape, dtype=data.dtype)
+        for column in range(0, data.shape[2], planes):
+            turned[:, :, column : column + planes] = part[:, :, column : column + planes]
+        yield turned
