@@ -218,7 +218,12 @@ def _differences(content: _Content, paired: pd.DataFrame) -> Iterator[DrawnFigur
     views = [view for view in VIEWS if view in content.methods]
     intervals = "Lines: 95 % BCa bootstrap intervals over subjects. Filled markers: " + describe_family(paired)
     for part in content.parts:
-        figure = draw_differences(paired, part, content.baseline, content.others, label=content.label)
+        inside = paired[paired["region_id"].isin(part.ids) & (paired["n"] > 0)]
+        there = {*inside["method_a"], *inside["method_b"]}
+        others = [other for other in content.others if other in there]
+        if not others:
+            continue
+        figure = draw_differences(paired, part, content.baseline, others, label=content.label)
         caption = (
             f"Mean paired difference of {content.label} within subjects, {content.baseline} minus each other method, "
             f"{part.title.lower()}. {intervals}."

@@ -169,7 +169,7 @@ def overall_table(frame: pd.DataFrame) -> Table:
     """Return the comparison of methods over all regions."""
     p_meaning = "; A and B are compared by their means over regions, one value per subject"
     columns = [
-        *_metric_column(frame), _LABELS, *_PAIR, _N,
+        *_metric_column(frame), _LABELS, *_PAIR, Column("n_regions", "Regions", "Regions that both have.", "integer"), _N,
         Column("n_families", "Families", "Independent units of the tests: families of subjects.", "integer"),
         Column("mean_difference", "A − B", "Mean difference over subjects, with its BCa bootstrap interval.", "signed", 4,
                low="mean_low", high="mean_high"),

@@ -129,14 +129,17 @@ def _regions(results: Results, metric: str) -> PaperTable:
 def _paired_overall(rows: pd.DataFrame) -> PaperTable:
     """Return the comparison of pairs of methods over all regions."""
     several, named = _pairs(rows)
+    # Only where pairs share different numbers of regions does a reader need to know them.
+    unequal = "n_regions" in rows and len(set(rows["n_regions"])) > 1
     cells = []
     for row in rows.to_dict("records"):
         pair = (Cell(_pair(row)),) if several else ()
         kind = (Cell(str(row[KIND])),) if KIND in rows else ()
+        over = (_count(row["n_regions"]),) if unequal else ()
         metric = str(row.get("metric", "dice"))
         digits = describe_metric(metric).digits
         cells.append((
-            Cell(describe_metric(metric).heading), *kind, *pair, _count(row["n"]),
+            Cell(describe_metric(metric).heading), *kind, *pair, *over, _count(row["n"]),
             _difference(row, digits), _p(row, "t_p"), _p(row, "wilcoxon_p"), _p(row, "wilcoxon_p_holm_methods"),
             Cell(format_number(as_number(row.get("d_z")), 2, signed=True)),
         ))  # fmt: skip
@@ -146,8 +149,9 @@ def _paired_overall(rows: pd.DataFrame) -> PaperTable:
         "d_z."
     )
     head = (*(("Reference labels",) if KIND in rows else ()), *(("A − B",) if several else ()))
-    header = ("Metric", *head, "n", "Difference", "p (t)", "p (Wilcoxon)", "p (Holm)", "d_z")
-    return PaperTable("paired_overall", caption, header, tuple(cells), "l" + "l" * len(head) + "rrrrrr", rows)
+    counts = (*(("Regions",) if unequal else ()), "n")
+    header = ("Metric", *head, *counts, "Difference", "p (t)", "p (Wilcoxon)", "p (Holm)", "d_z")
+    return PaperTable("paired_overall", caption, header, tuple(cells), "l" + "l" * len(head) + "r" * (len(counts) + 5), rows)
 
 
 def _pairs(rows: pd.DataFrame) -> tuple[bool, str]:

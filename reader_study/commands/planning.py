@@ -89,6 +89,8 @@ def plan(
     sources = find_sources(design)
     orders = draw_orders(design, sources)
     account = _describe(console, design, sources, orders)
+    for note in sources.notes:
+        errors.print(f"note: {note}")
     if dry_run or out is None:
         if power and "rating" in design.modes:
             account["power"] = _show_power(console, design, sources)

@@ -29,6 +29,8 @@ class Sources:
         Rated, and for practice.
     left_out : mapping of str to str
         Cases that were found but lack something, and what they lack.
+    notes : tuple of str
+        What the coordinator should know of the label maps.
     """
 
     scans: Mapping[str, Path]
@@ -36,6 +38,7 @@ class Sources:
     cases: tuple[str, ...]
     practice: tuple[str, ...]
     left_out: Mapping[str, str]
+    notes: tuple[str, ...] = ()
 
 
 def find_sources(design: Design) -> Sources:
@@ -71,11 +74,24 @@ def find_sources(design: Design) -> Sources:
         raise StudyError(f"no case has a label map of every method ({len(found)} scans; {counts}); name files by case")
     kept = (*cases, *design.practice)
     return Sources(
+        notes=_manual_cortex(maps, design),
         scans={name: found[name] for name in kept},
         label_maps={method: {name: paths[name] for name in kept} for method, paths in maps.items()},
         cases=cases,
         practice=design.practice,
         left_out={name: f"no label map of {', '.join(absent)}" for name, absent in lacking.items() if absent},
+    )
+
+
+def _manual_cortex(maps: Mapping[str, Mapping[str, Path]], design: Design) -> tuple[str, ...]:
+    """Name the methods whose cortex was drawn by hand, as in Mindboggle's `+aseg` files, if cortical regions are rated."""
+    cortical = [region.name for region in design.regions if any(id_ >= 1000 for ids in region.ids.values() for id_ in ids)]
+    methods = [method for method, paths in maps.items() if any("manual+aseg" in path.name for path in paths.values())]
+    return tuple(
+        f"{method}: in Mindboggle's +aseg files the cortex is manual, so that these regions are not FreeSurfer's: "
+        f"{', '.join(cortical)}; take FreeSurfer's own label maps, or leave the regions out"
+        for method in methods
+        if cortical
     )
 
 

@@ -188,3 +188,16 @@ def test_half_a_design_in_options_or_both_kinds_are_refused(given: list[str], to
     error = CliRunner().invoke(cli, ["plan", *given, "--dry-run"]).exception
     assert isinstance(error, UsageError)
     assert told in str(error)
+
+
+def test_a_note_names_a_method_whose_cortex_was_drawn_by_hand(tmp_path: Path) -> None:
+    path = lay_out(tmp_path / "sources", DESIGN)
+    maps = tmp_path / "sources" / "maps" / "FreeSurfer"
+    for case in (CASE, PRACTICE):
+        (maps / case).mkdir()
+        (maps / f"{case}.nii.gz").rename(maps / case / "labels.DKT31.manual+aseg.nii.gz")
+    path.write_text(path.read_text().replace("maps/FreeSurfer,", "'maps/FreeSurfer:labels.DKT31.manual+aseg.nii.gz',"))
+    (note,) = find_sources(read_design(path)).notes
+    assert note.startswith("FreeSurfer: in Mindboggle's +aseg files the cortex is manual")
+    assert "not FreeSurfer's: Cingulate-Gyrus; take" in note
+    assert find_sources(read_design(lay_out(tmp_path / "others", DESIGN))).notes == ()
