@@ -1,10 +1,9 @@
 """The order in which a reader sees the items: seeded, balanced over methods, with hidden repeats and a washout.
 
 Ratings come in passes, as many as there are methods. In a pass every case, region and side is seen once, and every method
-equally
-    often (a Latin square: between two methods the counts differ by at most one). So no method is rated earlier than another, or
-    by a more tired reader. Each further reader starts one row lower in the square. Within a pass the order is random, but there
-    are at least `washout` other items between two items of the same case and region.
+equally often (a Latin square: between two methods the counts differ by at most one). So no method is rated earlier than
+another, or by a more tired reader. Each further reader starts one row lower in the square. Within a pass the order is random,
+but there are at least `washout` other items between two items of the same case and region.
 
 The streams of random numbers are Python's `random.Random.random`, whose sequence for a seed is the same in every version.
 """

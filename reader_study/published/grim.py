@@ -1,9 +1,9 @@
 """Whether ratings can exist that give a printed table: checks of means and SDs by arithmetic only (GRIM, GRIMMER).
 
 A mean of n whole ratings is a whole number divided by n (GRIM). The squares sum to a whole number of the same parity as the
-    ratings (GRIMMER). No SD on a bounded scale is larger than that of ratings at the two ends. A row over all regions follows
-    from the rows below it. Every check allows for the rounding of printed numbers, in either direction at a half. All sums are
-    exact: fractions, never floats.
+ratings (GRIMMER). No SD on a bounded scale is larger than that of ratings at the two ends. A row over all regions follows
+from the rows below it. Every check allows for the rounding of printed numbers, in either direction at a half. All sums are
+exact: fractions, never floats.
 
 References
 ----------

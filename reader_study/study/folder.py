@@ -1,7 +1,7 @@
 """Write a planned study: one self-contained folder of orders and blinded images, which gets its name when it is complete.
 
 `study.sqlite` has the orders, hashes of the tokens and later all answers. `images/` has scans and masks under random names.
-    Only `key.json` says which arm is which method, and where the label maps came from.
+Only `key.json` says which arm is which method, and where the label maps came from.
 """
 
 from __future__ import annotations
