@@ -1,4 +1,4 @@
-"""Open an image whatever its name says of its compression, with the faults of NIfTI headers that readers of the field mend."""
+"""Open an image, compressed or not whatever its name says, and correct errors of NIfTI headers as other programs do."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ _HEADER_BYTES = {348: nib.Nifti1Header, 540: nib.Nifti2Header}
 
 
 def open_image(path: Path) -> tuple[Any, list[str]]:
-    """Return a nibabel image, its voxels not yet read, and what had to be mended, a phrase each.
+    """Return a nibabel image, with voxels not yet read, and one phrase for each error that was corrected.
 
     The file may stay open until :func:`darts_ensemble.scans.packing.close_image`.
 
     Raises
     ------
     ScanError
-        If there is no such file, it can't be read, or it is no image.
+        If there is no such file, it can't be read, or it is not an image.
     """
     start = _first_bytes(path)
     if not path.name.lower().endswith(EXTENSIONS):
         dicom = path.suffix.lower() == ".dcm" or start[128:] == b"DICM"
         hint = "DICOM: convert it with dcm2niix" if dicom else "convert it to NIfTI"
-        raise ScanError(f"{path}: not a file this reads; expected {', '.join(EXTENSIONS)} ({hint})")
+        raise ScanError(f"{path}: not a file that can be read here; expected {', '.join(EXTENSIONS)} ({hint})")
     try:
         with LoggingOutputSuppressor():
             return _opened(path, packed=start.startswith(_GZIP))
@@ -48,7 +48,7 @@ def open_image(path: Path) -> tuple[Any, list[str]]:
 
 
 def one_volume(shape: tuple[int, ...]) -> tuple[int, ...] | None:
-    """Return the shape of the only volume of an image, (x, y, z) for (x, y, z, 1, 1); None where there are several."""
+    """Return the shape of the only volume of an image, (x, y, z) for (x, y, z, 1, 1); None if there are several."""
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
     return shape if len(shape) == 3 and min(shape) >= 2 else None

@@ -1,4 +1,4 @@
-"""The values of a label map as whole numbers, where rounding noise or a slope has left them nearly so."""
+"""The values of a label map as whole numbers, even if rounding noise or a slope has changed them a little."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy.typing as npt
 
 __all__ = ["FURTHEST", "whole_numbers", "why_several_volumes"]
 
-#: Furthest that a value may be from a whole number. A label map of int16 with a slope is off by at most 0.016.
+#: Largest distance of a value from a whole number. In a label map of int16 with a slope it is at most 0.016.
 FURTHEST = 0.02
-#: As many volumes or more may be one per class.
+#: This number of volumes or more may be one per class.
 _FEWEST_CLASSES = 3
 
 
 def whole_numbers(values: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int32], list[str]]:
-    """Round the values of a label map, and say what was not whole.
+    """Round the values of a label map, and report what was rounded.
 
     Parameters
     ----------

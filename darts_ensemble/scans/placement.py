@@ -1,6 +1,6 @@
-"""Where the voxels of an image lie, in millimetres, as FreeSurfer, nibabel and FSL take it from the header; sizes of a head.
+"""The position of the voxels of an image in millimetres, read from the header like FreeSurfer, nibabel and FSL; sizes of heads.
 
-The sform comes before the qform, as in FreeSurfer and nibabel. Where a guess was made, a warning names the file.
+The sform has priority over the qform, as in FreeSurfer and nibabel. If something was guessed, a warning names the file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["LARGEST_FIELD", "LARGEST_VOXEL", "SMALLEST_VOXEL", "check_size", "pl
 
 Affine = npt.NDArray[np.float64]
 
-#: Millimetres: no head is wider; no scan on which regions can be seen is coarser or finer.
+#: Millimetres: no head is wider; scans that show regions are neither coarser nor finer.
 LARGEST_FIELD, LARGEST_VOXEL, SMALLEST_VOXEL = 500.0, 6.0, 0.2
 #: Millimetres of a metre and a micron, by their NIfTI codes; a unit that is not stated is the millimetre.
 _UNITS = {1: 1000.0, 3: 0.001}
@@ -27,15 +27,15 @@ _UNITS = {1: 1000.0, 3: 0.001}
 _SCALE, _SHEAR = 0.02, 0.02
 #: Millimetres between the corners of an image by its sform and by its qform that a registration may leave.
 _FAR = 10.0
-#: What FreeSurfer takes where an MGH file does not say how it lies: coronal slices, LIA, 1 mm.
+#: FreeSurfer's assumption if an MGH file does not state its orientation: coronal slices, LIA, 1 mm.
 _CORONAL = np.array([[-1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 
 
 def placement(image: Any) -> tuple[Affine, list[str]]:
     """Return the affine of an image from voxel indices to RAS millimetres, and what was guessed, a phrase each.
 
-    Of an sform that scales or shears, the rigid qform beside it is used, else the nearest rotation with pixdim: volumes are
-    those of the scanner's space.
+    If the sform scales or shears, the rigid qform is used if there is one, else the nearest rotation with pixdim, so that
+    volumes are those of the scanner's space.
     """
     header, shape = image.header, image.shape[:3]
     if isinstance(image, nib.MGHImage):
@@ -60,7 +60,7 @@ def placement(image: Any) -> tuple[Affine, list[str]]:
 
 
 def check_size(path: Path, affine: Affine, shape: Sequence[int]) -> None:
-    """Refuse a grid that no scan of a head has, before its voxels are read.
+    """Refuse a grid that no scan of a head can have, before its voxels are read.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def check_size(path: Path, affine: Affine, shape: Sequence[int]) -> None:
 
 
 def _forms(header: Any) -> tuple[Affine | None, Affine | None]:
-    """The sform and the qform of a header; None where it has none that can be computed."""
+    """Return the sform and the qform of a header; None for one that is missing or can't be computed."""
     sform = header.get_sform(coded=True)[0]
     try:
         qform = header.get_qform(coded=True)[0]
@@ -118,7 +118,7 @@ def _unstretched(sform: Affine, qform: Affine | None, zooms: npt.NDArray[np.floa
 
 
 def _disagreement(sform: Affine, qform: Affine, shape: Sequence[int]) -> list[str]:
-    """What tells that sform and qform can't both be right."""
+    """Return why sform and qform can't both be right."""
     if np.linalg.det(sform[:3, :3]) * np.linalg.det(qform[:3, :3]) < 0:
         return ["sform and qform disagree on left and right: the sform is used"]
     ends = np.stack(np.meshgrid(*((0, n - 1) for n in shape), indexing="ij"), axis=-1).reshape(-1, 3)

@@ -1,1 +1,1 @@
-"""Pages served to browsers: where a server listens, what each response must keep, and the image viewer that pages share."""
+"""Pages served to browsers: the address of a server, the rules for requests and responses, and the image viewer."""

@@ -1,4 +1,4 @@
-"""What a person reads where a request is refused: a page in a browser, JSON for scripts."""
+"""Refused requests: a page for people in a browser, JSON for scripts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Wording", "as_page", "error_body", "wants_page"]
 
 @dataclass(frozen=True)
 class Wording:
-    """What the error pages of one application say.
+    """The texts of the error pages of one application.
 
     Attributes
     ----------
@@ -24,7 +24,7 @@ class Wording:
     home : str
         Label of the link to the first page.
     unknown_host, other_origin : str
-        What to do where the Host header is no name of the server, and where the page that asks is from another origin.
+        What to do if the Host header is not a name of the server, and if the page that asks is from another origin.
     style : str
         Style sheet in the folder `static`.
     """
@@ -71,9 +71,9 @@ def as_page(status: int, detail: str, base: str, wording: Wording) -> str:
     ----------
     status : int
     detail : str
-        What was wrong, for pages that have no standing advice.
+        What was wrong, for pages without fixed advice.
     base : str
-        Path below which the pages are served.
+        Path under which the pages are served.
     wording : Wording
     """
     title = wording.titles.get(status, HTTPStatus(status).phrase)

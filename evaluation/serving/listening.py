@@ -1,4 +1,4 @@
-"""Where a server listens, who may ask, and what must be said before other machines can reach it; run until interrupted."""
+"""The address of a server, who may send requests, and what must be stated before other machines can reach it; run it."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Address:
     behind_proxy : bool
         Whether a proxy passes requests on; its X-Forwarded-For is believed.
     public_hosts : tuple of str
-        Names under which browsers ask, with a port where it is not the usual one.
+        Names that browsers use, with the port if it is not the usual one.
     path : str
-        Below which the pages are served: "" or such as `/study`.
+        Path under which the pages are served: "" or, for example, `/study`.
     proxies : tuple of str
         Addresses and networks of the proxies.
     """
@@ -64,12 +64,12 @@ def safe_address(
     path: str = "",
     proxies: Collection[str] = (),
 ) -> Address:
-    """Check that nobody is reached by accident.
+    """Check that the server does not become reachable by accident.
 
     Raises
     ------
     UsageError
-        If others could reach the server and neither TLS nor a proxy is vouched for, or the name they would use is unknown.
+        If others could reach the server without TLS or a proxy being stated, or the name that they would use is unknown.
     """
     behind_proxy = behind_proxy or bool(proxies)
     networks = checked_proxies(proxies or LOCAL_PROXIES) if behind_proxy else ()
@@ -92,7 +92,7 @@ def listen(address: Address) -> socket.socket:
     Raises
     ------
     ServingError
-        If the port is taken, or the address is not this machine's.
+        If the port is in use, or the address does not belong to this machine.
     """
     try:
         family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
@@ -111,11 +111,11 @@ def serve_until_interrupted(app: Any, listening: socket.socket) -> None:
     config = uvicorn.Config(
         app,
         log_level="warning",
-        # No token is ever in an address, but addresses and times of those who ask need not lie about either.
+        # Addresses never contain a token, but addresses and times of visitors should not be logged either.
         access_log=False,
         server_header=False,
         date_header=True,
-        # The application itself reads what proxies pass on, after it has looked at who asks.
+        # The application itself reads what proxies pass on, after it has checked who asks.
         proxy_headers=False,
         ws="none",
         timeout_keep_alive=30,

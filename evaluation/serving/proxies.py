@@ -1,4 +1,4 @@
-"""Behind a proxy: which addresses may speak for a browser, and the path below which pages are served."""
+"""Behind a proxy: which addresses may act for a browser, and the path under which pages are served."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Proxies:
     Attributes
     ----------
     networks : tuple of str
-        As `ipaddress` reads them; none where browsers come directly.
+        As `ipaddress` reads them; none if browsers connect directly.
     """
 
     networks: tuple[str, ...] = ()
@@ -43,7 +43,7 @@ def checked_proxies(addresses: Collection[str]) -> tuple[str, ...]:
     Raises
     ------
     UsageError
-        If one is no address.
+        If one is not an address.
     """
     try:
         return tuple(str(ipaddress.ip_network(address, strict=False)) for address in addresses)
@@ -54,12 +54,12 @@ def checked_proxies(addresses: Collection[str]) -> tuple[str, ...]:
 
 
 def checked_path(path: str) -> str:
-    """Return the path below which pages are served: "" or `/study`, without a slash at its end.
+    """Return the path under which pages are served: "" or `/study`, without a slash at its end.
 
     Raises
     ------
     UsageError
-        If it holds more than letters, digits, `.`, `_`, `~`, `-` and slashes between them.
+        If it has anything but letters, digits, `.`, `_`, `~`, `-` and slashes between them.
     """
     found = "/" + path.strip().strip("/") if path.strip().strip("/") else ""
     if not _PATH.fullmatch(found) or any(part in (".", "..") for part in found.split("/")):

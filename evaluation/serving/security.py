@@ -1,4 +1,4 @@
-"""What every request and response of the server must keep: known hosts, same origin, small bodies, strict headers."""
+"""Rules for every request and response of the server: known hosts, same origin, small bodies, strict headers."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-#: Bytes that a request may carry; a comment of 2000 characters takes 8000 at most.
+#: Largest size of a request in bytes; a comment of 2000 characters takes 8000 at most.
 MOST_BODY = 16_384
 _UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
-#: NiiVue keeps its font and a texture as data: images. All else comes from this server, and no script is inline.
+#: NiiVue has its font and a texture as data: images. Everything else comes from this server, and no script is inline.
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'",
@@ -36,7 +36,7 @@ HEADERS = {
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address reaches this machine alone."""
+    """Whether an address is reachable from this machine only."""
     if host.lower() == "localhost":
         return True
     try:
@@ -46,7 +46,7 @@ def is_loopback(host: str) -> bool:
 
 
 def host_of(header: str) -> str:
-    """Return the name or address of a Host header, without its port, in lower case; "" where it is malformed."""
+    """Return the name or address of a Host header, without its port, in lower case; "" if it is malformed."""
     name = header.strip().lower()
     if name.startswith("["):
         inside, bracket, port = name[1:].partition("]")
@@ -61,7 +61,7 @@ class Guard:
 
     Refuses a Host that is not the server's (400: a foreign name that was pointed at this machine can't use a cookie of it),
     an unsafe request from another origin (403) or without JSON (415), and a body over :data:`MOST_BODY` (413), also one
-    that does not tell its length. Sets :data:`HEADERS` on every response, errors included.
+    that does not state its length. Sets :data:`HEADERS` on every response, errors included.
 
     A proxy may ask under an address or a name without a dot (nginx sends the upstream's name unless told otherwise): no
     foreign site can be reached under either. What counts then is the Origin, which browsers set and no page can change.
@@ -70,13 +70,13 @@ class Guard:
     ----------
     app : ASGI application
     wording : Wording
-        Of the refusals.
+        Texts of the refusals.
     hosts : collection of str
-        Names and addresses under which browsers ask, beside loopback ones; with a port where it is not the usual one.
+        Names and addresses that browsers use, besides loopback ones, with the port if it is not the usual one.
     tls : bool
         Whether browsers reach it by HTTPS; adds Strict-Transport-Security.
     path : str
-        Below which the pages are served, such as `/study`; requests may come with it or without.
+        Path under which the pages are served, such as `/study`; requests may come with it or without.
     proxies : Proxies
     """
 
@@ -96,7 +96,7 @@ class Guard:
         self._origins = {f"{'https' if tls else 'http'}://{host.lower()}" for host in hosts}
         self._path = path
         self._proxies = proxies or Proxies()
-        # Below a path other services share the host, and the promise of HTTPS would bind them too.
+        # Under a path, other services share the host, and the promise of HTTPS would apply to them, too.
         extra = {"Strict-Transport-Security": "max-age=31536000"} if tls and not path else {}
         self._headers = [(name.lower().encode(), value.encode()) for name, value in {**HEADERS, **extra}.items()]
 
@@ -136,7 +136,7 @@ class Guard:
         await self._app(self._below(scope), receive_read if scope["method"] in _UNSAFE else receive, send_guarded)
 
     def _below(self, scope: Scope) -> Scope:
-        """The request as the application knows it: without the path below which it is served."""
+        """Return the request as the application knows it: without the path under which it is served."""
         asked = scope["path"]
         if not self._path or not (asked == self._path or asked.startswith(f"{self._path}/")):
             return scope
@@ -148,7 +148,7 @@ class Guard:
         header = headers.get(b"host", b"").decode("latin-1")
         if not self._known(host_of(header), scope):
             return 400, (
-                f"the Host header says {_quoted(header)}, which is no name of this server; {self._wording.unknown_host}"
+                f"the Host header says {_quoted(header)}, which is not a name of this server; {self._wording.unknown_host}"
             )
         if scope["method"] not in _UNSAFE:
             return None
@@ -185,12 +185,12 @@ def _never_foreign(host: str) -> bool:
 
 
 def _quoted(header: str) -> str:
-    """A header as a message may repeat it; what no host or origin looks like is not repeated."""
+    """Return a header as a message may repeat it; a text that does not look like a host or an origin is not repeated."""
     return header if re.fullmatch(r"[A-Za-z0-9.:/_\[\]-]{1,120}", header) else "something else"
 
 
 async def _read_body(receive: Receive) -> bytes | None:
-    """Read a whole body; None where it is too large or the client went away."""
+    """Read a whole body; None if it is too large or the client has disconnected."""
     body = b""
     while True:
         message = await receive()

@@ -23,14 +23,14 @@ _LICENCE = "BSD 2-Clause"
 
 @dataclass(frozen=True)
 class ViewerLibrary:
-    """NiiVue as found.
+    """The installed NiiVue.
 
     Attributes
     ----------
     script : bytes
     version, licence : str
     source : str
-        Where it was read, in words.
+        Where it was read from, in words.
     """
 
     script: bytes
@@ -45,7 +45,7 @@ def read_viewer_library() -> ViewerLibrary:
     Raises
     ------
     ServingError
-        If nilearn is not installed, is another version, or the file is not where it was or not what it was.
+        If nilearn is not installed or has another version, or the file is missing or has changed.
     """
     advice = f"pip install nilearn=={NILEARN}, or pip install 'darts-ensemble[app]'"
     try:

@@ -1,1 +1,1 @@
-"""The rating application: a study served to readers' browsers, blinded, and its ratings exported."""
+"""The rating application: serves a blinded study to the browsers of its readers and its coordinator."""

@@ -1,4 +1,4 @@
-"""Who asks: sessions of readers and of the coordinator, as what an endpoint of the server depends on."""
+"""Who sends a request: sessions of readers and of the coordinator, as dependencies of the server's endpoints."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ class Served:
     Attributes
     ----------
     folder : Path
-        Of the study.
+        Folder of the study.
     cookie : str
-        Name of the session cookie. Cookies know no ports, so it is the study's own.
+        Name of the session cookie, different for each study, because cookies do not distinguish ports.
     tls : bool
-        Whether browsers come by HTTPS.
+        Whether browsers use HTTPS.
     viewer : ViewerLibrary
     limit : GuessLimit
     base : str
-        Path below which the study is served: "" or such as `/study`.
+        Path under which the study is served: "" or, for example, `/study`.
     preview : PreviewRoom or None
-        None where this is a preview itself.
+        None if this is a preview itself.
     """
 
     folder: Path
@@ -99,7 +99,7 @@ Coordinator = Annotated[int, Depends(_coordinator)]
 
 
 def name_of(connection: sqlite3.Connection, who: int) -> str:
-    """Return who it is, as the audit trail names them."""
+    """Return the name of the person in the audit trail."""
     if who == COORDINATOR:
         return "coordinator's page"
     return f"reader {connection.execute('SELECT name FROM reader WHERE id = ?', (who,)).fetchone()['name']}"

@@ -1,4 +1,4 @@
-"""What the coordinator's page asks the server for; no method is named here."""
+"""Requests of the coordinator's page; no method is named here."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ router = APIRouter(prefix="/api/coordinator", responses={401: {}})
 
 
 class PreviewBody(BaseModel):
-    """Whose order a preview shows; the first reader's where it is empty."""
+    """The reader whose order a preview shows; empty for the first one."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -36,7 +36,7 @@ def coordinator_overview(who: Coordinator, connection: Connection) -> dict[str, 
 
 @router.get("/ratings.csv", response_class=Response)
 def coordinator_ratings(who: Coordinator, connection: Connection) -> Response:
-    """Ratings so far, blinded, as CSV; written into the audit trail."""
+    """Ratings so far, blinded, as CSV; this is recorded in the audit trail."""
     text = ratings_csv(connection)
     with transaction(connection):
         note_audit(connection, "coordinator's page", "exported, blinded", "ratings.csv")

@@ -1,4 +1,4 @@
-"""What the coordinator sees while a study runs: its state, progress, training, times, signs of haste. Blinded."""
+"""The coordinator's view of a running study: state, progress, training, times, signs of haste; blinded."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from reader_study.study.training import training_of
 
 __all__ = ["QUICK_SECONDS", "STRAIGHT_RUN", "longest_run", "overview"]
 
-#: A rating given sooner can hardly rest on a look at the region.
+#: A rating given sooner can hardly be based on a look at the region.
 QUICK_SECONDS = 2.0
 #: Equal ratings in a row from which a reader is flagged; and their share from which, over at least `_ENOUGH` ratings.
 STRAIGHT_RUN = 12
@@ -36,13 +36,14 @@ _LAST_ACTIVITY = "SELECT reader.name, max(at) FROM event JOIN reader ON reader.i
 
 
 def overview(connection: sqlite3.Connection) -> dict[str, Any]:
-    """Return the state of the study and of every reader, ready for JSON (None where there is no number).
+    """Return the state of the study and of every reader, ready for JSON (None if there is no number).
 
-    Of the study: `status` ("running", "paused" or "closed"), `status_since` (None where it never changed), `status_note` (for
-    readers). Per reader: `withdrawn` (when, why, and what becomes of the ratings; None for readers who take part), `training`
+    Of the study: `status` ("running", "paused" or "closed"), `status_since` (None if it never changed), `status_note` (for
+    readers). Per reader: `withdrawn` (when, why, and the rule for the ratings; None for readers who take part), `training`
     (as :func:`~reader_study.study.training.training_of` returns it), `progress` by part, `median_seconds`, `quick` (ratings
-    within :data:`QUICK_SECONDS`), `longest_run` of equal ratings, `commonest_share`, `counts` by level, agreement with oneself
-    on hidden repeats (`repeats`, `exact`, `within_one`, `ac2`), `last_activity`, and `flags`: in words, what stands out.
+    within :data:`QUICK_SECONDS`), `longest_run` of equal ratings, `commonest_share`, `counts` by level, agreement with their
+    own ratings on hidden repeats (`repeats`, `exact`, `within_one`, `ac2`), `last_activity`, and `flags`: unusual findings in
+    words.
     """
     ratings = rating_table(connection)
     levels = json.loads(setting(connection, "levels"))
@@ -85,7 +86,7 @@ def _status_since(connection: sqlite3.Connection) -> str | None:
 
 
 def longest_run(values: pd.Series) -> int:
-    """Return how many equal values follow each other at most."""
+    """Return the length of the longest run of equal values."""
     return max((sum(1 for _ in run) for _, run in groupby(values)), default=0)
 
 

@@ -1,4 +1,4 @@
-"""The coordinator's preview: the study as a reader sees it, on a copy that is thrown away."""
+"""The coordinator's preview: the study as a reader sees it, on a copy that is deleted afterwards."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from reader_study.conduct.preview import preview_copy
 
 __all__ = ["PREVIEW", "PreviewRoom"]
 
-#: Path of the preview below that of the study.
+#: Path of the preview under that of the study.
 PREVIEW = "/preview"
 
 
 class PreviewRoom:
-    """ASGI application that serves the preview that is open; one at a time, and 404 while there is none.
+    """ASGI application that serves the open preview; one at a time, and 404 while there is none.
 
     Parameters
     ----------
     folder : Path
-        Of the study; it is only read.
+        Folder of the study; it is only read.
     serve : callable
         Makes an ASGI application of a study's folder.
     """
@@ -36,12 +36,12 @@ class PreviewRoom:
         self._lock = threading.Lock()
 
     def begin(self, reader: str = "") -> tuple[Any, str]:
-        """Open a new preview in place of the one before; return its application and the token that opens it.
+        """Open a new preview instead of the earlier one; return its application and the token that opens it.
 
         Parameters
         ----------
         reader : str
-            Whose order to show; the first reader's without.
+            The reader whose order is shown; by default the first.
 
         Raises
         ------
@@ -56,7 +56,7 @@ class PreviewRoom:
         return app, token
 
     def close(self) -> None:
-        """Throw the open preview away."""
+        """Delete the open preview."""
         with self._lock:
             self._close()
 

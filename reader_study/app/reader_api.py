@@ -1,4 +1,4 @@
-"""What a reader's page asks the server for, and tells it."""
+"""Requests of a reader's page: what it reads and what it stores."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _Body(BaseModel):
 
 
 class ViewBody(_Body):
-    """An item came on the screen, or left it unanswered."""
+    """An item appeared on the screen, or left it without an answer."""
 
     kind: Literal["shown", "paused"]
     key: Key
@@ -75,13 +75,13 @@ def study(who: Reader, connection: Connection) -> dict[str, Any]:
 
 @router.get("/state")
 def state(who: Reader, connection: Connection) -> dict[str, Any]:
-    """Where the reader stands."""
+    """Progress of the reader."""
     return state_of(connection, who)
 
 
 @router.get("/items/{item}/scan", responses={404: {}}, response_class=Response)
 def scan(item: ItemId, who: Reader, connection: Connection, request: Request) -> Response:
-    """Scan of an open item, NIfTI; one file for all methods, so that its compressed length tells nothing."""
+    """Scan of an open item, NIfTI; one file for all methods, so that its compressed length reveals nothing."""
     packed = (served(request).folder / IMAGES / scan_file(connection, who, item)).read_bytes()
     headers = {"Vary": "Accept-Encoding"}
     if "gzip" in request.headers.get("accept-encoding", ""):

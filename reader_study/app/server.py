@@ -37,22 +37,22 @@ def create_app(
     Parameters
     ----------
     folder : Path
-        Of the study.
+        Folder of the study.
     hosts : collection of str
-        Host names, beside loopback ones, under which browsers may ask.
+        Host names that browsers may use, besides loopback ones.
     tls : bool
-        Whether browsers come by HTTPS; cookies are `Secure` then.
+        Whether browsers use HTTPS; then cookies are `Secure`.
     path : str
-        Below which the study is served: "" or such as `/study`.
+        Path under which the study is served: "" or, for example, `/study`.
     proxies : Proxies, optional
-        Whose X-Forwarded-For and X-Forwarded-Proto are believed.
+        Proxies whose X-Forwarded-For and X-Forwarded-Proto are trusted.
 
     Raises
     ------
     StudyError
-        If the folder is no study.
+        If the folder is not a study.
     ServingError
-        If NiiVue is not where it was.
+        If NiiVue is missing or has changed.
     """
     app: Any = create_api(folder, tls=tls, path=path)
     if proxies and proxies.networks:
@@ -96,7 +96,7 @@ def create_api(
 
 
 def _not_open(request: Request, error: Exception) -> Response:
-    # One reply for what is another's, what is not open yet and what does not exist.
+    # The same reply for items of other readers, items that are not open yet and items that do not exist.
     return _reply(request, 404, "no such item, or not open now")
 
 
@@ -118,7 +118,7 @@ def _broken(request: Request, error: Exception) -> Response:
 def _invalid(request: Request, error: Exception) -> Response:
     if wants_page(request.method, request.headers):
         return _reply(request, 422, "no such page")
-    # What was sent is not sent back: it may be a token.
+    # The content of the request is not sent back: it may be a token.
     found = error.errors() if isinstance(error, RequestValidationError) else []
     problems = [{"loc": [str(part) for part in one["loc"]], "msg": one["msg"], "type": one["type"]} for one in found]
     return JSONResponse({"detail": problems}, 422)

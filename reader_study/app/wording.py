@@ -1,4 +1,4 @@
-"""What readers are told where a request is refused."""
+"""The texts that readers see if a request is refused."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ COMPLAINTS = {
     "no-gzip.mgz": "damaged",
     "text.nii.gz": "not an image",
     "empty.nii": "not an image",
-    "notes.txt": "not a file this reads",
+    "notes.txt": "not a file that can be read here",
     "series.nii.gz": "expected one 3-D volume",
     "zeros.mgz": "all voxels are 0",
     "constant.nii": "all voxels are 7",
