@@ -9,7 +9,7 @@ JOBS ?= 2
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test docs lint soak bench wheel-check clean
+.PHONY: demo test docs lint soak lowest newest pythons bench wheel-check clean
 .DEFAULT_GOAL := demo
 
 # torch goes first and alone: asked for together with the rest, pip may take a newer build with gigabytes of CUDA.
@@ -33,6 +33,31 @@ docs: $(INSTALLED)
 
 soak: $(INSTALLED)
 	DARTS_SOAK=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --timeout 3600
+
+# The tests with the lowest and with the newest versions that pyproject.toml allows, each in an environment of its own in build/.
+lowest: build/lowest/.installed
+	build/lowest/bin/python -m pytest -n $(JOBS) --dist loadfile
+
+newest: build/newest/.installed
+	build/newest/bin/python -m pytest -n $(JOBS) --dist loadfile
+
+build/lowest/.installed: pyproject.toml .ci/lowest_versions.py
+	$(PYTHON) -m venv build/lowest
+	$(PYTHON) .ci/lowest_versions.py > build/lowest/constraints.txt
+	build/lowest/bin/pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$$(grep '^torch==' build/lowest/constraints.txt)"
+	build/lowest/bin/pip install --quiet --constraint build/lowest/constraints.txt --editable '.[all,dev]'
+	touch $@
+
+# Made anew each time: what is newest changes without a change here.
+.PHONY: build/newest/.installed
+build/newest/.installed:
+	$(PYTHON) -m venv --clear build/newest
+	build/newest/bin/pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
+	build/newest/bin/pip install --quiet --editable '.[all,dev]'
+
+# The wheel with all extras in a fresh environment of each Python that is here, 3.11 to 3.14.
+pythons: $(INSTALLED)
+	TORCH_INDEX=$(TORCH_INDEX) .ci/check_pythons
 
 # Side by side with the reference and with peers: make bench SUBJECTS_DIR=subjects/ (see benchmarks/README.md).
 bench: $(INSTALLED)
