@@ -34,7 +34,8 @@ def find_raw_scans(
     participants, sessions : collection of str
         Labels with or without `sub-` and `ses-`; none: all.
     wanted : mapping, optional
-        Of :func:`read_filter`: a value, or a list of allowed values, by the long name of an entity; None: the entity is absent.
+        Of :func:`read_filter`: a value, or a list of allowed values, by the long name of an entity; None: the entity is absent;
+        "*": it is there, with any value.
 
     Raises
     ------
@@ -98,6 +99,8 @@ def _fits(entities: Mapping[str, str], suffix: str, wanted: Mapping[str, Any]) -
         if name in ("datatype", "extension"):
             continue
         here = suffix if name == "suffix" else entities.get(_SHORT[name])
+        if value == "*" and here is not None:
+            continue
         allowed = value if isinstance(value, list) else [value]
         # A filter may have a run as a number.
         texts = [None if one is None else str(one) for one in allowed]

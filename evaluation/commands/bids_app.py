@@ -14,7 +14,7 @@ from rich.console import Console
 
 from darts_ensemble.commands.command_line import errors, one_line_errors
 from darts_ensemble.commands.start import start
-from darts_ensemble.errors import CohortError
+from darts_ensemble.errors import CohortError, UsageError
 
 __all__ = ["main"]
 
@@ -66,11 +66,24 @@ def bids_app(
         if level == "group":
             from evaluation.commands.quality import run_quality
 
+            unused = [
+                name
+                for name, given in (
+                    ("--participant-label", participant_label),
+                    ("--session-label", session_label),
+                    ("--bids-filter-file", bids_filter_file),
+                )
+                if given
+            ]
+            if unused := unused + _options_of_segment(context.args):
+                errors.print(f"warning: group takes all of {output_dir}: {', '.join(unused)} not used")
             failed = run_quality(console, output_dir, None, exclude)
             raise typer.Exit(int(failed))
         from evaluation.cohort.bids_scans import find_raw_scans, read_filter
 
         wanted = read_filter(bids_filter_file) if bids_filter_file else None
+        if exclude is not None:
+            errors.print("warning: participant segments all scans: --exclude not used")
         scans = find_raw_scans(bids_dir, participants=participant_label or (), sessions=session_label or (), wanted=wanted)
         if not skip_bids_validation:
             _validate(bids_dir, console)
@@ -83,6 +96,17 @@ def _segment(scans: list[Path], out: Path, more: list[str]) -> int:
     arguments = [*map(str, scans), "--out", str(out), "--format", "bids", *more]
     code = segment(arguments, prog_name="darts-segment", standalone_mode=False)
     return code if isinstance(code, int) else 0
+
+
+def _options_of_segment(arguments: list[str]) -> list[str]:
+    """Options among the arguments; an option that darts-segment does not have either is refused."""
+    from darts_ensemble.commands.segment import app as segment
+
+    known = {name for one in typer.main.get_command(segment).params for name in (*one.opts, *one.secondary_opts)}
+    given = [word.partition("=")[0] for word in arguments if word.startswith("-")]
+    if unknown := [name for name in given if name not in known]:
+        raise UsageError(f"group: no option {unknown[0]}; see darts-bids --help")
+    return given
 
 
 def _validate(root: Path, console: Console) -> None:

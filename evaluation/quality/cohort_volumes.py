@@ -40,7 +40,9 @@ def excluded_names(path: Path) -> set[str]:
     return {name for name, decision in given if decision == "fail"}
 
 
-def save_volumes(out: Path, volumes: Mapping[str, pd.DataFrame], sessions: Mapping[str, str]) -> list[Path]:
+def save_volumes(
+    out: Path, volumes: Mapping[str, pd.DataFrame], sessions: Mapping[str, str], intracranial: Mapping[str, float | None]
+) -> list[Path]:
     """Write `volumes_long.tsv` and `volumes_wide.tsv` (mm3).
 
     Parameters
@@ -50,6 +52,8 @@ def save_volumes(out: Path, volumes: Mapping[str, pd.DataFrame], sessions: Mappi
         Of :func:`darts_ensemble.results.volumetry.region_volumes`, by name of the scan.
     sessions : mapping of str to str
         BIDS session of each scan, or nothing.
+    intracranial : mapping of str to float or None
+        Estimated intracranial volume of each scan, mm3; see :mod:`darts_ensemble.results.intracranial`.
 
     Returns
     -------
@@ -61,6 +65,8 @@ def save_volumes(out: Path, volumes: Mapping[str, pd.DataFrame], sessions: Mappi
         part.insert(0, "name", name)
         part.insert(1, "subject", name.split("_")[0] if name.startswith("sub-") else name)
         part.insert(2, "session", sessions.get(name, ""))
+        estimate = intracranial.get(name)
+        part["estimated_intracranial_mm3"] = float("nan") if estimate is None else round(estimate)
         parts.append(part)
     if not parts:
         return []
@@ -69,6 +75,8 @@ def save_volumes(out: Path, volumes: Mapping[str, pd.DataFrame], sessions: Mappi
     regions = list(dict.fromkeys(long["region_name"]))
     wide = long.pivot_table(index=who, columns="region_name", values="volume_mm3")[regions]
     wide.insert(0, "all_regions_mm3", wide.sum(axis=1).round(3))
+    estimates = long.groupby("name")["estimated_intracranial_mm3"].first()
+    wide.insert(0, "estimated_intracranial_mm3", estimates.reindex(wide.index.get_level_values("name")).to_numpy())
     paths = [out / "volumes_long.tsv", out / "volumes_wide.tsv"]
     write_text(paths[0], long.to_csv(sep="\t", index=False, na_rep="n/a"))
     write_text(paths[1], wide.reset_index().to_csv(sep="\t", index=False, na_rep="n/a"))

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from darts_ensemble.labels import REGIONS
+from darts_ensemble.results.intracranial import estimated_intracranial_volume, region_centres
 from darts_ensemble.results.volumetry import quality_flags, region_volumes, unusual_volumes
 
 __all__ = ["PAIRS", "Measures", "measure"]
@@ -37,6 +38,8 @@ class Measures:
         Pairs with both regions present.
     flags : tuple of str
         See :func:`darts_ensemble.results.volumetry.quality_flags`.
+    intracranial_mm3 : float, optional
+        See :func:`darts_ensemble.results.intracranial.estimated_intracranial_volume`.
     """
 
     volumes: pd.DataFrame
@@ -44,6 +47,7 @@ class Measures:
     wrong_sides: int
     pairs: int
     flags: tuple[str, ...]
+    intracranial_mm3: float | None = None
 
 
 def measure(ids: npt.NDArray[Any], affine: npt.NDArray[np.float64], agreement: float | None = None) -> Measures:
@@ -59,23 +63,25 @@ def measure(ids: npt.NDArray[Any], affine: npt.NDArray[np.float64], agreement: f
     """
     volumes = region_volumes(np.where((ids >= 0) & (ids < _MOST_ID), ids, 0), affine)
     flags = quality_flags(volumes, ids, agreement) + unusual_volumes(volumes)
-    centres = _centres(ids, affine)
+    places = region_centres(ids, affine)
+    centres = _shares(places, ids, affine)
     both = ~np.isnan(centres[PAIRS, 0]).any(axis=1)
     wrong = centres[PAIRS[both, 0], 0] > centres[PAIRS[both, 1], 0]
-    return Measures(volumes, centres, int(wrong.sum()), int(both.sum()), tuple(flags))
+    return Measures(volumes, centres, int(wrong.sum()), int(both.sum()), tuple(flags), estimated_intracranial_volume(places))
 
 
-def _centres(ids: npt.NDArray[Any], affine: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _shares(
+    centres: npt.NDArray[np.float64], ids: npt.NDArray[Any], affine: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Centres as shares of the labelled brain's extent from its middle."""
     inside = np.isin(ids, _IDS)
-    labels = ids[inside].astype(np.int64)
-    if not len(labels):
-        return np.full((len(REGIONS), 3), np.nan)
-    count = np.bincount(labels, minlength=_MOST_ID)[_IDS]
-    voxels = np.argwhere(inside)
-    sums = np.stack([np.bincount(labels, voxels[:, axis], minlength=_MOST_ID)[_IDS] for axis in range(3)], axis=1)
-    with np.errstate(invalid="ignore"):
-        means = sums / np.where(count, count, np.nan)[:, None]
-    corners = np.array(np.meshgrid(*zip(voxels.min(axis=0), voxels.max(axis=0), strict=True), indexing="ij")).reshape(3, -1).T
-    ends = corners @ affine[:3, :3].T + affine[:3, 3]
-    low, high = ends.min(axis=0), ends.max(axis=0)
-    return (means @ affine[:3, :3].T + affine[:3, 3] - (low + high) / 2) / np.maximum(high - low, 1e-6)
+    if not inside.any():
+        return centres
+    ends = []
+    for axis in range(3):
+        along = np.flatnonzero(inside.any(axis=tuple(other for other in range(3) if other != axis)))
+        ends.append((along[0], along[-1]))
+    corners = np.array(np.meshgrid(*ends, indexing="ij")).reshape(3, -1).T @ affine[:3, :3].T + affine[:3, 3]
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    shares: npt.NDArray[np.float64] = (centres - (low + high) / 2) / np.maximum(high - low, 1e-6)
+    return shares

@@ -97,7 +97,8 @@ def write_quality(
     page = write_page(out / "quality.html", folder.resolve().name, rows, footer)
     write_text(out / "quality.tsv", _table(rows).to_csv(sep="\t", index=False, na_rep="n/a"))
     kept = {one.name: measured[one.name].volumes for one in maps if one.name in measured and one.name not in exclude}
-    tables = save_volumes(out, kept, {one.name: one.session for one in maps})
+    estimates = {name: measured[name].intracranial_mm3 for name in kept}
+    tables = save_volumes(out, kept, {one.name: one.session for one in maps}, estimates)
     return QualityRun(page, found, failures, without_scan, [page, out / "quality.tsv", *tables])
 
 

@@ -20,6 +20,8 @@ from evaluation.commands.bids_app import app, main
 from tests.conftest import ROOT
 from tests.integration.test_bids_derivative import issues
 from tests.integration.test_darts_segment import head, save
+from tests.phantoms.brain import brain
+from tests.phantoms.brain import save as save_map
 
 SCANS = (
     "sub-01/anat/sub-01_T1w.nii.gz",
@@ -65,6 +67,7 @@ def test_every_t1w_and_unit1_is_found_and_labels_choose(bids: Path) -> None:
         ({"run": 1}, [SCANS[2]]),
         ({"acquisition": None, "suffix": "T1w"}, [SCANS[0], SCANS[3]]),
         ({"session": ["a", "b"], "datatype": "anat"}, list(SCANS[2:])),
+        ({"session": "*", "run": None}, [SCANS[3]]),
     ],
 )
 def test_a_filter_file_chooses_by_entities(bids: Path, tmp_path: Path, wanted: dict[str, object], found: list[str]) -> None:
@@ -102,6 +105,20 @@ def test_participants_then_the_group(tmp_path: Path, tiny_weights: Path) -> None
     assert list(wide["name"]) == ["sub-01", "sub-01_desc-UNIT1", "sub-02_ses-a_acq-fast_run-01"]
     assert list(wide["session"]) == ["", "", "a"]
     assert issues(out) == []
+
+
+def test_an_option_that_a_level_does_not_use_is_said_and_a_mistyped_one_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_map(tmp_path / "out/sub-01/anat/sub-01_seg-darts_dseg.nii.gz", brain())
+    with pytest.raises(SystemExit) as ended:
+        main([str(tmp_path), str(tmp_path / "out"), "group", "--participant-label", "01", "--device", "cpu"])
+    assert ended.value.code == 0
+    assert "--participant-label, --device not used" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        main([str(tmp_path), str(tmp_path / "out"), "group", "--exlude", "qc.tsv"])
+    assert ended.value.code == 2
+    assert "no option --exlude" in capsys.readouterr().err
 
 
 def test_the_umbrella_command_runs_each_command_by_its_short_name() -> None:
