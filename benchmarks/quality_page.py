@@ -130,6 +130,7 @@ def work(session: Any) -> float:
 def visit(browser: Any, page_file: Path, keys: int) -> dict[str, list[float]]:
     """Open the page once, use it, and return milliseconds by what was done."""
     context = browser.new_context(viewport={"width": 1400, "height": 900})
+    context.set_default_timeout(600_000)  # also on a machine that is busy with other work
     page = context.new_page()
     session = context.new_cdp_session(page)
     session.send("Performance.enable")
