@@ -79,6 +79,6 @@ def estimated_intracranial_volume(centres: npt.NDArray[np.float64]) -> float | N
 @cache
 def _template_centres() -> npt.NDArray[np.float64]:
     """Centres of the regions in the MNI152 template, (102, 3) RAS mm; benchmarks/template_centres.py makes the table."""
-    with files("darts_ensemble.results").joinpath("template_centres.tsv").open(encoding="utf-8", newline="") as file:
+    with files("darts_ensemble.results").joinpath("template_centres.tsv").open(encoding="utf-8") as file:
         rows = {int(row["region_id"]): row for row in csv.DictReader(file, delimiter="\t")}
     return np.array([[float(rows[one][axis]) for axis in ("x_mm", "y_mm", "z_mm")] for one in _IDS.tolist()])
