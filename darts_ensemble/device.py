@@ -16,6 +16,7 @@ from darts_ensemble.labels import N_CLASSES
 __all__ = [
     "PRECISIONS",
     "DeviceMemoryWarning",
+    "bytes_of_slice",
     "choose_device",
     "choose_precision",
     "fits_beside_networks",
@@ -93,14 +94,19 @@ def slices_at_once(
     filters: int, rows: int, columns: int, *, device: torch.device, precision: str, low_memory: bool = False
 ) -> int:
     """Return the batch size, in slices of the given size, that fits the memory for a network with this number of filters."""
-    value = 4 if precision == "fp32" else 2
-    slice_bytes = rows * columns * (_MAPS_HELD * filters * value + 8 * N_CLASSES * 4)
+    slice_bytes = bytes_of_slice(filters, rows, columns, precision=precision)
     if device.type == "cuda":
         free = int(torch.cuda.mem_get_info(device)[0] * _GPU_SHARE)
         budget = min(free, _GPU_LOW_BUDGET if low_memory else _GPU_BUDGET)
     else:
         budget = _CPU_LOW_BUDGET if low_memory else _CPU_BUDGET
     return int(np.clip(budget // slice_bytes, 1, _MOST_SLICES_AT_ONCE[device.type]))
+
+
+def bytes_of_slice(filters: int, rows: int, columns: int, *, precision: str) -> int:
+    """Return how much memory a network with this number of filters needs for one slice, in bytes."""
+    value = 4 if precision == "fp32" else 2
+    return rows * columns * (_MAPS_HELD * filters * value + 8 * N_CLASSES * 4)
 
 
 def fits_beside_networks(shape: tuple[int, int, int]) -> bool:

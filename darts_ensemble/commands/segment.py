@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from darts_ensemble.commands.command_line import errors, one_line_errors
+from darts_ensemble.commands.scan_lines import tell
 from darts_ensemble.commands.start import start
 from darts_ensemble.cores import wait_without_spinning
 from darts_ensemble.versions import package_version
@@ -28,8 +29,6 @@ __all__ = ["segment_main"]
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 Crop = Literal["brain", "head", "none"]
-#: Flags shown in the line of a scan; its account holds all.
-_MOST_FLAGS = 3
 Form = Literal["nifti", "mgz", "bids", "freesurfer"]
 Fusion = Literal["mean", "geometric", "vote"]
 Pooling = Literal["split", "duplicate", "none"]
@@ -56,6 +55,8 @@ EXAMPLES = """Examples:
   darts-segment $SUBJECTS_DIR -o out/ --dask local:4
 
   darts-segment scans/ -o out/ --report
+
+  darts-segment study/ -o out/ --dry-run
 
   darts-segment T1.nii.gz -o out/ --save-probabilities Left-Hippocampus,53 --probability-type uint8
 """
@@ -140,6 +141,9 @@ def segment(
         bool, typer.Option("--strict", help="Exit 1 also if a scan is probably not an upright T1 of a whole head.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Segment scans again that are already done.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only tell what would be done with each scan, and how much memory it needs.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print an account of the run as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     verbose: Annotated[
@@ -164,10 +168,10 @@ def segment(
         overwrite=overwrite, verbose=verbose, strict=strict,
     )  # fmt: skip
     with one_line_errors("darts-segment"):
-        account = _run(scans, out, part, series, dask, settings, console)
+        account = _run(scans, out, part, series, dask, settings, console, dry=dry_run)
     if as_json:
         typer.echo(json.dumps(account, indent=1))
-    paged = not report or _write_quality_page(out, quiet=console.quiet)
+    paged = not report or dry_run or _write_quality_page(out, quiet=console.quiet)
     if not paged or any(row["status"] == "failed" or (strict and row.get("suspicion")) for row in account["scans"]):
         raise typer.Exit(1)
 
@@ -186,9 +190,12 @@ def _run(
     dask: str | None,
     settings: Settings,
     console: Console,
+    *,
+    dry: bool,
 ) -> dict[str, Any]:
     """Find, segment and report the scans; return the account of the run, with a row per scan in the order found."""
     from darts_ensemble.commands.scans_to_segment import jobs_of
+    from darts_ensemble.segment.dry_run import foretell
     from darts_ensemble.segment.scan_queue import segment_here, segment_on_cluster
     from darts_ensemble.segment.settings import describe_run, make_segmenter
 
@@ -197,7 +204,8 @@ def _run(
     segmenter = make_segmenter(settings)
     name, views = segmenter.ensemble.name, segmenter.views
     console.print(f"weights {name}: {', '.join(views)} on {segmenter.device}, {segmenter.precision}")
-    _describe_folder(out, settings.form, segmenter, jobs)
+    if not dry:
+        _describe_folder(out, settings.form, segmenter, jobs)
     for row in failed:
         errors.print(f"darts-segment: {row['error']}")
     rows = list(failed)
@@ -211,11 +219,13 @@ def _run(
         def report(row: dict[str, Any]) -> None:
             rows.append(row)
             bar.update(task, advance=1, description=row["name"])
-            _tell(row, len(rows) - len(failed), len(jobs), console.print, complaints.print, stages=settings.verbose)
+            tell(row, len(rows) - len(failed), len(jobs), console.print, complaints.print, stages=settings.verbose)
             for warning in () if console.quiet else row.get("warnings", ()):
                 complaints.print(f"darts-segment: warning: {warning}")
 
-        if dask is None:
+        if dry:
+            foretell(segmenter, jobs, settings, report)
+        elif dask is None:
             segment_here(segmenter, jobs, settings, report)
         else:
             segment_on_cluster(segmenter, jobs, settings, report, address=dask)
@@ -236,35 +246,6 @@ def _describe_folder(out: Path, form: str, segmenter: Segmenter, jobs: list[Job]
         sources = [job.scan.path for job in jobs]
         describe_dataset(out, sources, version=package_version("darts-ensemble"), weights=weights_of)
     write_colour_tables(out / "docs" if form == "bids" else out)
-
-
-def _notes(row: dict[str, Any]) -> str:
-    """What deserves a look, for the line of a scan: one sentence if the scan itself is in doubt, else three flags at most."""
-    from darts_ensemble.results.segmentation import SIDES_ESTIMATED
-
-    flags = sorted(row.get("flags", []), key=lambda flag: flag != SIDES_ESTIMATED)
-    if row["status"] != "wrote" and not row.get("suspicion"):
-        return ""
-    if row.get("suspicion"):
-        shown = [f"warning: {row['suspicion']}", *(flag for flag in flags if flag == SIDES_ESTIMATED)]
-    else:
-        shown = flags[:_MOST_FLAGS]
-    more = len(flags) - sum(flag in flags for flag in shown)
-    return "".join(f"; {one}" for one in shown) + (f"; {more} more flags in the account" if more else "")
-
-
-def _tell(row: dict[str, Any], number: int, count: int, say: Any, complain: Any, *, stages: bool) -> None:
-    """Print the result for one scan."""
-    if row["status"] == "failed":
-        complain(f"darts-segment: {row['error']}")
-        return
-    notes = _notes(row)
-    again = f" again ({row['again']})" if "again" in row else ""
-    took = f" ({row['seconds']:.0f} s)" if "seconds" in row else ""
-    say(f"[{number}/{count}] {row['name']}: {row['status']}{again} {row['label_map']}{took}{notes}")
-    if stages:
-        for stage, seconds in row.get("stages", {}).items():
-            say(f"  {seconds:8.2f} s  {stage}")
 
 
 def segment_main() -> None:

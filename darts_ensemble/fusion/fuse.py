@@ -13,10 +13,10 @@ from torch import Tensor
 
 from darts_ensemble.fusion.sagittal_sides import SagittalPooling, pool_homologues, share_between_sides
 from darts_ensemble.inference.predict import most_probable
-from darts_ensemble.labels import N_CLASSES
+from darts_ensemble.labels import BACKGROUND_CLASS, N_CLASSES
 from darts_ensemble.slices.views import place_slices, take_slices
 
-__all__ = ["DEFAULT_FUSION", "DEFAULT_WEIGHTS", "FUSIONS", "LEAST", "Fused", "ViewWeights", "fuse_views"]
+__all__ = ["DEFAULT_FUSION", "DEFAULT_WEIGHTS", "FUSIONS", "LEAST", "Fused", "ViewWeights", "fuse_views", "mean_in_brain"]
 
 #: Chosen on labelled scans together with the geometric mean (benchmarks/README.md, "Fusion of the views").
 DEFAULT_WEIGHTS = {"coronal": 0.3, "axial": 0.3, "sagittal": 0.4}
@@ -148,3 +148,9 @@ def _linear(accumulated: Tensor, weight: Tensor | None, fusion: str) -> Tensor:
     if fusion != "geometric":
         return accumulated
     return accumulated.exp() if weight is None else (accumulated / weight).exp_()
+
+
+def mean_in_brain(agreement: npt.NDArray[np.float32], classes: npt.NDArray[np.uint8]) -> float:
+    """Mean agreement of the views over the voxels labelled as brain; 0 where there is none."""
+    brain = classes != BACKGROUND_CLASS
+    return round(float(agreement[brain].mean()), 4) if brain.any() else 0.0

@@ -13,7 +13,7 @@ import pandas as pd
 
 from darts_ensemble.labels import REGIONS
 
-__all__ = ["quality_flags", "region_agreement", "region_volumes", "unusual_volumes"]
+__all__ = ["quality_flags", "region_agreement", "region_volumes", "unusual_volumes", "voxels_of_ids"]
 
 #: FreeSurfer ids of regions lie below this.
 _MOST_IDS = 3000
@@ -26,6 +26,16 @@ ASYMMETRY = 0.5
 BRAIN_CM3 = (800, 1900)
 
 
+def voxels_of_ids(ids: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Return how many voxels each id has, (3000,), of FreeSurfer ids (x, y, z)."""
+    counts = np.zeros(_MOST_IDS, dtype=np.int64)
+    ids = np.asarray(ids)
+    planes = ids.T if ids.flags.f_contiguous else ids
+    for plane in planes:  # counting makes each id eight bytes: of a fine scan at once that would be a gigabyte
+        counts += np.bincount(plane.ravel(order="K"), minlength=_MOST_IDS)
+    return counts
+
+
 def region_volumes(ids: npt.NDArray[Any], affine: npt.NDArray[np.float64]) -> pd.DataFrame:
     """Return one row per region: region_id, region_name, hemisphere, group, n_voxels, volume_mm3.
 
@@ -36,10 +46,7 @@ def region_volumes(ids: npt.NDArray[Any], affine: npt.NDArray[np.float64]) -> pd
     affine : (4, 4) ndarray
         Its determinant is the volume of a voxel, oblique or not.
     """
-    counts = np.zeros(_MOST_IDS, dtype=np.int64)
-    planes = ids.T if ids.flags.f_contiguous else ids
-    for plane in planes:  # counting makes each id eight bytes: of a fine scan at once that would be a gigabyte
-        counts += np.bincount(plane.ravel(order="K"), minlength=_MOST_IDS)
+    counts = voxels_of_ids(ids)
     voxel = abs(float(np.linalg.det(affine[:3, :3])))
     return pd.DataFrame(
         {
@@ -55,9 +62,10 @@ def region_volumes(ids: npt.NDArray[Any], affine: npt.NDArray[np.float64]) -> pd
 
 def region_agreement(ids: npt.NDArray[Any], agreement: npt.NDArray[np.float32]) -> pd.DataFrame:
     """Return the mean agreement of the views in each region: region_id, region_name, n_voxels, agreement (0 to 1, or NaN)."""
-    labels, values = np.ravel(ids), np.ravel(agreement)
-    count = np.bincount(labels, minlength=3000)
-    total = np.bincount(labels, weights=values, minlength=3000)
+    count = voxels_of_ids(ids)
+    total = np.zeros(_MOST_IDS)
+    for plane, values in zip(ids, agreement, strict=True):
+        total += np.bincount(np.ravel(plane), weights=np.ravel(values), minlength=_MOST_IDS)
     numbers = [region.id for region in REGIONS]
     return pd.DataFrame(
         {

@@ -98,7 +98,7 @@ def _conformed(scan: Scan, size: int) -> Conformed:
     resampled = ndimage.affine_transform(
         values, to_scan[:3, :3], to_scan[:3, 3], output_shape=(n, n, n), order=1, output=np.float32
     )
-    return Conformed(np.clip(resampled, 0, 255), target, scan, identical=False)
+    return Conformed(np.clip(resampled, 0, 255, out=resampled), target, scan, identical=False)
 
 
 def conform_labels(labels: Scan, conformed: Conformed) -> npt.NDArray[np.int32]:
@@ -132,7 +132,7 @@ def _to_bytes(data: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     positive = stored[stored > 0]
     top = float(np.percentile(positive, 99.9)) if positive.size else 1.0
     values = data.astype(np.float32)
-    values *= np.float32(255 / max(top, 1e-30))
+    values *= np.float32(255 / max(top, 1e-30))  # in place: of a fine scan each copy would be gigabytes
     return np.clip(values, 0, 255, out=values)
 
 

@@ -15,11 +15,11 @@ import numpy.typing as npt
 
 from darts_ensemble.errors import ScanError
 from darts_ensemble.labels import REGION_BY_ID
-from darts_ensemble.scans.image_file import EXTENSIONS, one_volume, open_image
-from darts_ensemble.scans.label_values import whole_numbers, why_several_volumes
+from darts_ensemble.scans.header import open_header
+from darts_ensemble.scans.image_file import EXTENSIONS
+from darts_ensemble.scans.label_values import whole_numbers
 from darts_ensemble.scans.links import is_there
 from darts_ensemble.scans.packing import close_image, packed_writer, save_image
-from darts_ensemble.scans.placement import check_size, placement
 from darts_ensemble.whole_files import written_whole
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "file_checksum",
     "find_scan_in_subject",
     "read_label_map",
+    "read_mask",
     "read_scan",
     "voxel_checksum",
     "without_extension",
@@ -133,17 +134,27 @@ def read_label_map(path: str | Path) -> Scan:
     return Scan(scan.path, data, scan.affine, scan.image, notes=(*scan.notes, *notes))
 
 
+def read_mask(path: str | Path) -> Scan:
+    """Read a mask; `data` is uint8, 1 where the stored value is above 0.
+
+    Parameters
+    ----------
+    path : path
+        A mask of any values, or a scan without its skull.
+
+    Raises
+    ------
+    ScanError
+        If it can't be read, or is not one 3-D volume.
+    """
+    scan = _read(Path(path), labels=True)
+    with np.errstate(invalid="ignore"):
+        return replace(scan, data=(scan.data > 0).astype(np.uint8))
+
+
 def _read(path: Path, *, labels: bool = False) -> Scan:
-    image, notes = open_image(path)
-    shape = one_volume(tuple(image.shape))
-    if shape is None:
-        found = why_several_volumes(image) if labels else f"shape {image.shape}"
-        raise ScanError(f"{path}: {found}; expected one 3-D volume: choose one of a series")
-    affine, guesses = placement(image)
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
-        raise ScanError(f"{path}: singular affine; expected one that places the voxels in space: mend the header")
-    if not labels:
-        check_size(path, affine, shape)
+    header = open_header(path, labels=labels)
+    image, shape = header.image, header.shape
     try:
         data = np.asarray(image.dataobj).reshape(shape, order="F")
         close_image(image)
@@ -154,7 +165,7 @@ def _read(path: Path, *, labels: bool = False) -> Scan:
         raise ScanError(f"{path}: {count} voxels are NaN or infinite; expected finite values: mend the scan")
     if data.dtype.kind not in "iufb":
         raise ScanError(f"{path}: voxels of type {data.dtype}; expected one number per voxel")
-    return Scan(path, data, affine, image, notes=(*notes, *guesses))
+    return Scan(path, data, header.affine, image, notes=header.notes)
 
 
 def _looks_like_labels(values: npt.NDArray[Any]) -> bool:

@@ -5,48 +5,29 @@ Every scan gives exactly one row of the run's account; an error in one scan does
 
 from __future__ import annotations
 
-import json
 import sys
 import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from darts_ensemble.cores import threads_of_each, wait_without_spinning
 from darts_ensemble.errors import DartsError
-from darts_ensemble.results.outputs import Targets, target_paths
 from darts_ensemble.scans.inputs import NamedScan
-from darts_ensemble.scans.links import as_named
-from darts_ensemble.scans.scan import file_checksum
 from darts_ensemble.segment.cluster import local_workers, spread
-from darts_ensemble.segment.made_with import differences
-from darts_ensemble.segment.settings import Settings, describe_run, make_segmenter
+from darts_ensemble.segment.jobs import NOTHING, Job, Row, earlier_result, start_of_row
+from darts_ensemble.segment.settings import Settings, describe_run, make_segmenter, overlapping
 
 if TYPE_CHECKING:
-    from darts_ensemble.segment.segmenter import Labelled, Loaded, Segmenter
+    from darts_ensemble.segment.segmenter import Segmenter
+    from darts_ensemble.segment.steps import Labelled, Loaded
 
 __all__ = ["Job", "segment_here", "segment_on_cluster"]
-
-Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Job:
-    """A scan to segment, and folder and format of all results."""
-
-    scan: NamedScan
-    out: Path
-    form: str
-
-    @property
-    def target(self) -> Targets:
-        """The files of the result."""
-        return target_paths(self.out, self.scan.name, self.form)
 
 
 def segment_here(segmenter: Segmenter, jobs: Sequence[Job], settings: Settings, report: Callable[[Row], None]) -> None:
@@ -71,12 +52,12 @@ def segment_here(segmenter: Segmenter, jobs: Sequence[Job], settings: Settings, 
 
     def write(job: Job, labelled: Labelled) -> None:
         try:
-            row = _written(segmenter, job, labelled, settings) | _why(again, job)
+            row = _written(segmenter, job, labelled, settings, several=ahead > 0) | _why(again, job)
         except Exception as error:
             row = _failed(job, error, settings)
         tell(row)
 
-    ahead = 0 if settings.low_memory else 1
+    ahead = 1 if overlapping(len(jobs), settings) else 0
     # The steps after the networks run on the CPU; with a GPU, they take longer than the networks.
     written = ahead if segmenter.device.type == "cpu" else 2 * ahead
     with ThreadPoolExecutor(max(1, written)) as writer:
@@ -100,7 +81,7 @@ def _read_ahead(segmenter: Segmenter, jobs: Iterable[Job], ahead: int) -> Iterat
         reading: deque[tuple[Job, Future[Loaded]]] = deque()
         while True:
             while len(reading) <= ahead and (job := next(source, None)) is not None:
-                reading.append((job, reader.submit(segmenter.load, job.scan.path)))
+                reading.append((job, reader.submit(segmenter.load, job.scan.path, overlapping=ahead > 0)))
             if not reading:
                 return
             yield reading.popleft()
@@ -135,7 +116,7 @@ def segment_on_cluster(
     for index, ended in spread(_SegmentOne(settings, asked), sent, address=address):
         job = waiting[index]
         row = _failed(job, ended, settings) if isinstance(ended, Exception) else ended
-        report({**row, **_start_of_row(job), **_why(again, job)})
+        report({**row, **start_of_row(job), **_why(again, job)})
 
 
 def _with_whole_paths(settings: Settings) -> Settings:
@@ -158,7 +139,7 @@ class _SegmentOne:
 
     def __call__(self, job: Job) -> Row:
         # A worker that has died may have finished this scan: then it is not segmented again.
-        if not self.settings.overwrite and (row := _earlier(job, self.asked).row):
+        if not self.settings.overwrite and (row := earlier_result(job, self.asked).row):
             return row
         try:
             segmenter = _segmenter(self.settings)
@@ -178,7 +159,7 @@ def _waiting(
 ) -> Iterator[Job]:
     """Yield the jobs to do, and note in `again` why one is done again; report those that are done already."""
     for job in jobs:
-        earlier = _NOTHING if settings.overwrite else _earlier(job, asked)
+        earlier = NOTHING if settings.overwrite else earlier_result(job, asked)
         if earlier.row is not None:
             report(earlier.row)
             continue
@@ -187,61 +168,11 @@ def _waiting(
         yield job
 
 
-@dataclass(frozen=True)
-class _Earlier:
-    """Check the earlier result of a scan: return its row if nothing is left to do, or how it differs from the settings."""
-
-    row: Row | None = None
-    differs: str = ""
-
-
-_NOTHING = _Earlier()
-
-
-def _earlier(job: Job, asked: Row) -> _Earlier:
-    """Return whether a result exists already, belongs to another scan, or was made from other voxels or other settings."""
-    target, scan = job.target, job.scan.path
-    if not target.label_map.is_file():
-        return _NOTHING
-    try:
-        account = json.loads(target.quality.read_text(encoding="utf-8"))
-        made, checksum, source = account.get("made_with"), account.get("scan_sha256"), account.get("scan")
-    except (OSError, ValueError, AttributeError):
-        error = (
-            f"{target.label_map}: nothing says how it was made ({target.quality.name} is missing or damaged); expected another "
-            f"--out for {scan}, or --overwrite"
-        )
-        return _Earlier({**_start_of_row(job), "status": "failed", "error": error})
-    now = file_checksum(scan)
-    if source not in (None, str(as_named(scan)), str(scan.resolve())) and (checksum is None or checksum != now):
-        error = f"{target.label_map}: holds the regions of {source}; expected another --out for {scan}, or --overwrite"
-        return _Earlier({**_start_of_row(job), "status": "failed", "error": error})
-    if not isinstance(made, dict):
-        return _Earlier(differs="made before settings were recorded")
-    changed = differences(asked, made)
-    if checksum is None or checksum != now:
-        changed.insert(0, "the scan is another file than before")
-    if changed:
-        return _Earlier(differs="; ".join(changed))
-    row = {
-        **_start_of_row(job),
-        "status": "done before",
-        "scan_sha256": now,
-        "suspicion": account.get("suspicion"),
-        "flags": account.get("flags", []),
-    }
-    return _Earlier(row)
-
-
 def _why(again: Mapping[Job, str], job: Job) -> Row:
     return {"again": again[job]} if job in again else {}
 
 
-def _start_of_row(job: Job) -> Row:
-    return {"scan": str(job.scan.path), "name": job.scan.name, "label_map": str(job.target.label_map)}
-
-
-def _written(segmenter: Segmenter, job: Job, labelled: Labelled, settings: Settings) -> Row:
+def _written(segmenter: Segmenter, job: Job, labelled: Labelled, settings: Settings, *, several: bool = False) -> Row:
     result = segmenter.finish(labelled, keep_probabilities=settings.probabilities is not None)
     if settings.clean:
         result = result.cleaned()
@@ -249,10 +180,11 @@ def _written(segmenter: Segmenter, job: Job, labelled: Labelled, settings: Setti
     result.save(job.out, job.scan.name, **settings.saving)
     seconds = {stage: round(took, 3) for stage, took in result.stages.seconds.items()}
     return {
-        **_start_of_row(job),
+        **start_of_row(job),
         "status": "wrote",
         "seconds": round(sum(seconds.values()), 2),
         "stages": seconds,
+        "memory_bytes": asdict(segmenter.memory_needed(result.scan, overlapping=several)),
         "warnings": result.warnings,
         "suspicion": result.suspicion,
         "flags": result.flags,
@@ -270,4 +202,4 @@ def _failed(job: Job, error: Exception, settings: Settings) -> Row:
         text = f"{job.scan.path}: {type(error).__name__}: {' '.join(text.split())[:300]}"
     elif str(job.scan.path) not in text and str(job.target.label_map.parent) not in text:
         text = f"{job.scan.path}: {text}"
-    return {**_start_of_row(job), "status": "failed", "error": text}
+    return {**start_of_row(job), "status": "failed", "error": text}

@@ -5,19 +5,18 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from darts_ensemble.device import DeviceMemoryWarning, choose_device, choose_precision, fits_beside_networks, slices_at_once
 from darts_ensemble.errors import CheckpointError, DeviceError, UsageError
-from darts_ensemble.fusion.fuse import DEFAULT_FUSION, FUSIONS, Fused, ViewWeights, fuse_views
+from darts_ensemble.fusion.fuse import DEFAULT_FUSION, FUSIONS, Fused, ViewWeights, fuse_views, mean_in_brain
 from darts_ensemble.fusion.midsagittal import midsagittal_plane
 from darts_ensemble.fusion.native_labels import labels_to_native
 from darts_ensemble.fusion.sagittal_sides import SagittalPooling, move_to_sides, sides_from_plane
@@ -25,14 +24,18 @@ from darts_ensemble.inference.device_volume import DeviceVolume
 from darts_ensemble.inference.heap import give_back_freed_memory, large_blocks_apart
 from darts_ensemble.inference.predict import brain_box, made_ready, predict_view, uses_winograd
 from darts_ensemble.inference.winograd import FEWEST_FILTERS
-from darts_ensemble.labels import BACKGROUND_CLASS, classes_to_ids
+from darts_ensemble.labels import classes_to_ids
+from darts_ensemble.machine_memory import usable_memory
 from darts_ensemble.networks.view_network import Ensemble, ViewNetwork
 from darts_ensemble.results.segmentation import SIDES_ESTIMATED, Segmentation, all_flags
 from darts_ensemble.results.volumetry import region_volumes
-from darts_ensemble.scans.conform import Conformed, conform
+from darts_ensemble.scans.conform import conform
+from darts_ensemble.scans.header import Header, read_header
 from darts_ensemble.scans.native import classes_to_native
 from darts_ensemble.scans.scan import Scan, read_scan, voxel_checksum
 from darts_ensemble.segment.made_with import describe_networks
+from darts_ensemble.segment.memory import Load, Need, check_memory, grid_of, memory_needed
+from darts_ensemble.segment.steps import Labelled, Loaded
 from darts_ensemble.slices.boxes import head_box, reaches_inner_face
 from darts_ensemble.slices.channels import Box
 from darts_ensemble.slices.views import SLICE_AXIS, VIEWS
@@ -44,29 +47,6 @@ __all__ = ["CROPS", "Labelled", "Loaded", "Segmentation", "Segmenter"]
 CROPS = ("none", "head", "brain")
 #: A network with more filters is too slow to find the brain: the bundled network does it.
 MOST_SCOUT_FILTERS = 64
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A scan that has been read and brought to the networks' grid."""
-
-    conformed: Conformed
-    stages: Stages
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """A scan after the networks: fused predictions in a box of its conformed volume."""
-
-    conformed: Conformed
-    fused: Fused
-    box: Box
-    stages: Stages
-
-    @property
-    def origin(self) -> np.ndarray:
-        """First voxel of the box, (3,) int64."""
-        return np.array([side.start for side in self.box], dtype=np.int64)
 
 
 class Segmenter:
@@ -165,17 +145,27 @@ class Segmenter:
         labelled = self.label(self.load(scan))
         return self.finish(labelled, keep_views=keep_views, keep_probabilities=keep_probabilities)
 
-    def load(self, scan: str | Path | Scan) -> Loaded:
+    def load(self, scan: str | Path | Scan, *, overlapping: bool = False) -> Loaded:
         """Read a scan and bring it to the networks' grid: the first of the three steps of :meth:`segment`.
+
+        Parameters
+        ----------
+        scan : path or Scan
+        overlapping : bool
+            Whether other scans are in memory at the same time.
 
         Raises
         ------
         ScanError
             If the scan can't be read or used.
+        DeviceError
+            If this machine has too little memory for a scan with such a header.
         """
         stages = Stages()
         if not isinstance(scan, Scan):
             with stages("read"):
+                header = read_header(scan)
+                self.check_memory(header, overlapping=overlapping)
                 scan = read_scan(scan)
         with stages("conform"):
             return Loaded(conform(scan), stages)
@@ -199,6 +189,8 @@ class Segmenter:
                 scout = self.scout if self.scout is not None else self._network(self.views[0])
                 box = brain_box(scout, volume, head=outer, device=self.device, precision=self.precision)
         while True:
+            if self.device.type == "cpu":
+                self.check_memory(loaded.conformed.scan, box)
             fused = self._fuse(volume, box, stages)
             if box == outer or not reaches_inner_face(fused.classes, box, outer):
                 return Labelled(loaded.conformed, fused, box, stages)
@@ -214,7 +206,7 @@ class Segmenter:
         if len(self.views) > 1:
             with stages("agreement"):
                 agreement = fused.agreement()
-                mean_agreement = _mean_in_brain(agreement, fused.classes)
+                mean_agreement = mean_in_brain(agreement, fused.classes)
         with stages("volumes and flags"):
             volumes = region_volumes(ids, conformed.scan.affine)
             flags = all_flags(volumes, ids, mean_agreement) + ([SIDES_ESTIMATED] if self._sides_estimated else [])
@@ -277,6 +269,19 @@ class Segmenter:
             return None
         return made_ready(bundled.get(self.views[0]) or next(iter(bundled.values())), self.device, self.precision)
 
+    @cached_property
+    def _load(self) -> Load:
+        networks = [self.ensemble.networks[view] for view in self.views]
+        return Load(networks, self.device, self.precision, self.batch_size, self.low_memory)
+
+    def memory_needed(self, scan: Header | Scan, *, overlapping: bool = False) -> Need:
+        """Return how much main memory a scan needs, known from its header; see :mod:`darts_ensemble.segment.memory`."""
+        return memory_needed(grid_of(scan), self._load, overlapping=overlapping)
+
+    def check_memory(self, scan: Header | Scan, box: Box | None = None, *, overlapping: bool = False) -> None:
+        """Refuse a scan, or a box in it, for which this machine has too little memory (:class:`DeviceError`)."""
+        check_memory(scan, self._load, usable_memory(), box=box, overlapping=overlapping)
+
     def _network(self, view: str) -> ViewNetwork:
         """Return the prepared network of a view; kept for the next scan if it is small or on a GPU."""
         if view in self._ready:
@@ -332,12 +337,6 @@ class Segmenter:
         return any(
             subject["sha256"] == checksum for view in self.views for subject in self.ensemble.networks[view].training_subjects
         )
-
-
-def _mean_in_brain(agreement: npt.NDArray[np.float32], classes: npt.NDArray[np.uint8]) -> float:
-    """Mean agreement of the views over the voxels labelled as brain; 0 where there is none."""
-    brain = classes != BACKGROUND_CLASS
-    return round(float(agreement[brain].mean()), 4) if brain.any() else 0.0
 
 
 def _aside(view_network: ViewNetwork) -> ViewNetwork:

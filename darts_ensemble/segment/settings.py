@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from darts_ensemble.networks.view_network import Ensemble
     from darts_ensemble.segment.segmenter import Segmenter
 
-__all__ = ["Settings", "describe_run", "make_segmenter"]
+__all__ = ["Settings", "describe_run", "make_segmenter", "overlapping"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,11 @@ class Settings:
             "probability_type": self.probability_type,
             "dicom_seg": self.dicom_seg,
         }
+
+
+def overlapping(count: int, settings: Settings) -> bool:
+    """Whether scans are read and written while another one is computed, so that several are in memory."""
+    return count > 1 and not settings.low_memory
 
 
 def make_segmenter(settings: Settings) -> Segmenter:
