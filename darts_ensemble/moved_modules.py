@@ -61,7 +61,7 @@ MOVED = {
     "darts_ensemble.winograd": "darts_ensemble.inference.winograd",
     "evaluation.agreement": "evaluation.statistics.agreement",
     "evaluation.anatomical_planes": "evaluation.overlays.planes",
-    "evaluation.bids": "evaluation.cohort.bids",
+    "evaluation.bids": "darts_ensemble.results.bids_label_maps",
     "evaluation.bland_altman_plot": "evaluation.figures.bland_altman",
     "evaluation.box_plots": "evaluation.figures.box_plots",
     "evaluation.captions": "evaluation.results.captions",

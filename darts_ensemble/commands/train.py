@@ -34,7 +34,10 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 Step = Literal["pretrain", "finetune"]
 Data = Annotated[
     Path,
-    typer.Option(help="A SUBJECTS_DIR, Mindboggle-101 or a TSV (subject, scan, labels; mask, family).", show_default=False),
+    typer.Option(
+        help="A SUBJECTS_DIR, BIDS derivatives, Mindboggle-101 or a TSV (subject, scan, labels; mask, family).",
+        show_default=False,
+    ),
 ]
 Out = Annotated[
     Path, typer.Option("--out", "-o", help="Weights folder; the same command continues an interrupted run.", show_default=False)
@@ -44,7 +47,9 @@ Held = Annotated[
     str, typer.Option(help="Validate on these subjects, comma-separated, and don't train on them.", show_default=False)
 ]
 Share = Annotated[float, typer.Option(min=0, max=0.9, help="Or validate on this share of the families, drawn with the seed.")]
-Labels = Annotated[str | None, typer.Option(help="Label map in a subject's mri/. Default: the DKT one, else the Desikan one.")]
+Labels = Annotated[
+    str | None, typer.Option(help="Label map in a subject's mri/, or BIDS entities as seg-LABEL. Default: DKT, else Desikan.")
+]
 Views = Annotated[str, typer.Option(help="Train these views: some of coronal,axial,sagittal.")]
 RecipeName = Annotated[str, typer.Option("--recipe", help="default, published, or a YAML file such as a run's recipe.yaml.")]
 Architecture = Annotated[str | None, typer.Option("--arch", help="dense-unet or unet.", show_default=False)]

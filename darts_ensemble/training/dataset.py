@@ -16,7 +16,7 @@ import numpy.typing as npt
 from darts_ensemble.errors import CohortError, ScanError
 from darts_ensemble.labels import BACKGROUND_CLASS, ids_to_classes
 from darts_ensemble.scans.conform import CONFORMING, conform, conform_labels
-from darts_ensemble.scans.scan import file_checksum, read_label_map, read_scan, voxel_checksum
+from darts_ensemble.scans.scan import file_checksum, read_label_map, read_mask, read_scan, voxel_checksum
 from darts_ensemble.training.subjects import LabelledSubject
 
 __all__ = ["CachedSubject", "cache_subject", "cache_subjects", "equal_scans"]
@@ -104,7 +104,7 @@ def cache_subject(subject: LabelledSubject, cache: Path) -> CachedSubject:
     target = cache / f"{subject.id}-{key}"
     if not (target / "subject.json").is_file():
         _write(subject, target)
-    facts = json.loads((target / "subject.json").read_text())
+    facts = json.loads((target / "subject.json").read_text(encoding="utf-8"))
     mask = target / "mask.npy"
     return CachedSubject(
         id=subject.id,
@@ -133,8 +133,8 @@ def _write(subject: LabelledSubject, target: Path) -> None:
         np.save(work / "image.npy", np.clip(np.rint(conformed.data), 0, 255).astype(np.uint8))
         np.save(work / "labels.npy", labels)
         if subject.mask is not None:
-            np.save(work / "mask.npy", conform_labels(read_scan(subject.mask), conformed) > 0)
-        (work / "subject.json").write_text(json.dumps({"checksum": voxel_checksum(scan.data)}))
+            np.save(work / "mask.npy", conform_labels(read_mask(subject.mask), conformed) > 0)
+        (work / "subject.json").write_text(json.dumps({"checksum": voxel_checksum(scan.data)}), encoding="utf-8")
         if not target.exists():
             os.replace(work, target)
     finally:

@@ -1,4 +1,4 @@
-"""Labelled subjects to train on: found in a SUBJECTS_DIR, in Mindboggle-101 or in a manifest, and split by family."""
+"""Labelled subjects to train on: found in a SUBJECTS_DIR, BIDS derivatives, Mindboggle-101 or a manifest; split by family."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from darts_ensemble.errors import CohortError
+from darts_ensemble.results.bids_label_maps import by_key, choose_label_maps, find_brain_mask, find_label_maps, find_t1w
+from darts_ensemble.results.bids_names import entities_of
 from darts_ensemble.scans.families import Timepoints, family_of, not_a_person, timepoints_in
 from darts_ensemble.scans.links import is_there
 from darts_ensemble.scans.scan import SCAN_NAMES, find_scan_in_subject
@@ -53,7 +55,7 @@ def find_labelled(
     data: Path, *, labels_name: str | None = None, named: Sequence[str] = (),
     left_out: Callable[[str], None] = lambda what: None,
 ) -> list[LabelledSubject]:  # fmt: skip
-    """Find the labelled subjects of a SUBJECTS_DIR, of Mindboggle-101 or one of its groups, or of a manifest.
+    """Find the labelled subjects of a SUBJECTS_DIR, of BIDS derivatives, of Mindboggle-101 or a group of it, or of a manifest.
 
     Parameters
     ----------
@@ -61,7 +63,8 @@ def find_labelled(
         A folder, or a TSV with columns `subject`, `scan`, `labels` and, optionally, `mask` and `family`; its paths are
         relative to it.
     labels_name : str, optional
-        File in a subject's `mri/` to use instead of the first of :data:`FREESURFER_LABELS`.
+        File in a subject's `mri/` to use instead of the first of :data:`FREESURFER_LABELS`; in BIDS derivatives, entities such
+        as "desc-aseg" or "seg-LABEL".
     named : sequence of str
         Averages and templates of this name are found, too; others are left out.
     left_out : callable
@@ -85,13 +88,15 @@ def find_labelled(
             left_out(f"{folder}: left out, {why}; name it with --subjects to train on it")
         elif one is not None:
             found.append(one)
+    found = found or _in_derivatives(data, labels_name, left_out)
     found = found or [
         one for labels in sorted(data.glob(f"**/{MINDBOGGLE_LABELS}")) if (one := _mindboggle(labels)) is not None
     ]
     if not found:
         raise CohortError(
             f"{data}: no subject with a label map found; expected <subject>/mri/ with one of {', '.join(names)} beside the "
-            f"scan, Mindboggle's <subject>/{MINDBOGGLE_LABELS}, or a TSV with columns subject, scan and labels"
+            f"scan, sub-X_desc-aparcaseg_dseg.nii.gz with its T1w, Mindboggle's <subject>/{MINDBOGGLE_LABELS}, or a TSV with "
+            "columns subject, scan and labels"
         )
     _refuse_twice(found, data)
     return found
@@ -111,6 +116,28 @@ def _freesurfer(
     mask = folder / "mri" / "brainmask.mgz"
     family = family_of(folder.name, timepoints)
     return LabelledSubject(folder.name, scan, labels, mask if is_there(mask) and mask != scan else None, family)
+
+
+def _in_derivatives(data: Path, labels_name: str | None, left_out: Callable[[str], None]) -> list[LabelledSubject]:
+    """The label maps of BIDS derivatives that have a T1; none of this project's own networks unless they are named."""
+    choice = entities_of(labels_name or "")
+    label_maps = find_label_maps(data)
+    if choice.get("seg") != "darts" and any(one.segmentation == "darts" for one in label_maps):
+        label_maps = [one for one in label_maps if one.segmentation != "darts"]
+        left_out(f"{data}: label maps of seg-darts left out, which such networks made; name them with --labels seg-darts")
+    if not label_maps:
+        return []
+    keyed, faults = by_key(choose_label_maps(label_maps, choice, data), choice)
+    for reason in faults.values():
+        left_out(f"{reason}: left out")
+    found = []
+    for key, one in keyed.items():
+        scan = find_t1w(one)
+        if scan is None:
+            left_out(f"{one.path}: left out, no T1w image of {key} beside it or in the raw data set")
+        else:
+            found.append(LabelledSubject(key, scan, one.path, find_brain_mask(one), one.subject))
+    return found
 
 
 def _mindboggle(labels: Path) -> LabelledSubject | None:
@@ -156,16 +183,22 @@ def _refuse_twice(subjects: Sequence[LabelledSubject], where: Path) -> None:
 def choose_subjects(subjects: Sequence[LabelledSubject], names: Sequence[str]) -> list[LabelledSubject]:
     """Return the named subjects, in that order; all if no name is given.
 
+    The name of a person, such as "sub-01", means all scans of this person (`sub-01_ses-1`), unless one scan has just this name.
+
     Raises
     ------
     CohortError
         If there is no subject of a name.
     """
-    by_id = {subject.id: subject for subject in subjects}
-    missing = [name for name in names if name not in by_id]
+    by_name = {subject.id: [subject] for subject in subjects}
+    for subject in subjects:
+        if subject.family not in by_name or by_name[subject.family][0].id != subject.family:
+            by_name.setdefault(subject.family, []).append(subject)
+    missing = [name for name in names if name not in by_name]
     if missing:
-        raise CohortError(f"no labelled subject {', '.join(missing)}; expected some of {', '.join(by_id)}")
-    return [by_id[name] for name in names] if names else list(subjects)
+        raise CohortError(f"no labelled subject {', '.join(missing)}; expected some of {', '.join(one.id for one in subjects)}")
+    chosen = {one.id: one for name in names for one in by_name[name]}
+    return list(chosen.values()) if names else list(subjects)
 
 
 def split_by_family(

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from darts_ensemble.errors import CohortError
+from darts_ensemble.results import bids_label_maps as bids
 from darts_ensemble.scans.families import family_of, not_a_person, timepoints_in
 from darts_ensemble.scans.links import as_named, is_there
 from darts_ensemble.scans.scan import EXTENSIONS, without_extension
-from evaluation.cohort import bids
 from evaluation.cohort.flat_folder import by_subject, label_maps_in, named_by_subject, scan_beside, subject_of
 from evaluation.cohort.layouts import (
     FREESURFER_PREDICTIONS,
@@ -115,7 +115,8 @@ def find_predictions(where: Path | Location, subjects: Iterable[Subject], *, nam
         labels = {one.segmentation for one in label_maps}
         own = {"seg": name} if name in labels and len(labels) > 1 else {}
         choice = location.entities or own
-        keyed, faults = bids.by_key(bids.choose_label_maps(label_maps, choice, root), choice)
+        keyed, reasons = bids.by_key(bids.choose_label_maps(label_maps, choice, root), choice)
+        faults = [Fault(key, reason) for key, reason in reasons.items()]
         return matched("bids", {key: one.path for key, one in keyed.items()}, ids, faults)
     files = label_maps_in(root)
     paths, faults = named_by_subject(ids, files)
@@ -156,13 +157,14 @@ def _one_file(path: Path, ids: Sequence[str]) -> Predictions:
 
 def _in_derivatives(root: Path, label_maps: list[bids.BidsLabelMap], location: Location) -> Cohort:
     chosen = bids.choose_label_maps(label_maps, location.entities, root)
-    keyed, faults = bids.by_key(chosen, location.entities)
+    keyed, reasons = bids.by_key(chosen, location.entities)
+    faults = tuple(Fault(key, reason) for key, reason in reasons.items())
     found = [Subject(key, "bids", one.path, bids.find_t1w(one), one.subject) for key, one in keyed.items()]
     people = {one.subject for one in chosen}
     unlabelled = sorted({one.subject for one in label_maps} - people, key=natural)
     if not found and faults:
         raise CohortError(faults[0].reason)
-    return Cohort("bids", _by_name(found), tuple(unlabelled), faults=tuple(faults))
+    return Cohort("bids", _by_name(found), tuple(unlabelled), faults=faults)
 
 
 def _in_subject_folders(root: Path, folders: Sequence[Path], choice: str) -> Cohort:

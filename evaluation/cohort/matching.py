@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from evaluation.cohort.bids import alike, bids_key
+from darts_ensemble.results.bids_label_maps import alike, bids_key
 from evaluation.cohort.subjects import Fault, Layout, Predictions, natural
 
 __all__ = ["matched"]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from darts_ensemble.errors import CohortError, ScanError
+from darts_ensemble.results.bids_label_maps import find_label_maps
 from darts_ensemble.scans.inputs import find_scans
-from evaluation.cohort.bids import find_label_maps
 from evaluation.cohort.bids_scans import find_raw_scans
 from tests.conftest import ROOT
 

@@ -11,9 +11,8 @@ from darts_ensemble.errors import CohortError
 from darts_ensemble.results.bids_names import entities_of
 from darts_ensemble.scans.links import is_there
 from darts_ensemble.scans.scan import without_extension
-from evaluation.cohort.subjects import Fault
 
-__all__ = ["BidsLabelMap", "alike", "bids_key", "by_key", "choose_label_maps", "find_label_maps", "find_t1w"]
+__all__ = ["BidsLabelMap", "alike", "bids_key", "by_key", "choose_label_maps", "find_brain_mask", "find_label_maps", "find_t1w"]
 
 _LEVELS = ("", "anat/", "ses-*/", "ses-*/anat/", "sub-*/", "sub-*/anat/", "sub-*/ses-*/", "sub-*/ses-*/anat/")
 #: Spaces of the subject itself; others are spaces of templates.
@@ -138,8 +137,8 @@ def _named(label_maps: Iterable[BidsLabelMap]) -> str:
     return ", ".join(sorted(names))
 
 
-def by_key(label_maps: Iterable[BidsLabelMap], choice: Mapping[str, str]) -> tuple[dict[str, BidsLabelMap], list[Fault]]:
-    """Return label maps by the scan they belong to, and faults for those that can't be distinguished.
+def by_key(label_maps: Iterable[BidsLabelMap], choice: Mapping[str, str]) -> tuple[dict[str, BidsLabelMap], dict[str, str]]:
+    """Return label maps by the scan they belong to; and by the same names why some can't be distinguished.
 
     If several differ only in processing (`desc-`, `res-`), each has its own key.
     """
@@ -148,7 +147,7 @@ def by_key(label_maps: Iterable[BidsLabelMap], choice: Mapping[str, str]) -> tup
     for one in label_maps:
         grouped.setdefault(one.key(chosen=chosen), []).append(one)
     found: dict[str, BidsLabelMap] = {}
-    faults = []
+    faults: dict[str, str] = {}
     for key, several in grouped.items():
         keys = [one.key(chosen=chosen, processing=True) for one in several] if len(several) > 1 else [key]
         for own, one in zip(keys, several, strict=True):
@@ -159,7 +158,7 @@ def by_key(label_maps: Iterable[BidsLabelMap], choice: Mapping[str, str]) -> tup
             names = ", ".join(path.name for path in paths)
             if len({path.name for path in paths}) < len(paths):
                 names = ", ".join(str(path) for path in paths)
-            faults.append(Fault(own, f"{paths[0].parent}: {names} are all of {own}; expected one label map"))
+            faults[own] = f"{paths[0].parent}: {names} are all of {own}; expected one label map"
     return found, faults
 
 
@@ -178,6 +177,16 @@ def alike(one: str, two: str) -> bool:
         return False
     both = set(first) & set(second) - set(_OF_PROCESSING)
     return all(first[name].lstrip("0") == second[name].lstrip("0") for name in both)
+
+
+def find_brain_mask(label_map: BidsLabelMap) -> Path | None:
+    """Return the brain mask (`desc-brain_mask`) in the folder of a label map, as fMRIPrep and sMRIPrep write it, or None."""
+    wanted = label_map.key()
+    for path in sorted(label_map.path.parent.glob(f"{label_map.subject}_*desc-brain_mask.nii*")):
+        one = BidsLabelMap(path, entities_of(without_extension(path)))
+        if path.name.endswith((".nii", ".nii.gz")) and one.entities.get("space", "") in _OWN_SPACES and one.key() == wanted:
+            return path
+    return None
 
 
 def find_t1w(label_map: BidsLabelMap) -> Path | None:
