@@ -8,6 +8,7 @@ import sys
 import typer
 from typer.completion import completion_init, get_completion_script  # type: ignore[attr-defined]
 
+from darts_ensemble.commands.plain_text import print_plainly
 from darts_ensemble.versions import package_version
 
 __all__ = ["SHELLS", "completion_script", "completion_variable", "start"]
@@ -35,6 +36,7 @@ def start(app: typer.Typer, name: str) -> None:
     name : str
         "darts-qc".
     """
+    print_plainly()
     if sys.argv[1:] in (["--version"], ["-V"]):
         sys.stdout.write(f"{name} {package_version('darts-ensemble')}\n")
         return

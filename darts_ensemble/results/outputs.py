@@ -163,7 +163,8 @@ def write_text(path: Path, text: str) -> None:
         If the folder can't be written to or is full.
     """
     with written_whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        # Names of files that are not UTF-8 are written as escapes, so that every reader of the text can open it.
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: Path, content: Any) -> None:
