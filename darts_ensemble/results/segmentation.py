@@ -87,10 +87,10 @@ class Segmentation:
         """What was guessed or mended when the scan was read and conformed; each names the file."""
         return [f"{self.scan.path}: {note}" for note in (*self.scan.notes, *self.conformed.notes)]
 
-    @property
+    @cached_property
     def suspicion(self) -> str | None:
         """What is probably wrong with the scan; see :mod:`darts_ensemble.results.suspicion`."""
-        return suspicion(self.ids, self.scan.affine, self.mean_agreement)
+        return suspicion(self.ids, self.scan.affine, self.mean_agreement, self.conformed)
 
     @property
     def labels(self) -> Any:

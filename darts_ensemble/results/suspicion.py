@@ -8,6 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from darts_ensemble.labels import REGIONS
+from darts_ensemble.results.volumetry import voxels_of_ids
+from darts_ensemble.scans.conform import Conformed
+from darts_ensemble.scans.kinds import looks_like_ct, looks_like_statistics, short_side
 
 __all__ = ["suspicion"]
 
@@ -15,13 +18,17 @@ __all__ = ["suspicion"]
 #: in noise 0.88 and 0, a clinical T1 of 3 mm slices 0.77 and 0. Not: 40 mm of sub-08 0.64 and 10, the head back to front 0.55
 #: and 6, upside down 0.51 and 26, its contrast inverted 0.21 and 61, a T2 0.21 and 62. The limits lie between.
 _LEAST_AGREEMENT, _MOST_MISSING = 0.7, 20
+#: Between the head upside down and the contrasts that are not T1, as measured above.
+_AGREEMENT_IN_OTHER_CONTRAST, _MISSING_IN_OTHER_CONTRAST = 0.35, 45
 #: With fewer cubic centimetres of all regions, there is hardly any brain.
 _LITTLE_BRAIN = 300
 _CEREBELLUM = (7, 8, 46, 47)
 _FRONTAL, _OCCIPITAL = (1028, 1014, 2028, 2014), (1011, 1013, 2011, 2013)
 
 
-def suspicion(ids: npt.NDArray[Any], affine: npt.NDArray[np.float64], agreement: float | None) -> str | None:
+def suspicion(
+    ids: npt.NDArray[Any], affine: npt.NDArray[np.float64], agreement: float | None, conformed: Conformed | None = None
+) -> str | None:
     """Return what is probably wrong with a scan, judged by its labels; None if nothing is.
 
     Parameters
@@ -32,8 +39,10 @@ def suspicion(ids: npt.NDArray[Any], affine: npt.NDArray[np.float64], agreement:
         From voxels to RAS millimetres.
     agreement : float or None
         Mean agreement of the views over the brain, 0 to 1; None for one view.
+    conformed : Conformed, optional
+        The scan: its values and its extent say more about the cause.
     """
-    count = np.bincount(np.asarray(ids).ravel(order="K"), minlength=3000)
+    count = voxels_of_ids(ids)
     missing = sum(not count[region.id] for region in REGIONS)
     disagree = agreement is not None and agreement < _LEAST_AGREEMENT
     if missing < _MOST_MISSING and not disagree:
@@ -41,19 +50,36 @@ def suspicion(ids: npt.NDArray[Any], affine: npt.NDArray[np.float64], agreement:
     signs = [f"{missing} of {len(REGIONS)} regions are missing"] if missing else []
     signs += [f"the views agree on {agreement:.0%} of the brain"] if disagree else []
     volume = count[[region.id for region in REGIONS]].sum() * abs(np.linalg.det(affine[:3, :3])) / 1000
-    return f"probably not an upright T1 of a whole head ({', '.join(signs)}): {_cause(ids, affine, float(volume))}"
+    other = missing >= _MISSING_IN_OTHER_CONTRAST if agreement is None else agreement < _AGREEMENT_IN_OTHER_CONTRAST
+    cause = _cause_in_scan(conformed, other=other) or _cause_in_labels(ids, affine, float(volume), other=other)
+    return f"probably not an upright T1 of a whole head ({', '.join(signs)}): {cause}"
 
 
-def _cause(ids: npt.NDArray[Any], affine: npt.NDArray[np.float64], volume: float) -> str:
+def _cause_in_scan(conformed: Conformed | None, *, other: bool) -> str | None:
+    """What the values and the extent of a scan say; `other`: whether as little is found as in another contrast than T1."""
+    if conformed is None:
+        return None
+    if looks_like_ct(conformed.scan.data):
+        return "its values are Hounsfield units, as of a CT: give a T1"
+    if side := short_side(conformed.data):
+        return f"it shows {side}: is it a slab or a part of a head?"
+    if other and looks_like_statistics(conformed.scan.data):
+        return "its values lie on both sides of 0, as of a statistical map: give a T1"
+    return None
+
+
+def _cause_in_labels(ids: npt.NDArray[Any], affine: npt.NDArray[np.float64], volume: float, *, other: bool) -> str:
     cortex = _centre(ids >= 1000, affine)
     cerebellum = _centre(np.isin(ids, _CEREBELLUM), affine)
     if volume < _LITTLE_BRAIN:
         return f"only {volume:.0f} cm3 of brain found: is the contrast T1, and does the field of view hold a head?"
+    if other:
+        return "the contrast is probably not T1 but another, such as T2 or FLAIR"
     if cortex is not None and cerebellum is not None and cerebellum[2] > cortex[2]:
-        return "the cerebellum lies above the cortex: is the orientation in the header right?"
+        return "the cerebellum lies above the cortex, as in a head upside down: is the orientation in the header right?"
     front, back = (_centre(np.isin(ids, part), affine) for part in (_FRONTAL, _OCCIPITAL))
     if front is not None and back is not None and front[1] < back[1]:
-        return "the frontal lobe lies behind the occipital: is the orientation in the header right?"
+        return "the frontal lobe lies behind the occipital, as in a head back to front: is the orientation in the header right?"
     return "are contrast (T1), orientation and field of view right?"
 
 

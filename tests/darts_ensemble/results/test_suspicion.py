@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+from pathlib import Path
+
+import nibabel as nib
 import numpy as np
 import pytest
 
 from darts_ensemble.labels import REGIONS
 from darts_ensemble.results.suspicion import suspicion
+from darts_ensemble.scans.conform import Conformed
+from darts_ensemble.scans.scan import Scan
+from tests.conftest import SOAK
 from tests.phantoms.brain import AFFINE, SHAPE, brain
 
 IDS = brain()
@@ -57,3 +64,55 @@ def test_next_to_no_brain_is_told_with_its_volume(agreement: float | None) -> No
 
 def test_an_empty_map_is_no_error() -> None:
     assert "only 0 cm3 of brain" in str(suspicion(np.zeros((4, 4, 4), dtype=np.int16), AFFINE, 0.0))
+
+
+def conformed(data: np.ndarray, extent: tuple[int, int, int] = (160, 200, 180)) -> Conformed:
+    """A scan of some values; on the networks' grid tissue reaches as far as given."""
+    volume = np.zeros((256, 256, 256), dtype=np.float32)
+    volume[tuple(slice(128 - length // 2, 128 + length // 2) for length in extent)] = 100
+    scan = Scan(Path("x.nii"), data, AFFINE, nib.Nifti1Image(IDS, AFFINE))
+    return Conformed(volume, np.eye(4), scan, identical=False)
+
+
+T1 = np.where(IDS > 0, 100.0, 0.0)
+Z = np.where(IDS > 0, np.random.default_rng(0).normal(size=IDS.shape), 0)
+
+
+def hounsfield() -> np.ndarray:
+    data = np.where(IDS > 0, 40, -1000)
+    data[:, :3] = 900  # bone
+    return data
+
+
+def test_the_sentence_names_what_values_and_extent_show() -> None:
+    few = without(15, np.where(IDS >= 1000, 1022, IDS))
+    for scan, words in (
+        (conformed(hounsfield()), "as of a CT"),
+        (conformed(T1, (160, 40, 180)), "40 mm from top to bottom: is it a slab"),
+        (conformed(Z), "as of a statistical map"),
+        (conformed(T1), "such as T2 or FLAIR"),
+        (None, "such as T2 or FLAIR"),
+    ):
+        found = str(suspicion(few, AFFINE, 0.21, scan))
+        assert words in found
+        assert found.startswith("probably not an upright T1 of a whole head (")
+        assert "\n" not in found
+
+
+def test_nothing_in_the_values_makes_a_doubt_where_the_labels_are_good() -> None:
+    for scan in (conformed(hounsfield()), conformed(T1, (160, 40, 180)), conformed(Z)):
+        assert suspicion(IDS, AFFINE, 0.9, scan) is None
+
+
+@pytest.mark.parametrize("turn", list(itertools.product((1, -1), repeat=3)))
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))) if SOAK else [(0, 1, 2)])
+def test_labels_turned_in_any_way_give_one_sentence(turn: tuple[int, int, int], order: tuple[int, int, int]) -> None:
+    turned = placed().transpose(order)[tuple(slice(None, None, step) for step in turn)]
+    found = str(suspicion(turned, AFFINE, 0.55))
+    assert found.count(": ") >= 1
+    if order == (0, 1, 2):
+        # LIA: the second axis runs down, the third to the front.
+        up, front = turn[1] > 0, turn[2] > 0
+        assert ("upside down" in found) is not up
+        if up:
+            assert ("back to front" in found) is not front
