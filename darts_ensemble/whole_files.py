@@ -12,10 +12,15 @@ from darts_ensemble.errors import DartsError, ScanError
 
 __all__ = ["temporary_beside", "written_whole"]
 
+#: Bytes of a file's name that its temporary name begins with.
+_LONGEST_START = 200
+
 
 def temporary_beside(path: Path, extension: str = "") -> Path:
     """Return a temporary name beside a file, different in every process and at every call."""
-    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp{extension}")
+    # A name may have 255 bytes: the temporary one of a long name keeps its beginning.
+    start = path.name.encode("utf-8", "surrogateescape")[:_LONGEST_START].decode("utf-8", "ignore")
+    return path.with_name(f".{start}.{os.getpid()}-{secrets.token_hex(4)}.tmp{extension}")
 
 
 @contextmanager

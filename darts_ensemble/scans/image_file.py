@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
+from nibabel import imageglobals
 from nibabel.filebasedimages import ImageFileError
-from nibabel.imageglobals import LoggingOutputSuppressor
 
 from darts_ensemble.errors import ScanError
 from darts_ensemble.scans.links import why_empty
@@ -39,7 +41,7 @@ def open_image(path: Path) -> tuple[Any, list[str]]:
         hint = "DICOM: convert it with dcm2niix" if dicom else "convert it to NIfTI"
         raise ScanError(f"{path}: not a file that can be read here; expected {', '.join(EXTENSIONS)} ({hint})")
     try:
-        with LoggingOutputSuppressor():
+        with _silent():
             return _opened(path, packed=start.startswith(_GZIP))
     except (ImageFileError, gzip.BadGzipFile):
         raise ScanError(f"{path}: not an image; expected {', '.join(EXTENSIONS)}") from None
@@ -52,6 +54,17 @@ def one_volume(shape: tuple[int, ...]) -> tuple[int, ...] | None:
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
     return shape if len(shape) == 3 and min(shape) >= 2 else None
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep nibabel from printing what it mends in headers: without a handler, Python itself prints warnings of a logger."""
+    before = imageglobals.logger.disabled
+    imageglobals.logger.disabled = True
+    try:
+        yield
+    finally:
+        imageglobals.logger.disabled = before
 
 
 def _opened(path: Path, *, packed: bool) -> tuple[Any, list[str]]:
@@ -107,6 +120,9 @@ def _mended_header(start: bytes) -> tuple[Any, bytes, list[str]]:
         if header["sform_code"] > 0:  # not in use: the sform is
             header["qform_code"] = 0
             faults.append("the qform's quaternion is invalid: the sform is used")
+    if np.isfinite(header["scl_slope"]) and header["scl_slope"] != 0 and not np.isfinite(header["scl_inter"]):
+        faults.append("the intercept of the intensities is not a number: taken as 0")
+        header["scl_inter"] = 0
     kind = nib.Nifti1Image if size == 348 else nib.Nifti2Image
     return kind, header.binaryblock, faults
 

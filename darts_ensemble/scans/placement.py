@@ -46,7 +46,8 @@ def placement(image: Any) -> tuple[Affine, list[str]]:
         return np.asarray(image.affine, dtype=np.float64), []
     factor = _UNITS.get(int(header["xyzt_units"]) & 7, 1.0)
     scale = np.diag([factor, factor, factor, 1.0])
-    sform, qform = (None if one is None else scale @ one for one in _forms(header))
+    with np.errstate(invalid="ignore"):  # of a form that is not a number, which is not used
+        sform, qform = (None if one is None else scale @ one for one in _forms(header))
     zooms = np.abs(np.asarray(header["pixdim"][1:4], dtype=np.float64)) * factor
     if sform is None and qform is None:
         guess = "no orientation in the header (qform_code and sform_code 0): taken as LAS, sides may be exchanged"

@@ -126,9 +126,9 @@ def _segmented_earlier(
         return None, "nothing says how its label maps were made" if any(map_.exists() for map_ in maps.values()) else ""
     try:
         earlier = json.loads(path.read_text(encoding="utf-8"))
-        before, sums, checksum = earlier["made_with"], earlier["maps_sha256"], earlier["scan_sha256"]
+        before, sums, checksum = dict(earlier["made_with"]), dict(earlier["maps_sha256"]), earlier["scan_sha256"]
         account = {**earlier, "seen_in_training": bool(earlier["seen_in_training"])}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None, "the account of its label maps is damaged or of an older version"
     if checksum != made["scan_sha256"]:
         return None, "the scan is another file than before"
