@@ -27,7 +27,8 @@ _STATIC = {
     "app.css": "text/css",
     **dict.fromkeys(
         (
-            "answers.js", "coordinator.js", "display.js", "enter.js", "panels.js", "questions.js", "reader.js", "screens.js",
+            "answers.js", "coordinator.js", "display.js", "enter.js", "keys.js", "panels.js", "questions.js", "reader.js",
+            "screens.js", "telling.js",
         ),
         "text/javascript",
     ),

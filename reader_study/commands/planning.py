@@ -133,7 +133,7 @@ def _design(
                 f"{design_file} and --scans, --method, --readers, --cases, --practice, --regions or --seed; expected the file "
                 "or the options"
             )
-        return read_design(design_file), design_file.read_text(encoding="utf-8")
+        return read_design(design_file), design_file.read_text(encoding="utf-8-sig")
     pairs = [text.partition("=") for text in methods]
     if scans is None or not readers or len(pairs) < 2 or not all(name and path for name, _, path in pairs):
         raise UsageError(

@@ -81,8 +81,9 @@ class Design:
         Whether the patient's left is on the screen's right, or on its left.
     seconds_per_item : float
         For the estimate of the length.
-    if_missing : {"stop", "drop"}
-        What to do if a method lacks a region: refuse the plan, or leave the place out for all methods.
+    if_missing : {"stop", "drop", "show"}
+        What to do where a method lacks a region: refuse the plan, leave the place out for all methods, or show the scan
+        without an outline. A place that all methods lack is left out in both of the latter.
     questions : tuple of Question
         Asked with every rating.
     instructions : str
@@ -197,7 +198,7 @@ def design_of(content: Any, folder: Path, *, files: bool = True) -> Design:
         undo_items=int(number_field(content, "undo_items", 3, 0, 50, whole=True)),
         convention=choice_field(content, "convention", ("radiological",), ("radiological", "neurological"))[0],
         seconds_per_item=number_field(content, "seconds_per_item", 15, 0.1, 3600),
-        if_missing=choice_field(content, "if_missing", ("stop",), ("stop", "drop"))[0],
+        if_missing=choice_field(content, "if_missing", ("stop",), ("stop", "drop", "show"))[0],
         questions=questions_of_field(content.get("questions")),
         instructions=markdown_field(content.get("instructions"), folder, "instructions") if files else "",
         anchors=anchors_of_field(content.get("anchors"), folder, scale) if files else {},

@@ -129,16 +129,25 @@ def read_case(case: str, scan_path: Path, label_map_paths: Mapping[str, Path], *
     )
 
 
-def region_masks(images: CaseImages, region: StudyRegion, side: str) -> RegionMasks | None:
-    """Cut one region and side of a case out of the map of every method, in one box that includes all of them.
+def region_masks(images: CaseImages, region: StudyRegion, side: str, *, some_empty: bool = False) -> RegionMasks | None:
+    """Cut one region and side of a case out of every method's map, all in the box that holds them all.
+
+    Parameters
+    ----------
+    images : CaseImages
+    region : StudyRegion
+    side : str
+    some_empty : bool
+        Whether some methods may lack it: a lesion that a method did not find.
 
     Returns
     -------
     RegionMasks or None
-        None if a method has no voxel of it.
+        None where a method, with `some_empty` every method, has no voxel of it.
     """
     whole = {method: np.isin(ids, region.ids[side]) for method, ids in images.label_maps.items()}
-    if not all(mask.any() for mask in whole.values()):
+    found = [bool(mask.any()) for mask in whole.values()]
+    if not (any(found) if some_empty else all(found)):
         return None
     together = np.sum([mask.astype(np.uint8) for mask in whole.values()], axis=0)
     areas = [together.sum(axis=tuple(other for other in range(3) if other != axis)) for axis in range(3)]

@@ -16,7 +16,7 @@ __all__ = ["KINDS", "Question", "check_answers", "questions_of_field"]
 KINDS = ("rating", "choice", "yes/no", "text")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 _KEYS = ("name", "text", "kind", "scale", "choices", "several", "required")
-_MOST, _MOST_CHOICES, _LONGEST_ANSWER = 9, 20, 500
+_MOST, _MOST_CHOICES, _LONGEST_CHOICE, _LONGEST_ANSWER = 9, 20, 100, 500
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def questions_of_field(value: Any) -> tuple[Question, ...]:
         raise StudyError(f"questions: {value!r}; expected a list of at most {_MOST} questions, each with name, text and kind")
     questions = tuple(_question(one) for one in value)
     names = [question.name.lower() for question in questions]
-    taken = {*COLUMNS, *OPTIONAL_COLUMNS, "arm", "withdrawn"}
+    taken = {*COLUMNS, *OPTIONAL_COLUMNS, "arm", "record_id", "withdrawn"}  # record_id: of REDCap
     for name in names:
         if names.count(name) > 1 or name in taken:
             raise StudyError(f"questions: {name} is the name of another column; expected different names")
@@ -89,24 +89,30 @@ def _question(value: Any) -> Question:
     if not text:
         raise StudyError(f"questions: {name}: no text; expected the question as readers see it")
     scale = scale_of_field(value.get("scale"), LIKERT, f"questions: {name}: scale") if kind == "rating" else None
-    choices = value.get("choices") or []
-    if kind == "choice" and not (
-        isinstance(choices, list)
-        and 2 <= len(choices) <= _MOST_CHOICES
-        and all(isinstance(choice, str) and choice.strip() and len(choice) <= 100 for choice in choices)
-        and len(set(choices)) == len(choices)
-    ):
-        raise StudyError(f"questions: {name}: choices {choices!r}; expected 2 to {_MOST_CHOICES} different ones")
+    several = flag_field(value, "several", False)
+    choices = _choices(name, value.get("choices"), several) if kind == "choice" else ()
     return Question(
         name=name,
         text=text,
         kind=kind,
         levels=scale.levels if scale else (),
         words=scale.words if scale else (),
-        choices=tuple(choice.strip() for choice in choices) if kind == "choice" else (),
-        several=flag_field(value, "several", False),
+        choices=choices,
+        several=several,
         required=flag_field(value, "required", kind != "text"),
     )
+
+
+def _choices(name: str, value: Any, several: bool) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(choice, str) for choice in value):
+        raise StudyError(f"questions: {name}: choices {value!r}; expected a list of words")
+    choices = tuple(choice.strip() for choice in value)
+    fit = all(0 < len(choice) <= _LONGEST_CHOICE and choice.isprintable() for choice in choices)
+    if not fit or not 2 <= len(choices) <= _MOST_CHOICES or len(set(choices)) < len(choices):
+        raise StudyError(f"questions: {name}: choices {value!r}; expected 2 to {_MOST_CHOICES} different ones of one line each")
+    if several and any(";" in choice for choice in choices):
+        raise StudyError(f"questions: {name}: choices {value!r}; expected none with ;, which stands between several in exports")
+    return choices
 
 
 def check_answers(questions: Sequence[Mapping[str, Any]], given: Mapping[str, Any]) -> None:

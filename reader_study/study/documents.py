@@ -7,7 +7,7 @@ import json
 import re
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from markdown_it import MarkdownIt
@@ -18,7 +18,7 @@ from reader_study.errors import StudyError
 from reader_study.planning.design import Design
 from reader_study.study.storage import setting
 
-__all__ = ["anchors_html", "instructions_html", "picture_of", "write_documents"]
+__all__ = ["anchors_html", "check_documents", "instructions_html", "picture_of", "write_documents"]
 
 _LARGEST_PIXELS = 1600
 #: Shorter names are too often ordinary words.
@@ -31,25 +31,52 @@ def write_documents(connection: sqlite3.Connection, design: Design) -> list[str]
     Returns
     -------
     list of str
-        Names of methods that occur in the texts: readers would know what is compared.
+        Names of methods that a text for readers mentions: they would know what is compared.
 
     Raises
     ------
     StudyError
         If a picture can't be read, lies outside the design's folder, or has no description.
     """
-    anchors = {str(level): _html(text, design.folder, connection) for level, text in design.anchors.items()}
+
+    def keep(picture: bytes) -> str:
+        name = secrets.token_hex(16)
+        connection.execute("INSERT INTO document (name, media_type, content) VALUES (?, 'image/png', ?)", (name, picture))
+        return name
+
+    anchors = {str(level): _html(text, design.folder, keep) for level, text in design.anchors.items()}
     for name, value in (
-        ("instructions", _html(design.instructions, design.folder, connection)),
+        ("instructions", _html(design.instructions, design.folder, keep)),
         ("anchors", json.dumps(anchors, ensure_ascii=False)),
     ):
         connection.execute("INSERT INTO setting (name, value) VALUES (?, ?)", (name, value))
-    words = " ".join([design.instructions, *design.anchors.values()]).casefold()
+    words = " ".join(_shown_texts(design)).casefold()
     return [
         method
         for method in design.methods
         if len(method) >= _SHORTEST_NAME and re.search(rf"(?<!\w){re.escape(method.casefold())}(?!\w)", words)
     ]
+
+
+def check_documents(design: Design) -> None:
+    """Read the pictures of instructions and anchors, and keep none: a missing one should not wait for the images.
+
+    Raises
+    ------
+    StudyError
+        As :func:`write_documents`.
+    """
+    for text in (design.instructions, *design.anchors.values()):
+        _html(text, design.folder, lambda picture: "")
+
+
+def _shown_texts(design: Design) -> Iterator[str]:
+    """All that the design lets readers read before they guess."""
+    yield from (design.title, design.instructions, *design.anchors.values(), *design.scale.words)
+    for question in design.questions:
+        yield from (question.text, *question.words, *question.choices)
+    yield from (lesson.why for lesson in design.training.lessons)
+    yield from (region.name for region in design.regions)
 
 
 def instructions_html(connection: sqlite3.Connection) -> str:
@@ -68,7 +95,7 @@ def picture_of(connection: sqlite3.Connection, name: str) -> tuple[bytes, str] |
     return (row["content"], row["media_type"]) if row else None
 
 
-def _html(text: str, folder: Path, connection: sqlite3.Connection) -> str:
+def _html(text: str, folder: Path, keep: Callable[[bytes], str]) -> str:
     # HTML in the Markdown is not used: what looks like a tag is shown as text.
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = markdown.parse(text)
@@ -76,7 +103,7 @@ def _html(text: str, folder: Path, connection: sqlite3.Connection) -> str:
         source = str(token.attrs.get("src", ""))
         if not token.content.strip():
             raise StudyError(f"picture {source}: no description; expected ![what it shows]({source})")
-        token.attrs["src"] = f"api/pictures/{_keep(source, folder, connection)}"
+        token.attrs["src"] = f"api/pictures/{keep(_picture(source, folder))}"
     return str(markdown.renderer.render(tokens, markdown.options, {}))
 
 
@@ -87,7 +114,7 @@ def _pictures(tokens: list[Token]) -> Iterator[Token]:
         yield from _pictures(token.children or [])
 
 
-def _keep(source: str, folder: Path, connection: sqlite3.Connection) -> str:
+def _picture(source: str, folder: Path) -> bytes:
     path = (folder / source).resolve()
     if "://" in source or not path.is_relative_to(folder.resolve()):
         raise StudyError(f"picture {source}: expected a file in {folder}")
@@ -100,6 +127,4 @@ def _keep(source: str, folder: Path, connection: sqlite3.Connection) -> str:
         raise StudyError(f"picture {path}: not readable; expected a PNG or JPEG file") from None
     packed = io.BytesIO()
     picture.save(packed, "PNG", optimize=True)
-    name = secrets.token_hex(16)
-    connection.execute("INSERT INTO document (name, media_type, content) VALUES (?, 'image/png', ?)", (name, packed.getvalue()))
-    return name
+    return packed.getvalue()

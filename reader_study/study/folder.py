@@ -30,7 +30,7 @@ from reader_study.planning.images import image_bytes, read_case, region_masks
 from reader_study.planning.order import Item, Place
 from reader_study.planning.plan import Orders, draw_orders
 from reader_study.planning.sources import Sources
-from reader_study.study.documents import write_documents
+from reader_study.study.documents import check_documents, write_documents
 from reader_study.study.storage import DATABASE, FORMAT, IMAGES, KEY, create_database, note_audit, now, transaction
 from reader_study.study.tokens import hash_token, new_token
 
@@ -83,7 +83,9 @@ def write_study(
     """
     if folder.exists():
         raise StudyError(f"{folder}: already there; expected a new folder: a plan never replaces a study")
-    draw_orders(design, sources)  # report a washout that can't be kept before the images are read
+    # What can't be kept or found should not wait for the images.
+    draw_orders(design, sources)
+    check_documents(design)
     temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp")
     try:
         (temporary / IMAGES).mkdir(parents=True, mode=0o700)
@@ -115,7 +117,7 @@ def _write(design: Design, sources: Sources, folder: Path, source_text: str, rep
                 more = f" (and {len(missing) - 5} more)" if len(missing) > 5 else ""
                 raise StudyError(
                     f"no voxel of {shown}{more}; expected every region in every method: leave regions or cases out, or set "
-                    "if_missing: drop to leave such places out for all methods"
+                    "if_missing: drop to leave such places out for all methods, or show to show them without an outline"
                 )
             notes += [f"{_name(place)}: left out for all methods, absent in {', '.join(methods)}" for place, methods in missing]
             orders = draw_orders(design, sources, without=[place for place, _ in missing])
@@ -123,7 +125,10 @@ def _write(design: Design, sources: Sources, folder: Path, source_text: str, rep
             _write_lessons(design, arms, connection)
             named = write_documents(connection, design)
             if named:
-                notes.append(f"the instructions name {', '.join(named)}: readers would know what is compared")
+                notes.append(
+                    f"a text for readers (title, instructions, questions, training) names {', '.join(named)}: "
+                    "they would know what is compared"
+                )
             note_audit(connection, "plan", "planned", f"{len(orders.places)} places, {len(design.readers)} readers")
         # The write-ahead log is merged into the file, so that the folder can be copied as it is.
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -154,7 +159,7 @@ def _write_case(
     missing = []
     for place in places_of(design, (case,)):
         region = regions[place.roi]
-        cut = region_masks(read, region, place.hemisphere)
+        cut = region_masks(read, region, place.hemisphere, some_empty=design.if_missing == "show")
         if cut is None:
             ids = region.ids[place.hemisphere]
             missing.append((place, [name for name, map_ in read.label_maps.items() if not np.isin(map_, ids).any()]))

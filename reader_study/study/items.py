@@ -136,4 +136,6 @@ def described(connection: sqlite3.Connection, item: dict[str, Any], study: str) 
         "more": {row["question"]: json.loads(row["value"]) for row in details},
         "comment": comment["comment"] if comment else "",
         "marked": bool(item["marked"]),
+        # It was, or will be, answered to by a consensus score.
+        "taught": bool(item["taught"]),
     }

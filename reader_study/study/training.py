@@ -10,11 +10,12 @@ import json
 import math
 import secrets
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
 from reader_study.study.storage import setting
 
-__all__ = ["begin_round_if_needed", "feedback_of", "training_of"]
+__all__ = ["agrees", "begin_round_if_needed", "feedback_of", "training_of"]
 
 _LESSONS = """
 SELECT item.id, item.position, lesson.score, lesson.why,
@@ -24,22 +25,39 @@ WHERE item.reader_id = ? AND item.part = 'practice' ORDER BY item.position
 """
 
 
+def agrees(given: int, score: int, levels: Sequence[int], tolerance: int) -> bool:
+    """Whether a rating counts as right: it lies at most `tolerance` steps of the scale from the consensus score."""
+    return abs(levels.index(given) - levels.index(score)) <= tolerance
+
+
 def feedback_of(connection: sqlite3.Connection, item_id: str) -> dict[str, Any] | None:
-    """Return the feedback on a practice item after it was rated: `given`, `score`, `why`; None if it has no lesson."""
+    """Return what the reader learns of a practice item after rating it; None without a lesson.
+
+    `given` and `score` (levels of the scale), `why`, and `agrees`: whether the rating counts as right.
+    """
     row = connection.execute(
         "SELECT lesson.score, lesson.why, event.rating AS given FROM item JOIN panel ON panel.item_id = item.id "
         "JOIN lesson ON lesson.picture_id = panel.picture_id JOIN event ON event.item_id = item.id AND event.kind = 'rated' "
         "WHERE item.id = ? AND item.part = 'practice'",
         (item_id,),
     ).fetchone()
-    return {name: row[name] for name in ("given", "score", "why")} if row else None
+    if row is None:
+        return None
+    levels = json.loads(setting(connection, "levels"))
+    found = {name: row[name] for name in ("given", "score", "why")}
+    return {**found, "agrees": agrees(row["given"], row["score"], levels, _tolerance(connection))}
+
+
+def _tolerance(connection: sqlite3.Connection) -> int:
+    return int(json.loads(setting(connection, "training") or "{}").get("tolerance", 0))
 
 
 def training_of(connection: sqlite3.Connection, reader_id: int) -> dict[str, Any] | None:
     """Return the progress of the training; None if there are no lessons.
 
     `rounds` so far; of the latest round: `of` (its items with a consensus score), `answered`, `right` (rated within the
-    tolerance); `pass_mark` (a share) and `needed` (items, the smallest number that reaches it), both None without a pass mark.
+    `tolerance`, steps of the scale); `pass_mark` (a share) and `needed` (items, the smallest number that reaches it), both
+    None without a pass mark.
     """
     lessons = connection.execute(_LESSONS, (reader_id,)).fetchall()
     if not lessons:
@@ -49,14 +67,15 @@ def training_of(connection: sqlite3.Connection, reader_id: int) -> dict[str, Any
     # A further round comes before the others: its positions are the smallest.
     latest = lessons[:size]
     levels = json.loads(setting(connection, "levels"))
-    tolerance = int(rule.get("tolerance", 0))
+    tolerance = _tolerance(connection)
     answered = [row for row in latest if row["given"] is not None]
-    right = sum(abs(levels.index(row["given"]) - levels.index(row["score"])) <= tolerance for row in answered)
+    right = sum(agrees(row["given"], row["score"], levels, tolerance) for row in answered)
     return {
         "rounds": len(lessons) // size,
         "right": right,
         "answered": len(answered),
         "of": len(latest),
+        "tolerance": tolerance,
         "pass_mark": rule.get("pass_mark"),
         "needed": None if rule.get("pass_mark") is None else _needed(float(rule["pass_mark"]), len(latest)),
     }

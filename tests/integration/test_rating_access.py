@@ -14,6 +14,7 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 from reader_study.study.storage import open_study
 from reader_study.study.tables import event_table
 from tests.integration.rating_pages import READY, WAIT, pass_screen, wait_past
+from tests.integration.test_rating_browser import yellow_box
 
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
 
@@ -185,6 +186,50 @@ def test_fingers_on_a_tablet_scroll_zoom_and_rate(browser: Any, served: Any, wid
     context.close()
     given = event_table(open_study(study.folder))
     assert given["rating"].dropna().tolist() == [4]
+
+
+def slices(page: Any) -> list[int]:
+    """Numbers of the slices of the planes in sight, by the cross in three planes: axial, coronal, sagittal."""
+    found = []
+    for plane in ("axial", "coronal", "sagittal"):
+        page.evaluate("plane => document.querySelector(`[data-plane=${plane}]`).click()", plane)
+        number = re.search(r"\d+", page.inner_text("#slice-text"))
+        assert number
+        found.append(int(number[0]))
+    page.evaluate("document.querySelector('[data-plane=planes]').click()")
+    return found
+
+
+def test_keys_and_a_tap_move_the_cross_and_keys_move_a_zoomed_slice(browser: Any, served: Any) -> None:
+    study, base = served
+    context = browser.new_context(viewport={"width": 1180, "height": 820}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.set_default_timeout(WAIT)
+    page.goto(f"{base}/enter#{study.tokens['anna']}")
+    page.wait_for_selector("#text-actions button")
+    for _ in range(2):
+        pass_screen(page)
+    before = slices(page)
+    page.keyboard.press("Shift+ArrowUp")
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Shift+ArrowRight")
+    # Shown axially: up is anterior, the next coronal slice; the screen's right is the patient's left, so x falls.
+    assert slices(page) == [before[0], before[1] + 1, before[2] - 2]
+    box = page.locator("canvas.region").bounding_box()
+    x, y = box["x"] + box["width"] / 4, box["y"] + box["height"] / 4
+    page.touchscreen.tap(x, y)
+    tapped = slices(page)
+    assert sum(one != other for one, other in zip(tapped, before, strict=True)) >= 2
+    page.keyboard.press("r")
+    assert yellow_box(page) is not None
+    for _ in range(5):
+        page.keyboard.press("+")
+    here = yellow_box(page)
+    page.keyboard.press("Shift+ArrowUp")
+    there = yellow_box(page)
+    # Looking further up, the region lies further down.
+    assert here and there and there[1] > here[1] + 0.02
+    context.close()
 
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 1}

@@ -23,6 +23,14 @@ def rich(tmp_path: Path) -> Iterator[tuple[SmallStudy, str]]:
         yield study, address
 
 
+def pressed(page: Any) -> list[str]:
+    """What is chosen of the answers to the item on the screen."""
+    texts = page.evaluate(
+        "[...document.querySelectorAll('#answers [aria-pressed=true]')].map(one => one.innerText.replace(/[■□]/g, ' '))"
+    )
+    return [" ".join(text.split()) for text in texts]
+
+
 @pytest.mark.timeout(900)
 def test_a_reader_is_taught_answers_questions_and_keeps_what_they_set(browser: Any, rich: Any) -> None:
     study, base = rich
@@ -35,7 +43,8 @@ def test_a_reader_is_taught_answers_questions_and_keeps_what_they_set(browser: A
     assert page.inner_text("#text-body h2") == "What to look at"
     assert page.evaluate("document.querySelector('#text-body img').complete")
     pass_screen(page)
-    assert "The study begins when 1 of 2 ratings agree with the experts" in page.inner_text("#text-body")
+    assert "A rating counts as right when it is at most 1 step of the scale from theirs." in page.inner_text("#text-body")
+    assert "The study begins when 1 of 2 ratings are right" in page.inner_text("#text-body")
     pass_screen(page)
     # The item begins at its region, which fills the view.
     assert page.get_attribute("#start", "aria-pressed") == "true"
@@ -47,9 +56,18 @@ def test_a_reader_is_taught_answers_questions_and_keeps_what_they_set(browser: A
         page.keyboard.press(key)
     page.keyboard.press("{")
     width = page.inner_text("#width-text")
+    # A pause keeps what is half given.
+    page.keyboard.press("p")
+    page.wait_for_selector("#screen-text:not([hidden])")
+    assert "What you began to answer is kept only while this page is open." in page.inner_text("#text-body")
+    pass_screen(page)
+    assert pressed(page) == ["2 fair", "3 sure", "1 none", "2 No"]
     page.keyboard.press("Enter")
     page.wait_for_selector(".feedback")
+    assert "The experts rated otherwise" in page.inner_text(".feedback")
     assert "The experts agreed on 5, excellent." in page.inner_text(".feedback")
+    for button in ("#undo", "#again", "#open-comment", "#pause"):
+        assert page.is_disabled(button)
     assert broken_rules(page) == []
     page.keyboard.press("g")
     assert "Misses most of the region." in page.inner_text("#guide-body")
@@ -84,11 +102,24 @@ def test_a_paused_study_and_a_phone_with_questions(browser: Any, rich: Any) -> N
                                "|| document.getElementById('screen-text').hidden", arg=title)  # fmt: skip
         page.wait_for_function(READY)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    # The picture and the button that stores the answer are in sight wherever the page is scrolled to.
+    for down in (0, 400, 100_000):
+        page.evaluate("down => { document.getElementById('main').scrollTop = down }", down)
+        header, picture = page.locator("header").bounding_box(), page.locator("canvas.region").bounding_box()
+        assert picture["y"] >= header["y"] + header["height"] - 1 and picture["height"] > 250
+        if down < 1000:
+            assert page.locator("text=Confirm").bounding_box()["y"] + 44 <= 844
+    assert page.is_disabled("text=Confirm")
     page.tap(".level:has(kbd:text-is('5'))")
     page.tap("text=fairly sure")
     page.tap("text=front, left")
     page.tap(".further button:has-text('Yes')")
     set_status(open_study(study.folder), "paused", who="a test", note="Back on Monday")
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    page.close(run_before_unload=True)
+    page.wait_for_timeout(500)
+    assert asked == ["beforeunload"] and not page.is_closed()
     page.tap("text=Confirm")
     page.wait_for_selector("#screen-text:not([hidden])")
     assert page.inner_text("#text-title") == "The study is paused"

@@ -2,9 +2,11 @@
 
 /**
  * Listen on a viewer. `act` takes { scroll(steps, axis), zoomAt(factor, under), move(from, to), aim(under), window(dx, dy) }.
- * Left: drag moves (or aims, in three planes). Right or with Shift: window and level. Two fingers: zoom and move. One: scroll.
+ * Left: drag moves (or aims, in three planes). Right or with Shift: window and level. Two fingers: zoom and move. One: scroll;
+ * a tap aims in three planes.
  */
 export function listen(viewer, act) {
+  const TAP = 8; // pixels that a finger may slip within a tap
   const canvas = viewer.region;
   const pointers = new Map();
   let wheel = 0;
@@ -26,11 +28,11 @@ export function listen(viewer, act) {
   canvas.addEventListener("contextmenu", (event) => event.preventDefault());
 
   canvas.addEventListener("pointerdown", (event) => {
-    canvas.focus();
+    canvas.focus({ preventScroll: true });
     canvas.setPointerCapture(event.pointerId);
     pointers.set(event.pointerId, [event.clientX, event.clientY]);
     const under = viewer.under(event.clientX, event.clientY);
-    drag = { kind: kindOf(event), under, last: [event.clientX, event.clientY], scrolled: 0 };
+    drag = { kind: kindOf(event), under, last: [event.clientX, event.clientY], scrolled: 0, path: pointers.size === 1 ? 0 : Infinity };
     if (drag.kind === "left" && under) act.aim(under);
   });
 
@@ -41,6 +43,7 @@ export function listen(viewer, act) {
     const [dx, dy] = [event.clientX - drag.last[0], event.clientY - drag.last[1]];
     if (pointers.size === 2) return pinch([...before.values()], [...pointers.values()]);
     drag.last = [event.clientX, event.clientY];
+    drag.path += Math.hypot(dx, dy);
     if (drag.kind === "window") return act.window(dx, dy);
     if (drag.kind === "touch") {
       drag.scrolled += dy / 12;
@@ -56,6 +59,7 @@ export function listen(viewer, act) {
 
   for (const end of ["pointerup", "pointercancel"]) {
     canvas.addEventListener(end, (event) => {
+      if (end === "pointerup" && drag?.kind === "touch" && drag.path < TAP && drag.under) act.aim(drag.under);
       pointers.delete(event.pointerId);
       drag = null;
     });

@@ -9,6 +9,8 @@ const PLANES = ["axial", "coronal", "sagittal", "planes"];
 const ACROSS = { axial: 2, coronal: 1, sagittal: 0 };
 const COLOURS = ["#ffc83d", "#00e5ff", "#ff7ad1", "#8dff7a"];
 const SCANS_KEPT = 4;
+// Which way along the first axis of a slice is the screen's right: of x by convention; of y backwards, the nose being left.
+const RIGHT = { radiological: [-1, -1], neurological: [1, -1] };
 const byId = (id) => document.getElementById(id);
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
@@ -31,7 +33,7 @@ export async function createDisplay(study) {
       byId("viewers").append(figure);
       const viewer = await createViewer(figure.querySelector(".stage"), study.convention);
       listen(viewer, { scroll, zoomAt, move, aim, window: shiftWindow });
-      viewers.push({ ...viewer, figure, caption: figure.querySelector("figcaption"), corner: figure.querySelector(".corner") });
+      viewers.push({ ...viewer, figure, caption: figure.querySelector("figcaption"), place: figure.querySelector(".place"), status: figure.querySelector(".status") });
     }
     return viewers[index];
   }
@@ -72,6 +74,7 @@ export async function createDisplay(study) {
       const which = wanted.columns > 1 ? `, picture ${column + 1}` : "";
       viewer.region.setAttribute("aria-label", `Scan with the outline of the ${regionName(wanted)}, ${sideName(wanted)}${which}`);
       await viewer.load(wanted.scan, scan, shapes[column], wanted.offset);
+      viewer.empty = !shapes[column].data.some((voxel) => voxel > 0); // a lesion that a method did not find
     }
     for (const viewer of viewers.slice(wanted.columns)) viewer.figure.hidden = true;
     item = wanted;
@@ -122,7 +125,8 @@ export async function createDisplay(study) {
     if (!item || !viewers[0]?.size()) return;
     for (const viewer of viewers.slice(0, item.columns)) {
       viewer.draw(look);
-      viewer.corner.textContent = `Slice ${look.at[across()] + 1} of ${size()[across()]}${look.zoom > 1 ? ` · zoom ${look.zoom.toFixed(1)}` : ""}${look.visible ? "" : " · region hidden"}`;
+      viewer.place.textContent = `Slice ${look.at[across()] + 1} of ${size()[across()]}${look.zoom > 1 ? ` · zoom ${look.zoom.toFixed(1)}` : ""}`;
+      viewer.status.textContent = viewer.empty ? "Nothing outlined" : look.visible ? "" : "Region hidden";
     }
     for (const button of byId("planes").children) button.setAttribute("aria-pressed", String(button.dataset.plane === look.plane));
     const slider = byId("slice");
@@ -174,6 +178,17 @@ export async function createDisplay(study) {
     refresh();
   }
 
+  /** Look further right and up by a step: the cross in three planes, else what of a zoomed slice is in sight. */
+  function shift(right, up) {
+    const [u, v] = [0, 1, 2].filter((axis) => axis !== across());
+    const towards = { [u]: right * RIGHT[study.convention][u], [v]: up };
+    for (const axis of [u, v]) {
+      if (look.plane === "planes") look.at[axis] = clamp(look.at[axis] + towards[axis], 0, size()[axis] - 1);
+      else if (look.zoom > 1) look.centre[axis] = clamp(look.centre[axis] + (towards[axis] * size()[axis]) / (10 * look.zoom), 0, size()[axis]);
+    }
+    refresh();
+  }
+
   function setWindow(width, level) {
     const l = clamp(level, 10, 250);
     const w = clamp(width, 10, Math.min(255, 2 * l)); // black is never below 0
@@ -221,6 +236,10 @@ export async function createDisplay(study) {
     ArrowDown: () => scroll(-1),
     PageUp: () => scroll(5),
     PageDown: () => scroll(-5),
+    "Shift+ArrowUp": () => shift(0, 1),
+    "Shift+ArrowDown": () => shift(0, -1),
+    "Shift+ArrowLeft": () => shift(-1, 0),
+    "Shift+ArrowRight": () => shift(1, 0),
     Home: () => scroll(item.centre[across()] - look.at[across()]),
     "+": () => zoomAt(1.25, null),
     "=": () => zoomAt(1.25, null),

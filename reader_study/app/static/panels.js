@@ -52,9 +52,10 @@ export function rankingPanel(place, { item, answer }) {
   }
 
   confirm.addEventListener("click", give);
-  place.replaceChildren(make("div", { class: "ranks" }, ...groups), hint, confirm);
+  place.replaceChildren(make("div", { class: "ranks" }, ...groups), hint, make("div", { class: "store" }, confirm));
   refresh();
   return {
+    begun: () => ranks.some((rank, column) => rank !== (item.ranks?.[column] ?? 0)),
     key(name) {
       const column = Number(name) - 1;
       if (name === "Enter") give();

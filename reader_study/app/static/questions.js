@@ -8,9 +8,15 @@ function choicesOf(question) {
   return question.choices.map((choice) => [choice, choice]);
 }
 
+// What was half given when an unanswered item left the screen, by its id.
+const drafts = new Map();
+
+const sorted = (answers) => Object.entries(answers).sort();
+
 export function questionsPanel(place, { item, study, answer }) {
-  const more = structuredClone(item.more);
-  let rating = item.rating;
+  const kept = (item.answer === null && drafts.get(item.id)) || item;
+  const more = structuredClone(kept.more);
+  let rating = kept.rating;
   let active = 0; // the question that the number keys answer; 0 is the rating
   const confirm = make("button", { type: "button", class: "primary" }, "Confirm ", make("kbd", {}, "Enter"));
   const hint = make("p", { class: "hint" });
@@ -68,7 +74,10 @@ export function questionsPanel(place, { item, study, answer }) {
     refresh();
   }
 
-  const complete = () => rating !== null && study.questions.every((question) => !question.required || more[question.name] !== undefined);
+  const begun = () => rating !== item.rating || JSON.stringify(sorted(more)) !== JSON.stringify(sorted(item.more));
+
+  /** How many answers are lacking. */
+  const lacking = () => (rating === null) + study.questions.filter((question) => question.required && more[question.name] === undefined).length;
 
   function refresh() {
     levels.forEach((button, index) => button.setAttribute("aria-pressed", String(study.levels[index] === rating)));
@@ -79,18 +88,23 @@ export function questionsPanel(place, { item, study, answer }) {
       choicesOf(question).forEach(([value], at) => buttons[at].setAttribute("aria-pressed", String(Array.isArray(given) ? given.includes(value) : given === value)));
     });
     groups.forEach((one, index) => one.classList.toggle("active", index === active));
-    confirm.disabled = !complete();
-    hint.textContent = complete() ? "" : "The number keys answer the question with the bar; Q goes to the next.";
+    if (item.answer === null && begun()) drafts.set(item.id, { rating, more: structuredClone(more) });
+    confirm.disabled = lacking() > 0;
+    confirm.firstChild.textContent = lacking() ? `Confirm (${lacking()} to answer) ` : "Confirm ";
+    hint.textContent = lacking() === 0 ? "" : "The number keys answer the question with the bar; Q goes to the next.";
   }
 
   function give() {
-    if (!confirm.disabled) answer({ rating, more }, `Rated ${rating}, ${study.words[study.levels.indexOf(rating)]}`);
+    if (confirm.disabled) return;
+    drafts.delete(item.id);
+    answer({ rating, more }, `Rated ${rating}, ${study.words[study.levels.indexOf(rating)]}`);
   }
 
   confirm.addEventListener("click", give);
-  place.replaceChildren(make("p", { class: "question" }, "How well does the outline fit?"), ...groups, hint, confirm);
+  place.replaceChildren(make("p", { class: "question" }, "How well does the outline fit?"), ...groups, hint, make("div", { class: "store" }, confirm));
   refresh();
   return {
+    begun,
     key(name) {
       if (name === "Enter") give();
       else if (name === "q") {

@@ -1,8 +1,10 @@
 // A reader's way through the study: screens, answers, undo, pause. Where they stand is always what the server says.
 import { SignedOut, at, get, newKey, onTrouble, post, send, unsent } from "./answers.js";
 import { createDisplay } from "./display.js";
+import { listenForKeys } from "./keys.js";
 import { guessPanel, rankingPanel, ratingPanel } from "./panels.js";
 import { againText, farewell, feedbackPanel, instructions, make, partText, regionName, sideName, statusText } from "./screens.js";
+import { openGuide, openHelp, say, showText, toast } from "./telling.js";
 
 const byId = (id) => document.getElementById(id);
 const PART_NAMES = { practice: "Practice", rating: "Rating", ranking: "Side by side", guess: "Guess the method" };
@@ -14,27 +16,15 @@ let panel = null; // how it is answered
 let entered = null; // the part whose first screen was passed
 let busy = true;
 let paused = false;
+let leaving = false;
 let rounds = 1; // of practice, whose first screen was shown
 const done = new Set(); // parts whose list to look again was put away
 
 // ---- screens
 
-function textScreen({ title, body, action }, act, { about = false } = {}) {
-  byId("toast").classList.remove("on");
-  byId("screen-item").hidden = true;
-  byId("screen-text").hidden = false;
-  byId("pause").hidden = true;
-  byId("text-title").textContent = title;
-  byId("text-body").replaceChildren(...body);
-  byId("about").hidden = !about;
-  const button = document.createElement("button");
-  Object.assign(button, { type: "button", className: "primary", textContent: action });
-  button.addEventListener("click", act, { once: true });
-  byId("text-actions").replaceChildren(...(action ? [button] : []));
+function textScreen(text, act, options) {
+  showText(text, act, options);
   showProgress();
-  // Focus on the button: Enter goes on; the title is read with it. A small screen still begins at the title.
-  (action ? button : byId("text-title")).focus({ preventScroll: true });
-  byId("main").scrollTop = 0;
 }
 
 function showProgress() {
@@ -94,7 +84,7 @@ async function present(item) {
   byId("changing").hidden = !changing;
   byId("changing").textContent = "You are changing an earlier answer. It stays as it is until you give another.";
   byId("back-to-current").hidden = !changing;
-  byId("undo").disabled = true;
+  itemButtons({});
   byId("comment").value = item.comment;
   byId("comment-box").hidden = !item.comment;
   await display.show(item);
@@ -105,9 +95,9 @@ async function present(item) {
   if (conflict && !open) return proceed();
   shown = item;
   // Only now: with the first item of a part, the answers of the one before are closed.
-  byId("undo").disabled = !nextChangeable(item);
+  // What a consensus score was told of can't be changed, so that a second look leads nowhere; nor can a guess.
+  itemButtons({ undo: Boolean(nextChangeable(item)), again: item.part !== "guess" && !item.taught, comment: true, pause: true });
   byId("again").setAttribute("aria-pressed", String(item.marked));
-  byId("again").disabled = item.part === "guess";
   const build = { ranking: rankingPanel, guess: guessPanel }[item.part] ?? ratingPanel;
   panel = build(byId("answers"), { item, study, choices: state.choices, answer });
   byId("viewers").classList.remove("loading");
@@ -117,6 +107,14 @@ async function present(item) {
   display.prefetch(state.next);
   if (state.current?.id !== item.id) display.prefetch(state.current);
   busy = false;
+}
+
+/** Turn on the buttons that apply to what is on the screen; their keys do nothing while they are off. */
+function itemButtons({ undo = false, again = false, comment = false, pause = false }) {
+  byId("undo").disabled = !undo;
+  byId("again").disabled = !again;
+  byId("open-comment").disabled = !comment;
+  byId("pause").disabled = !pause;
 }
 
 // ---- answers
@@ -145,8 +143,9 @@ function showFeedback(feedback) {
   next.addEventListener("click", goOn, { once: true });
   shown = null;
   panel = { key: (name) => name === "Enter" && (goOn(), true) };
-  byId("answers").replaceChildren(feedbackPanel(feedback, study), next);
-  byId("undo").disabled = true;
+  byId("answers").replaceChildren(feedbackPanel(feedback, study), make("div", { class: "store" }, next));
+  itemButtons({});
+  byId("comment-box").hidden = true;
   byId("answers").scrollIntoView({ block: "nearest" });
   display.focus();
   busy = false;
@@ -154,7 +153,7 @@ function showFeedback(feedback) {
 
 /** Put the item on the list to look at again, or take it off. */
 function markAgain() {
-  if (busy || paused || !shown || shown.part === "guess") return;
+  if (busy || paused || !shown || byId("again").disabled) return;
   const item = shown;
   guarded(async () => {
     const { state: told, conflict, detail } = await send(`/api/items/${item.id}/mark`, { marked: !item.marked });
@@ -180,7 +179,7 @@ function nextChangeable(item) {
 }
 
 function undo() {
-  if (busy || paused) return;
+  if (busy || paused || !shown) return;
   const earlier = nextChangeable(shown);
   if (earlier) guarded(() => leaveItem().then(() => present(earlier)));
 }
@@ -208,7 +207,9 @@ function pause() {
   guarded(async () => {
     await leaveItem();
     shown = item;
-    const stored = "Everything is stored. You can close the browser and open your personal link again whenever you like.";
+    const stored = panel?.begun?.()
+      ? "Every confirmed answer is stored. What you began to answer is kept only while this page is open."
+      : "Everything is stored. You can close the browser and open your personal link again whenever you like.";
     const list = make("button", { type: "button", id: "list-again" }, `Look again at your list (${state.again.length})`);
     list.addEventListener("click", () => lookAgain("Back to the study", () => (paused = false)));
     textScreen(
@@ -228,55 +229,40 @@ document.addEventListener("visibilitychange", () => {
   post(`/api/items/${shown.id}/view`, { kind, key: newKey() }, { keepalive: true }).catch(() => {});
 });
 
-// What the server has not confirmed, and a comment that is still being written, would be gone with the page.
+/** Whether something would be gone with the page: what the server has not confirmed, an answer or a comment half given. */
+function halfGiven() {
+  return unsent() || (shown && (byId("comment").value.trim() !== shown.comment || Boolean(panel?.begun?.())));
+}
+
 addEventListener("beforeunload", (event) => {
-  const writing = shown && !byId("screen-item").hidden && byId("comment").value.trim() !== shown.comment;
-  if (unsent() || writing) event.preventDefault();
+  if (!leaving && halfGiven()) event.preventDefault();
 });
 
-// ---- keys
+/** Sign out; the session must not end before the reader has said that what is half given may be lost. */
+async function leave() {
+  if (halfGiven() && !confirm("Your answer to this item is not stored yet. Sign out all the same?")) return;
+  leaving = true;
+  await post("/api/session/end", {});
+  location.replace(at("/enter"));
+}
 
-const ownKeys = {
+// ---- keys and buttons
+
+const pageKeys = {
   u: undo,
   p: pause,
   n: openComment,
   l: markAgain,
   g: openGuide,
-  h: () => byId("help").showModal(),
-  "?": () => byId("help").showModal(),
+  h: openHelp,
+  "?": openHelp,
   Escape: backToCurrent,
 };
 
-document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || byId("help").open || byId("guide").open) return;
-  const { target } = event;
-  if (target.matches("textarea")) {
-    if (event.key === "Escape") display.focus();
-    return;
-  }
-  if (!byId("keys-on").checked || byId("screen-item").hidden) return;
-  // Space and Enter belong to a button in focus, arrows to a slider.
-  if (target.matches("button, a, input, select") && [" ", "Enter"].includes(event.key)) return;
-  if (target.matches("input") && /^(Arrow|Page|Home|End)/.test(event.key)) return;
-  const key = event.key.length === 1 && event.key !== "O" ? event.key.toLowerCase() : event.key;
-  let used = true;
-  if (!event.repeat && panel?.key(key)) used = true;
-  else if (ownKeys[key]) event.repeat || ownKeys[key]();
-  else used = display.key(key);
-  if (used) event.preventDefault();
-});
-
-// After a click the keys go to the image again; after the keyboard, focus stays where it is.
-byId("screen-item").addEventListener("click", (event) => {
-  if (event.detail > 0 && event.target.closest("button")) display.focus();
-});
-
-function openGuide() {
-  byId("help").close();
-  byId("guide").showModal();
-}
+listenForKeys({ answerKey: (key) => panel?.key(key), pageKeys, displayKey: (key) => display.key(key), toImage: () => display.focus() });
 
 function openComment() {
+  if (byId("open-comment").disabled) return;
   byId("comment-box").hidden = false;
   byId("comment").focus();
 }
@@ -288,28 +274,11 @@ byId("open-comment").addEventListener("click", (event) => {
 });
 byId("undo").addEventListener("click", undo);
 byId("again").addEventListener("click", markAgain);
-byId("open-guide").addEventListener("click", openGuide);
-byId("close-guide").addEventListener("click", () => byId("guide").close());
 byId("back-to-current").addEventListener("click", backToCurrent);
 byId("pause").addEventListener("click", pause);
-byId("open-help").addEventListener("click", () => byId("help").showModal());
-byId("close-help").addEventListener("click", () => byId("help").close());
-byId("leave").addEventListener("click", async () => {
-  await post("/api/session/end", {});
-  location.replace(at("/enter"));
-});
+byId("leave").addEventListener("click", leave);
 
 // ---- telling
-
-let toastTimer = 0;
-function toast(text) {
-  byId("toast").textContent = text;
-  byId("toast").classList.add("on");
-  clearTimeout(toastTimer);
-  toastTimer = setTimeout(() => byId("toast").classList.remove("on"), 4000);
-}
-
-const say = (text) => (byId("announce").textContent = text);
 
 onTrouble((lost) => {
   if (lost) toast("No answer from the server. Your answer is kept here and sent again until it is stored.");

@@ -18,6 +18,13 @@ export const sideName = (item) => ({ L: "left side", R: "right side", "": "midli
 
 const paragraphs = (...texts) => texts.filter((text) => text !== undefined).map((text) => (typeof text === "string" ? make("p", {}, text) : text));
 
+/** The scale, with what each score looks like where the study says so. */
+function scaleWithAnchors(study) {
+  const anchors = document.querySelector("#guide-body .anchors");
+  const told = [...anchors.querySelectorAll("dd")].some((text) => text.childElementCount > 0);
+  return told ? anchors.cloneNode(true) : scaleList(study);
+}
+
 export function scaleList(study) {
   return make(
     "ol", { class: "scale-list", "aria-label": "The scale" },
@@ -43,7 +50,7 @@ export function instructions(study, state) {
         ? `${done} of ${plural(total, "item")} are done. You continue where you left off; nothing is lost.`
         : `You will see ${plural(total, "item")}. Each shows a brain scan and the outline of one region, as one of several methods drew it. Which method is not told.`,
       progress.rating ? "Rate how well the outline follows the region you see in the scan. Look at as many slices as you need; you need not see them all. Rate each picture by itself, even where it seems familiar." : null,
-      progress.rating ? scaleList(study) : null,
+      progress.rating ? scaleWithAnchors(study) : null,
       progress.ranking ? "Some items show all methods side by side: put them in order. Their places change from item to item." : null,
       `The patient's left is on the ${left} of the screen in axial and coronal slices; L and R mark the sides.`,
       progress.rating ? `Press a number key or a button to rate; the next item comes at once. The last ${plural(study.undo_items, "answer")} of a part can be changed (U).` : null,
@@ -52,6 +59,10 @@ export function instructions(study, state) {
     action: done ? "Continue" : progress.practice?.total ? "Begin with practice" : "Begin",
   };
 }
+
+/** When a rating of practice counts as right, in words. */
+const rightWhen = ({ tolerance }) =>
+  tolerance ? `A rating counts as right when it is at most ${plural(tolerance, "step")} of the scale from theirs.` : "A rating counts as right when it is the same as theirs.";
 
 export function partText(study, state) {
   const { part } = state.current;
@@ -63,7 +74,8 @@ export function partText(study, state) {
       body: paragraphs(
         `${plural(left, "item")} to get used to the screen. These ratings don't count.`,
         state.training ? "After each you see what experts agreed on, and why." : undefined,
-        state.training?.pass_mark ? `The study begins when ${state.training.needed} of ${state.training.of} ratings agree with the experts; otherwise practice comes again.` : undefined,
+        state.training ? rightWhen(state.training) : undefined,
+        state.training?.pass_mark ? `The study begins when ${state.training.needed} of ${state.training.of} ratings are right; otherwise practice comes again.` : undefined,
       ),
       action: "Start practice",
     },
@@ -135,10 +147,10 @@ export function againText(state, open, action) {
 /** What experts agreed on, beside the picture that was rated. */
 export function feedbackPanel(feedback, study) {
   const word = (level) => `${level}, ${study.words[study.levels.indexOf(level)]}`;
-  const equal = feedback.given === feedback.score;
+  const title = feedback.given === feedback.score ? "As the experts did" : feedback.agrees ? "Close to the experts: this counts as right" : "The experts rated otherwise";
   return make(
     "div", { class: "feedback", role: "status" },
-    make("p", { class: "question" }, equal ? "As the experts did" : "The experts rated otherwise"),
+    make("p", { class: "question" }, title),
     make("p", {}, `You rated ${word(feedback.given)}.`), make("p", {}, `The experts agreed on ${word(feedback.score)}.`),
     feedback.why ? make("p", {}, feedback.why) : null,
   );

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi.routing import APIRoute
 
+from reader_study.app.server import create_api
 from tests.phantoms.rich_study import rich_study
 from tests.phantoms.small_study import CASE, METHODS, PRACTICE, SmallStudy, small_study
 from tests.reader_study.study.test_write_ratings import Visitor
@@ -156,25 +158,58 @@ def test_arms_are_not_dealt_in_the_order_of_the_design(tmp_path: Path, monkeypat
     assert len(orders) == 6
 
 
-def test_questions_training_and_the_list_to_look_again_name_no_method_either(tmp_path: Path) -> None:
+def readable(reply: Any) -> tuple[str, str, str]:
+    """Address, headers and body of a response as text; of an image its header alone."""
+    head = "\n".join(f"{name}: {value}" for name, value in reply.headers.items())
+    is_image = reply.headers.get("content-type") == "application/octet-stream"
+    body = reply.content[:352] if is_image else reply.content
+    return str(reply.url), head, body.decode("utf-8", "replace")
+
+
+def test_every_address_that_a_reader_can_ask_names_no_method(tmp_path: Path) -> None:
     study = rich_study(tmp_path / "study")
     anna = Eavesdropper(study, study.tokens["anna"])
-    page = anna.http.get("/read").text
+    page = whole_way(anna)
+    for address in ("/", "/enter", "/api/study", "/static/app.css", "/coordinator", "/nowhere", "/preview/read"):
+        anna.http.get(address, headers={"accept": "text/html"})
     for name in re.findall(r"api/pictures/([0-9a-f]{32})", page):
         anna.http.get(f"/api/pictures/{name}")
-    anna.http.get("/api/study")
+    anna.http.get("/api/coordinator/overview")
+    anna.http.post("/api/session/end", json={})
+    assert any(b"follows the border" in reply.content for reply in anna.heard)
+    for reply in anna.heard:
+        if not reply.url.path.startswith("/static/"):
+            for text in readable(reply):
+                assert not (found := TRACES.search(text)), (reply.url.path, found)
+    # A new address is not served before it is heard here.
+    served = [route for route in create_api(study.folder).routes if isinstance(route, APIRoute)]
+    asked = [(reply.request.method, reply.url.path) for reply in anna.heard]
+    unheard = [
+        (method, route.path)
+        for route in served
+        for method in route.methods
+        if not any(method == how and route.path_regex.fullmatch(path) for how, path in asked)
+    ]
+    assert sorted(unheard) == [("GET", "/api/coordinator/ratings.csv"), ("POST", "/api/coordinator/preview")]
+    for method, path in unheard:
+        assert anna.http.request(method, path, json={} if method == "POST" else None).status_code == 401
+
+
+def whole_way(anna: Eavesdropper) -> str:
+    """Everything that a browser sends and fetches on a reader's way to the guesses; return the reader's page."""
+    page = anna.http.get("/read").text
     more = {"certainty": 1, "worst": ["back"], "motion": "yes"}
     while (state := anna.state())["current"]["part"] != "guess":
         item = state["current"]
+        anna.http.get(f"/api/items/{item['id']}/scan")
+        for column in range(item["columns"]):
+            anna.http.get(f"/api/items/{item['id']}/masks/{column}")
         anna.show(item["id"])
         anna.post(item["id"], "mark", marked=True)
+        anna.post(item["id"], "comment", comment="a word")
         given = {"ranks": [2, 1, 3]} if item["part"] == "ranking" else {"rating": 5, "more": more}
         assert anna.post(item["id"], "answer", **given).status_code == 200
-    anna.http.get("/nowhere", headers={"accept": "text/html"})
-    assert any(reply.url.path.endswith("/mark") for reply in anna.heard)
-    assert any(b"follows the border" in reply.content for reply in anna.heard)
-    for reply in anna.heard:
-        if reply.headers["content-type"] != "application/octet-stream":
-            head = "\n".join(f"{name}: {value}" for name, value in reply.headers.items())
-            for text in (str(reply.url), head, reply.content.decode("utf-8", "replace")):
-                assert not (found := TRACES.search(text)), (reply.url.path, found)
+        # What is refused is answered too.
+        anna.post(item["id"], "answer", rating=77)
+        anna.post(item["id"], "view", kind="nothing")
+    return page

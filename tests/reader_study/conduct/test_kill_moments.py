@@ -14,7 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
 
+from evaluation.serving.viewer_library import ViewerLibrary
+from reader_study.app.access import Served, begin, end
 from reader_study.conduct.backup import back_up, restore
 from reader_study.conduct.late_reader import add_reader
 from reader_study.conduct.status import reinstate_reader, set_status, withdraw_reader
@@ -24,6 +28,7 @@ from reader_study.study.export import export_study
 from reader_study.study.items import items_of
 from reader_study.study.links import renew_links
 from reader_study.study.storage import DATABASE, open_study
+from reader_study.study.tokens import GuessLimit, hash_token
 from reader_study.study.write_ratings import Answer, ConflictError, note_comment, note_mark, note_view, record_answer
 from tests.conftest import SOAK
 from tests.phantoms.rich_study import rich_study
@@ -118,6 +123,25 @@ def with_connection(write: Callable[[sqlite3.Connection], object]) -> Write:
     return lambda folder: write(open_study(folder))
 
 
+def served(folder: Path) -> Served:
+    return Served(folder, "darts", False, ViewerLibrary(b"", "", "", ""), GuessLimit())
+
+
+def sign_in(folder: Path) -> None:
+    begin(open_study(folder), served(folder), 1, Response())
+
+
+def sign_out(folder: Path) -> None:
+    request = Request({"type": "http", "headers": [(b"cookie", b"darts=a-known-token")]})
+    end(open_study(folder), served(folder), request, Response())
+
+
+def signed_in(folder: Path) -> None:
+    connection = open_study(folder)
+    connection.execute("INSERT INTO session (hash, reader_id, expires) VALUES (?, 1, '9999')", (hash_token("a-known-token"),))
+    connection.close()
+
+
 def rate_first(folder: Path, count: int, rating: int = 5) -> None:
     for number in range(count):
         connection = open_study(folder)
@@ -134,6 +158,12 @@ WRITES: dict[str, tuple[Write | None, Write]] = {
         lambda folder: rate_first(folder, 1, rating=1),
         lambda folder: answer(folder, rating=5),
     ),
+    "that an item came on the screen": (
+        None,
+        with_connection(lambda c: note_view(c, 1, first_item(c)["id"], "shown", "key-shown-again")),
+    ),
+    "signing in": (None, sign_in),
+    "signing out": (signed_in, sign_out),
     "a comment": (
         None,
         with_connection(lambda c: note_comment(c, 1, first_item(c)["id"], "a comment", "key-comment")),
@@ -142,6 +172,10 @@ WRITES: dict[str, tuple[Write | None, Write]] = {
     "a pause": (None, with_connection(lambda c: set_status(c, "paused", who="me", note="Back on Monday"))),
     "going on": (
         with_connection(lambda c: set_status(c, "paused", who="me")),
+        with_connection(lambda c: set_status(c, "running", who="me")),
+    ),
+    "reopening": (
+        with_connection(lambda c: set_status(c, "closed", who="me")),
         with_connection(lambda c: set_status(c, "running", who="me")),
     ),
     "closing": (None, with_connection(lambda c: set_status(c, "closed", who="me"))),
