@@ -15,12 +15,11 @@ CADDY = shutil.which("caddy")
 pytestmark = pytest.mark.skipif(
     not (CADDY and shutil.which("openssl")), reason="no caddy and openssl found: apt-get install caddy openssl"
 )
-#: No port 80, no administration, no file outside the folder: what a test must not touch.
+#: No port 80 and no administration; what Caddy keeps for itself lies in the folder of the test.
 CONFIGURATION = """
 {{
   admin off
   auto_https disable_redirects
-  persist_config off
 }}
 https://localhost:{port} {{
   bind 127.0.0.1

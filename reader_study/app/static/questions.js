@@ -90,7 +90,7 @@ export function questionsPanel(place, { item, study, answer }) {
     groups.forEach((one, index) => one.classList.toggle("active", index === active));
     if (item.answer === null && begun()) drafts.set(item.id, { rating, more: structuredClone(more) });
     confirm.disabled = lacking() > 0;
-    confirm.firstChild.textContent = lacking() ? `Confirm (${lacking()} to answer) ` : "Confirm ";
+    confirm.firstChild.textContent = lacking() ? `Confirm (${lacking()} left) ` : "Confirm ";
     hint.textContent = lacking() === 0 ? "" : "The number keys answer the question with the bar; Q goes to the next.";
   }
 
