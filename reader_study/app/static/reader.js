@@ -75,6 +75,7 @@ async function present(item) {
   byId("screen-text").hidden = true;
   byId("screen-item").hidden = false;
   byId("main").scrollTop = 0; // the picture comes first, however far down the last screen was read
+  byId("panel").scrollTop = 0; // and beside it the scale
   byId("pause").hidden = false;
   byId("viewers").classList.add("loading");
   const changing = item.answer !== null;
