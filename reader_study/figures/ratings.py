@@ -104,9 +104,9 @@ def likert_on(
     """Draw the bars of :func:`draw_likert` on axes; ``(ALL_REGIONS, "")`` means all ratings together."""
     levels, colours = scale.allowed, level_colours(scale)
     step = len(methods) + 0.8
-    # Width in points of the longest name of a method next to the axes; a letter is about 0.6 of the font size wide.
+    # Width in points of the widest name of a method next to the axes.
     shown = shown_names(methods, LIKERT_WIDTH, 1, "method")
-    beside = 10 + 0.6 * 0.83 * FONT_SIZE * max(len(name) for name in shown)
+    beside = 12 + 0.83 * FONT_SIZE * max(map(_width_in_letters, shown))
     labels, ends = [], []
     for number, (roi, side) in enumerate(places):
         here = ratings if roi == ALL_REGIONS else ratings[(ratings["roi"] == roi) & (ratings["hemisphere"] == side)]
@@ -172,6 +172,11 @@ def level_colours(scale: RatingScale) -> list[Any]:
     """Return a colour for each level, from brown for the worst through grey to blue-green for the best."""
     places = np.linspace(0.12, 0.88, len(scale.allowed))
     return ["0.86" if abs(place - 0.5) < 1e-9 else mpl.colormaps["BrBG"](place) for place in places]
+
+
+def _width_in_letters(name: str) -> float:
+    """Width of a name, in sizes of the font: capital letters are wider than others."""
+    return sum(0.72 if letter.isupper() else 0.6 for letter in name)
 
 
 def _level_handles(scale: RatingScale) -> list[Patch]:

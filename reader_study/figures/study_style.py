@@ -32,10 +32,13 @@ def pair_panels(n_pairs: int, n_places: int) -> tuple[Figure, list[Axes]]:
     """Return a figure of the page's width with one panel per pair of methods, at most three in a row, for rows of places."""
     n_columns = min(n_pairs, 3)
     n_rows = -(-n_pairs // n_columns)
-    size = (PAGE_WIDTH, n_rows * (0.8 + 0.2 * n_places) + 0.4)
+    size = (PAGE_WIDTH, n_rows * (0.95 + 0.2 * n_places) + 0.4)
     figure, grid = plt.subplots(n_rows, n_columns, figsize=size, layout="constrained", squeeze=False, sharey=True, sharex=True)
     for axes in grid.flat[n_pairs:]:
         axes.set_visible(False)
+    # The axes share their limits, but the numbers stand below every panel: a page has up to five rows of them.
+    for axes in grid.flat:
+        axes.tick_params(axis="x", labelbottom=True)
     return figure, list(grid.flat[:n_pairs])
 
 

@@ -128,7 +128,7 @@ def _readers_on(part: Any, analysis: StudyAnalysis) -> None:
     if len(analysis.agreement):
         fits = len(analysis.readers) <= 6 and max(map(len, analysis.readers)) <= 10
         agreement_on(middle, analysis.agreement, most_numbers=6, labelled=fits)
-        middle.set_title("Weighted kappa" if fits else "Weighted kappa, readers numbered", loc="left")
+        middle.set_title("Weighted kappa" if fits else "Weighted kappa\n(readers numbered by name)", loc="left")
         statistics_on(right, analysis.agreement)
         right.set_xlabel("Agreement, 95 %")
     else:
