@@ -93,8 +93,8 @@ def method_markers(methods: Sequence[str]) -> dict[str, str]:
 
 def legend_below(figure: Figure, handles: Sequence[Any]) -> None:
     """Put a legend below the axes, in as many columns as fit the width of the figure."""
-    # A letter is about 0.6 of the font size wide; the symbol before a label is as wide as four letters.
-    widest = max((len(str(handle.get_label())) for handle in handles), default=0) + 4
+    # A letter is about 0.6 of the font size wide; symbol and spaces around a label are as wide as eight letters.
+    widest = max((len(str(handle.get_label())) for handle in handles), default=0) + 8
     columns = int(figure.get_figwidth() * 72 / (0.6 * FONT_SIZE * widest))
     if handles:
         figure.legend(handles=handles, loc="outside lower left", ncols=min(len(handles), max(1, columns)))
