@@ -40,7 +40,7 @@ const day = (time) => time.slice(0, 10);
 
 /** The rounds of practice with feedback, and how the latest one goes. */
 function training({ rounds, answered, of, right, needed }) {
-  const lines = [`Round ${rounds}: ${answered} of ${of} rated, ${right} as the experts`];
+  const lines = [`Round ${rounds}: ${answered} of ${of} rated, ${right} right`];
   if (needed !== null) lines.push(answered < of ? `${needed} needed to pass` : right >= needed ? "passed" : `not passed: ${needed} needed`);
   return lines.map((line) => make("span", { class: "line" }, line));
 }
