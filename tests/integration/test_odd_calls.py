@@ -45,7 +45,7 @@ EVAL: dict[str, tuple[list[str], int, str]] = {
     "a folder and a file": (["--gt", "{}/gt", "--pred", "m={}/pred/sub-2.nii.gz"], 0, "1 of 2"),
     "scans beside label maps": (["--gt", "{}/gt", "--pred", "m={}/mixed"], 0, "2 of 2"),
     "references with scans beside": (["--gt", "{}/mixed", "--pred", "m={}/pred"], 0, "2 of 2"),
-    "no name of a method": (["--gt", "{}/gt", "--pred", "{}/pred"], 0, "pred"),
+    "no name of a method": (["--gt", "{}/gt", "--pred", "{}/pred"], 2, "expected NAME=PATH"),
     "a slash at the end": (["--gt", "{}/gt/", "--pred", "m={}/pred/"], 0, "2 of 2"),
     "JSON as references": (["--gt", "{}/account.json", "--pred", "m={}/pred"], 1, "expected"),
     "a page as references": (["--gt", "{}/page.html", "--pred", "m={}/pred"], 1, "expected"),
@@ -54,12 +54,12 @@ EVAL: dict[str, tuple[list[str], int, str]] = {
     "UTF-16": (["--gt", "{}/wide.tsv", "--pred", "m={}/pred"], 1, "expected"),
     "an empty manifest": (["--gt", "{}/empty.tsv", "--pred", "m={}/pred"], 1, "expected"),
     "an empty folder": (["--gt", "{}/empty", "--pred", "m={}/pred"], 1, "no reference found"),
-    "empty predictions": (["--gt", "{}/gt", "--pred", "m={}/empty"], 1, "expected"),
+    "empty predictions": (["--gt", "{}/gt", "--pred", "m={}/empty"], 1, "no label map of any subject"),
     "no such folder": (["--gt", "{}/nowhere", "--pred", "m={}/pred"], 1, "no such folder"),
     "no such predictions": (["--gt", "{}/gt", "--pred", "m={}/nowhere"], 1, "expected"),
     "an empty method": (["--gt", "{}/gt", "--pred", "m="], 2, "expected"),
     "a method twice": (["--gt", "{}/gt", "--pred", "m={}/pred", "--pred", "m={}/mixed"], 2, "m"),
-    "an unknown metric": (["--gt", "{}/gt", "--pred", "m={}/pred", "--metrics", "dyce"], 2, "expected"),
+    "an unknown metric": (["--gt", "{}/gt", "--pred", "m={}/pred", "--metrics", "dyce"], 2, "is not one of"),
     "an unknown subject": (["--gt", "{}/gt", "--pred", "m={}/pred", "--subjects", "sub-9"], 1, "expected some of sub-1, sub-2"),
     "an unknown protocol": (["--gt", "{}/gt", "--pred", "m={}/pred", "--protocol", "none"], 2, "expected"),
     "the results folder is a file": (["--gt", "{}/gt", "--pred", "m={}/pred", "-o", "{}/page.html"], 1, "page.html"),
@@ -128,7 +128,7 @@ OTHERS: dict[str, tuple[Callable[..., Result], list[str], int, str]] = {
         lambda words: CliRunner().invoke(train, ["pretrain", "--data", *words, "-o", "/nowhere/w"]), ["{}/page.html"], 1,
         "expected a TSV",
     ),
-    "a page as weights": (lambda words: CliRunner().invoke(weights, ["verify", *words]), ["{}/page.html"], 1, "expected"),
+    "a page as weights": (lambda words: CliRunner().invoke(weights, ["verify", *words]), ["{}/page.html"], 0, "not known"),
 }  # fmt: skip
 
 
