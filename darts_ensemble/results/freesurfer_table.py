@@ -11,7 +11,7 @@ import pandas as pd
 
 from darts_ensemble.labels import REGIONS
 
-__all__ = ["freesurfer_stats"]
+__all__ = ["freesurfer_stats", "measure_lines"]
 
 #: Columns as FreeSurfer names, describes and measures them.
 _COLUMNS = (
@@ -24,10 +24,15 @@ _VENTRICLES = frozenset([4, 5, 14, 15, 24, 31, 43, 44, 63])
 _BRAIN_STEM = 16
 _SUBCORTICAL = frozenset([10, 11, 12, 13, 17, 18, 26, 28, 49, 50, 51, 52, 53, 54, 58, 60])
 _CEREBELLAR_CORTEX = frozenset([8, 47])
+_BELOW_TENTORIUM = frozenset([7, 8, 15, 16, 46, 47])
 
 
-def freesurfer_stats(volumes: pd.DataFrame, ids: npt.NDArray[Any], intensity: npt.NDArray[Any], subject: str) -> str:
+def freesurfer_stats(
+    volumes: pd.DataFrame, ids: npt.NDArray[Any], intensity: npt.NDArray[Any], subject: str, etiv: float | None = None
+) -> str:
     """Return a table in the form of FreeSurfer's `aseg.stats`, readable by `asegstats2table`.
+
+    All 102 regions have a row, as `mri_segstats --empty` writes them, so that the tables of a cohort have the same rows.
 
     Parameters
     ----------
@@ -36,6 +41,8 @@ def freesurfer_stats(volumes: pd.DataFrame, ids: npt.NDArray[Any], intensity: np
     ids, intensity : (x, y, z) ndarrays
         Label map and scan.
     subject : str
+    etiv : float, optional
+        Estimate of the intracranial volume, mm^3; see :mod:`darts_ensemble.results.intracranial`.
     """
     inside = ids > 0
     labels, values = ids[inside], intensity[inside].astype(np.float64)
@@ -45,6 +52,7 @@ def freesurfer_stats(volumes: pd.DataFrame, ids: npt.NDArray[Any], intensity: np
     low, high = np.full(3000, np.inf), np.full(3000, -np.inf)
     np.minimum.at(low, labels, values)
     np.maximum.at(high, labels, values)
+    low[count == 0] = high[count == 0] = 0
     names = " ".join(name for name, _, _ in _COLUMNS)
     lines = [
         "# Title Segmentation Statistics",
@@ -53,15 +61,14 @@ def freesurfer_stats(volumes: pd.DataFrame, ids: npt.NDArray[Any], intensity: np
         "# anatomy_type volume",
         "#",
         f"# subjectname {subject}",
-        *_measures(volumes),
+        *measure_lines(volumes, etiv),
         f"# VoxelVolume_mm3 {_voxel(volumes):g}",
         *_described_columns(),
-        f"# NRows {int((count[volumes['region_id']] > 0).sum())}",
+        f"# NRows {len(volumes)}",
         f"# NTableCols {len(_COLUMNS)}",
         f"# ColHeaders  {names}",
     ]
-    present = volumes[volumes["n_voxels"] > 0].sort_values("region_id")
-    for index, row in enumerate(present.itertuples(index=False), start=1):
+    for index, row in enumerate(volumes.sort_values("region_id").itertuples(index=False), start=1):
         one = int(row.region_id)  # type: ignore[arg-type]
         lines.append(
             f"{index:3d} {one:5d} {row.n_voxels:9d} {row.volume_mm3:11.1f}  {row.region_name:<32s} "
@@ -70,10 +77,17 @@ def freesurfer_stats(volumes: pd.DataFrame, ids: npt.NDArray[Any], intensity: np
     return "\n".join(lines) + "\n"
 
 
-def _measures(volumes: pd.DataFrame) -> Iterator[str]:
-    """Sums of regions under FreeSurfer's names, in its order; all are counts of labels, none of surfaces.
+def measure_lines(volumes: pd.DataFrame, etiv: float | None = None) -> list[str]:
+    """Return sums of regions under FreeSurfer's names, in its order; all are counts of labels, none of surfaces.
 
-    FreeSurfer's volume of the brain leaves out the brain stem. There is no intracranial volume: these networks label no skull.
+    FreeSurfer's volume of the brain leaves out the brain stem.
+
+    Parameters
+    ----------
+    volumes : DataFrame
+        From :func:`darts_ensemble.results.volumetry.region_volumes`.
+    etiv : float, optional
+        Estimate of the intracranial volume, mm^3. Without it, nothing stands in its place.
     """
     volume = dict(zip(volumes["region_id"], volumes["volume_mm3"], strict=True))
 
@@ -81,6 +95,7 @@ def _measures(volumes: pd.DataFrame) -> Iterator[str]:
         return float(sum(volume[one] for one in ids))
 
     brain = [region.id for region in REGIONS if region.id != _BRAIN_STEM]
+    above = set(brain) - _BELOW_TENTORIUM
     left, right = ([region.id for region in REGIONS if region.name.startswith(f"ctx-{side}-")] for side in ("lh", "rh"))
     sums = (
         ("BrainSeg, BrainSegVol, Brain Segmentation Volume", brain),
@@ -93,8 +108,15 @@ def _measures(volumes: pd.DataFrame) -> Iterator[str]:
         ("CerebralWhiteMatter, CerebralWhiteMatterVol, Total cerebral white matter volume", [2, 41]),
         ("SubCortGray, SubCortGrayVol, Subcortical gray matter volume", _SUBCORTICAL),
         ("TotalGray, TotalGrayVol, Total gray matter volume", {*left, *right, *_SUBCORTICAL, *_CEREBELLAR_CORTEX}),
+        ("SupraTentorial, SupraTentorialVol, Supratentorial volume", above),
+        ("SupraTentorialNotVent, SupraTentorialVolNotVent, Supratentorial volume", above - _VENTRICLES),
     )
-    return (f"# Measure {names}, {total(ids):.6f}, mm^3" for names, ids in sums)
+    lines = [f"# Measure {names}, {total(ids):.6f}, mm^3" for names, ids in sums]
+    if etiv is not None:
+        share = total(brain) / etiv
+        lines.append(f"# Measure BrainSegVol-to-eTIV, BrainSegVol-to-eTIV, Ratio of BrainSegVol to eTIV, {share:.6f}, unitless")
+        lines.append(f"# Measure EstimatedTotalIntraCranialVol, eTIV, Estimated Total Intracranial Volume, {etiv:.6f}, mm^3")
+    return lines
 
 
 def _voxel(volumes: pd.DataFrame) -> float:

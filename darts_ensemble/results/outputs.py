@@ -42,8 +42,8 @@ class Targets:
         None in BIDS, where the agreement is a column of `volumes`, the label map's look-up table.
     probabilities, top_ids, top_probabilities : Path
         Probabilities of chosen regions; ids and probabilities of the most probable regions.
-    stats : Path or None
-        FreeSurfer's table, only in that format.
+    stats, left_cortex, right_cortex : Path or None
+        FreeSurfer's tables of all regions and of each hemisphere's cortex, only in that format.
     dicom : Path
         The label map as a DICOM segmentation.
     """
@@ -58,6 +58,8 @@ class Targets:
     top_probabilities: Path
     stats: Path | None
     dicom: Path
+    left_cortex: Path | None = None
+    right_cortex: Path | None = None
 
 
 def target_paths(out: Path, name: str, form: str) -> Targets:
@@ -81,6 +83,8 @@ def target_paths(out: Path, name: str, form: str) -> Targets:
             top_probabilities=mri / "darts.probabilities_top-probabilities.nii.gz",
             stats=stats / "aparc.DKTatlas+aseg.darts.stats",
             dicom=mri / "aparc.DKTatlas+aseg.darts.dcm",
+            left_cortex=stats / "lh.aparc.DKTatlas.darts.stats",
+            right_cortex=stats / "rh.aparc.DKTatlas.darts.stats",
         )
     if form == "bids":
         bids = derivative_name(name)

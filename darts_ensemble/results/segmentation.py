@@ -16,8 +16,10 @@ from darts_ensemble.dicom.segmentation_object import write_segmentation_object
 from darts_ensemble.errors import UsageError
 from darts_ensemble.results.bids_dataset import describe_dataset, label_table, sidecar
 from darts_ensemble.results.cleaning import remove_islands
-from darts_ensemble.results.freesurfer_table import freesurfer_stats
-from darts_ensemble.results.outputs import remove_earlier, target_paths, write_json, write_text
+from darts_ensemble.results.freesurfer_cortex import cortex_stats
+from darts_ensemble.results.freesurfer_table import freesurfer_stats, measure_lines
+from darts_ensemble.results.intracranial import estimated_intracranial_volume, region_centres
+from darts_ensemble.results.outputs import Targets, remove_earlier, target_paths, write_json, write_text
 from darts_ensemble.results.probabilities import parse_wanted, write_probabilities
 from darts_ensemble.results.suspicion import suspicion
 from darts_ensemble.results.volumetry import quality_flags, region_agreement, region_volumes, unusual_volumes
@@ -189,8 +191,8 @@ class Segmentation:
         else:
             write_text(paths.volumes, self.volumes.to_csv(sep="\t", index=False))
         write_json(paths.quality, {**about, **account})
-        if paths.stats is not None:
-            write_text(paths.stats, freesurfer_stats(self.volumes, self.ids, self.scan.data, name))
+        if form == "freesurfer":
+            self._write_freesurfer_tables(paths, name)
         if probabilities:
             if self.probabilities_box is None:
                 raise UsageError("probabilities that were not kept; expected segment(..., keep_probabilities=True)")
@@ -202,6 +204,15 @@ class Segmentation:
             write_segmentation_object(self.ids, self.scan, paths.dicom)
         write_label_map(self.ids, self.scan, paths.label_map)
         return paths.label_map
+
+    def _write_freesurfer_tables(self, paths: Targets, name: str) -> None:
+        etiv = estimated_intracranial_volume(region_centres(self.ids, self.scan.affine))
+        measures = measure_lines(self.volumes, etiv)
+        if paths.stats is not None:
+            write_text(paths.stats, freesurfer_stats(self.volumes, self.ids, self.scan.data, name, etiv))
+        for side, path in (("lh", paths.left_cortex), ("rh", paths.right_cortex)):
+            if path is not None:
+                write_text(path, cortex_stats(self.volumes, side, name, measures))
 
     def _account(self, options: dict[str, Any]) -> dict[str, Any]:
         """Return facts on the segmentation besides its volumes, and what it was made of, which a later run compares."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from darts_ensemble.labels import REGIONS
 from darts_ensemble.results.freesurfer_table import freesurfer_stats
 from darts_ensemble.results.volumetry import region_volumes
 from tests.phantoms.brain import AFFINE, brain
@@ -26,7 +30,7 @@ def parse_stats(text: str) -> tuple[dict[str, str], pd.DataFrame]:
 
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
-def test_freesurfer_reads_volumes_and_intensities_of_the_regions_present(order: Any, dtype: Any) -> None:
+def test_freesurfer_reads_volumes_and_intensities_of_every_region(order: Any, dtype: Any) -> None:
     rng = np.random.default_rng(2)
     ids = rng.choice([0, 17, 53, 1024, 2035], size=(11, 9, 10)).astype(np.int16)
     ids[5, 5, 5] = 30  # a region of one voxel
@@ -37,13 +41,16 @@ def test_freesurfer_reads_volumes_and_intensities_of_the_regions_present(order: 
     assert header["ColHeaders"].split() == [
         "Index", "SegId", "NVoxels", "Volume_mm3", "StructName", "normMean", "normStdDev", "normMin", "normMax", "normRange",
     ]  # fmt: skip
-    assert int(header["NRows"]) == len(stats) == 5
-    assert list(stats["Index"].astype(int)) == [1, 2, 3, 4, 5]
-    assert list(stats["SegId"].astype(int)) == [17, 30, 53, 1024, 2035]
-    assert list(stats["StructName"]) == [
+    assert int(header["NRows"]) == len(stats) == 102
+    assert list(stats["Index"].astype(int)) == list(range(1, 103))
+    assert list(stats["SegId"].astype(int)) == sorted(region.id for region in REGIONS)
+    present = stats[stats["NVoxels"].astype(int) > 0]
+    assert list(present["StructName"]) == [
         "Left-Hippocampus", "Left-vessel", "Right-Hippocampus", "ctx-lh-precentral", "ctx-rh-insula",
     ]  # fmt: skip
-    for row in stats.itertuples(index=False):
+    absent = stats[stats["NVoxels"].astype(int) == 0].drop(columns=["Index", "SegId", "StructName"]).astype(float)
+    assert (absent == 0).all(axis=None), "as FreeSurfer writes a region that is not there"
+    for row in present.itertuples(index=False):
         values = data[ids == int(row.SegId)].astype(np.float64)
         spread = values.std(ddof=1) if len(values) > 1 else 0
         assert int(row.NVoxels) == len(values)
@@ -55,9 +62,9 @@ def test_freesurfer_reads_volumes_and_intensities_of_the_regions_present(order: 
 
 def test_a_scan_without_a_region_still_gives_a_table() -> None:
     ids = np.zeros((3, 3, 3), dtype=np.int16)
-    text = freesurfer_stats(region_volumes(ids, np.eye(4)), ids, ids + 5, "empty")
-    assert "# NRows 0\n" in text
-    assert all(line.startswith("#") for line in text.splitlines())
+    header, stats = parse_stats(freesurfer_stats(region_volumes(ids, np.eye(4)), ids, ids + 5, "empty"))
+    assert header["NRows"] == "102"
+    assert (stats["Volume_mm3"].astype(float) == 0).all()
 
 
 def fields(text: str) -> list[str]:
@@ -69,6 +76,7 @@ def fields(text: str) -> list[str]:
 def test_fields_and_their_order_are_those_of_a_real_table(shared_data: Path) -> None:
     real = fields((shared_data / "dicom/child/freesurfer_stats/aseg.stats").read_text().replace("Itensity", "Intensity"))
     own = fields(freesurfer_stats(region_volumes(brain(), AFFINE), brain(), brain(), "Freesurfer"))
+    assert len([one for one in own if one.startswith("Measure")]) == 12
     # FreeSurfer 5 said CorticalWhiteMatter; 6 and later say CerebralWhiteMatter.
     real = [re.sub("Cortical(WhiteMatter)", r"Cerebral\1", one).replace("cortical white", "cerebral white") for one in real]
     varying = ("generating_program", "VoxelVolume_mm3", "NRows")
@@ -84,4 +92,29 @@ def test_sums_are_those_of_their_regions() -> None:
     assert float(found["lhCortexVol"]) == pytest.approx(volume[volume.index.isin(range(1000, 2000))].sum())
     assert float(found["CortexVol"]) == pytest.approx(float(found["lhCortexVol"]) + float(found["rhCortexVol"]))
     assert float(found["CerebralWhiteMatterVol"]) == pytest.approx(volume[[2, 41]].sum())
-    assert "EstimatedTotalIntraCranialVol" not in found
+    assert float(found["SupraTentorialVol"]) == pytest.approx(volume.sum() - volume[[7, 8, 15, 16, 46, 47]].sum())
+    assert "IntraCranial" not in freesurfer_stats(volumes, brain(), brain(), "x"), "nothing stands for what is not estimated"
+
+
+@pytest.mark.skipif(shutil.which("awk") is None, reason="no awk")
+def test_scripts_of_cohorts_find_each_number_by_grep_and_awk(tmp_path: Path) -> None:
+    table = tmp_path / "aseg.stats"
+    volumes = region_volumes(brain(), AFFINE)
+    table.write_text(freesurfer_stats(volumes, brain(), brain(), "x", etiv=1512345.678))
+
+    def printed(pattern: str, program: str) -> list[str]:
+        command = f"grep {shlex.quote(pattern)} {shlex.quote(str(table))} | awk {program}"
+        return subprocess.run(command, shell=True, capture_output=True, text=True, check=True).stdout.split()
+
+    volume = volumes.set_index("region_name")["volume_mm3"]
+    for name in ("Left-Lateral-Ventricle", "Left-Thalamus-Proper", "Right-Caudate", "Left-Pallidum", "Right-Accumbens-area"):
+        assert [float(one) for one in printed(name, "'{print $4}'")] == [pytest.approx(volume[name], abs=0.06)]
+    assert printed("IntraCranialVol", "-F, '{print $4}'") == ["1512345.678000"]
+
+
+def test_the_measures_are_those_that_quality_control_of_freesurfer_looks_for() -> None:
+    text = freesurfer_stats(region_volumes(brain(), AFFINE), brain(), brain(), "x", etiv=1.5e6)
+    found = {line.split(",")[0]: float(line.split(",")[3]) for line in text.splitlines() if line.startswith("# Measure ")}
+    assert found["# Measure EstimatedTotalIntraCranialVol"] == 1.5e6
+    assert found["# Measure BrainSegVol-to-eTIV"] == pytest.approx(found["# Measure BrainSeg"] / 1.5e6, abs=1e-6)
+    assert list(found)[:2] == ["# Measure BrainSeg", "# Measure BrainSegNotVent"]
