@@ -25,7 +25,7 @@ ROOMS = {
     ),
     "evaluation": (
         "protocols", "metrics", "cohort", "results", "statistics", "figures", "tables", "overlays", "quality", "serving",
-        "report", "run", "commands",
+        "viewer", "report", "run", "commands",
     ),
     "reader_study": (
         "ratings", "models", "statistics", "rankings", "published", "simulation", "planning", "study", "conduct", "exchange",
@@ -47,6 +47,7 @@ WITHOUT_TORCH = (
     "evaluation.protocols.protocol", "evaluation.metrics.surface", "evaluation.statistics.comparison",
     "evaluation.figures.draw", "evaluation.tables.paper", "evaluation.overlays.save", "evaluation.report.assemble",
     "evaluation.quality.write", "evaluation.commands.quality", "evaluation.serving.listening",
+    "evaluation.viewer.shown", "evaluation.commands.view",
     "evaluation.run.evaluate", "evaluation.commands.evaluate", "evaluation.commands.overlay",
     "reader_study.statistics.study_analysis", "reader_study.statistics.blinding", "reader_study.published.grim",
     "reader_study.simulation.power", "reader_study.planning.plan", "reader_study.study.folder", "reader_study.app.server",

@@ -23,7 +23,8 @@ FONT = "DejaVu Sans, Verdana, Arial, sans-serif"
 DESCRIPTION = (
     "A scan passes the rooms scans, slices, inference, fusion and results of darts_ensemble and becomes a label map. "
     "Label maps and references pass cohort, metrics, results, statistics, figures and report of evaluation and become "
-    "report.html; label maps without references pass quality and become a page. A study and label maps pass planning, study, "
+    "report.html; label maps without references pass quality and become a page, "
+    "or pass viewer to the browser. A study and label maps pass planning, study, "
     "app, ratings, statistics and figures of reader_study and become a table."
 )
 #: Top, height, colour, name and question of each package, and its commands.
@@ -35,7 +36,7 @@ BANDS = (
         "#eaf5ea",
         "evaluation",
         "How good is a label map, and is one method better?",
-        "darts-eval, darts-qc, darts-bids, darts",
+        "darts-eval, darts-qc, darts-view, darts-bids, darts",
     ),
     (460, 236, "#f3ecf7", "reader_study", "What do experts think of it?", "darts-reader-study"),
 )  # fmt: skip
@@ -62,7 +63,8 @@ BOXES: tuple[tuple[Kind, int, int, int, int, str, str], ...] = (
     ("room", 5, 1, 284, 72, "figures", "+ tables, overlays|of the results"),
     ("room", 6, 1, 284, 72, "report", "HTML page,|methods text"),
     ("file", 7, 1, 288, 64, "report", "report.html"),
-    ("room", 1, 1, 380, 50, "serving", "pages to browsers"),
+    ("file", 0, 1, 380, 50, "scan, maps", "named by hand"),
+    ("room", 1, 1, 380, 50, "viewer", "+ serving"),
     ("room", 2, 1, 380, 50, "protocols", "what is scored"),
     ("around", 3, 2, 380, 50, "run", "runs these steps, subject after subject"),
     ("file", 6, 1, 380, 50, "page", "quality page"),
@@ -88,7 +90,7 @@ ARROWS = (
     "138 92 164 92", "292 92 314 92", "442 92 464 92", "592 92 614 92", "742 92 764 92", "892 92 926 92",
     "83 152 83 126", "292 180 314 180", "442 180 464 180", "529 152 529 130", "592 180 614 180", "679 152 679 130",
     "138 320 164 320", "292 320 314 320", "442 320 464 320", "592 320 614 320", "742 320 764 320", "892 320 926 320",
-    "1032 320 1054 320", "379 380 379 358", "1056 405 1034 405",
+    "1032 320 1054 320", "138 405 164 405", "379 380 379 358", "1056 405 1034 405",
     # Label maps go to the cohort, to the quality page, and into reader studies.
     "1040 124 1040 229 229 229 229 282", "1172 405 1154 405", "1152 92 1172 92 1172 453 229 453 229 518",
     "138 556 164 556", "292 556 314 556", "442 548 464 548", "466 566 444 566", "742 556 764 556", "892 556 926 556",

@@ -24,6 +24,7 @@ COMMANDS = {
     "segment": ("darts_ensemble.commands.segment", "segment_main", "label 102 regions on T1 scans"),
     "eval": ("evaluation.commands.evaluate", "main", "score label maps against references"),
     "qc": ("evaluation.commands.quality", "main", "make a quality control page of a folder of label maps"),
+    "view": ("evaluation.commands.view", "main", "show a scan with its label maps in the browser"),
     "bids": ("evaluation.commands.bids_app", "main", "a BIDS App: segment participants, tabulate the group"),
     "train": ("darts_ensemble.commands.train", "main", "train or fine-tune a view's network"),
     "weights": ("darts_ensemble.commands.weights", "main", "list, fetch, check and convert weights"),

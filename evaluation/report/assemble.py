@@ -30,6 +30,7 @@ from evaluation.report.tables import (
     worst_cases,
     worst_table,
 )
+from evaluation.report.view_commands import view_commands
 from evaluation.results.folder import SIDES_MERGED, Results, read_results
 from evaluation.results.labelling import KIND, means_by_labelling
 from evaluation.results.run_facts import count_of, listed
@@ -120,6 +121,8 @@ def _worst(results: Results) -> list[Block]:
     blocks: list[Block] = []
     if len(worst):
         blocks.append(worst_table(results, worst))
+        commands = view_commands(results, worst)
+        blocks += [commands] if commands else []
     else:
         blocks.append(Notice("No region is in both maps of any pair that is included in means.", level="note"))
     misses = misses_table(results)

@@ -20,8 +20,8 @@ from evaluation.report.embedded_images import EmbeddedImage, embed_image
 from evaluation.results.number_format import MISSING, Kind, as_number, format_interval, format_value
 
 __all__ = [
-    "Block", "Cell", "Column", "Facts", "Figure", "Heading", "Notice", "Prose", "Quotation", "Report", "Section", "Table",
-    "render_report", "write_report",
+    "Block", "Cell", "Column", "Commands", "Facts", "Figure", "Heading", "Notice", "Prose", "Quotation", "Report", "Section",
+    "Table", "render_report", "write_report",
 ]  # fmt: skip
 
 #: Number of items of a notice that are visible at once; the others are folded.
@@ -125,6 +125,15 @@ class Quotation(Block):
     paragraphs: Sequence[str]
     references: Sequence[str] = ()
     macro: ClassVar[str] = "quotation"
+
+
+@dataclass(frozen=True)
+class Commands(Block):
+    """Command lines to copy, folded: `lines` are (what it is for, command) pairs. Not printed."""
+
+    title: str
+    lines: Sequence[tuple[str, str]]
+    macro: ClassVar[str] = "commands"
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -11,8 +9,8 @@ import typer
 from rich.console import Console
 
 from darts_ensemble.commands.command_line import errors
+from evaluation.serving.extra import needs_app
 from reader_study.commands.links import print_links
-from reader_study.errors import StudyError
 
 __all__ = ["register"]
 
@@ -69,7 +67,7 @@ def serve(
 ) -> None:
     """Serve a study to its readers. Stop with Ctrl-C at any time: no confirmed rating is lost."""
     console = Console(markup=False, highlight=False, soft_wrap=True)
-    with _needs_app():
+    with needs_app():
         from dataclasses import replace
 
         from evaluation.serving.listening import listen, safe_address
@@ -105,7 +103,7 @@ def preview(
 ) -> None:
     """Show a study as a reader sees it, from the beginning, on a copy: nothing is written into the study."""
     console = Console(markup=False, highlight=False, soft_wrap=True)
-    with _needs_app():
+    with needs_app():
         from evaluation.serving.listening import listen, safe_address
         from reader_study.app.run_server import run_server
         from reader_study.conduct.preview import preview_copy
@@ -117,16 +115,3 @@ def preview(
             base_url = f"http://127.0.0.1:{listening.getsockname()[1]}"
             console.print(f"Preview: {link(base_url, token)}\nNothing is written into {study}; Ctrl-C ends the preview")
             run_server(copy, address, listening)
-
-
-@contextmanager
-def _needs_app() -> Iterator[None]:
-    """Say in one line which package of the application is not installed."""
-    try:
-        yield
-    except ModuleNotFoundError as missing:
-        if (missing.name or "").partition(".")[0] not in ("fastapi", "uvicorn", "starlette", "pydantic"):
-            raise
-        raise StudyError(
-            f"the package {missing.name} is not installed; expected it: pip install 'darts-ensemble[app]'"
-        ) from None

@@ -21,6 +21,8 @@ TYPED = {
     "darts weights ve": {"verify", "verify-orientation"},
     "darts-weights ve": {"verify", "verify-orientation"},
     "darts qc --ou": {"--out"},
+    "darts view --reg": {"--region"},
+    "darts-view --no": {"--no-browser"},
     "darts-segment --dev": {"--device"},
     "darts-segment --device c": {"cpu", "cuda"},
     "darts reader-study analyse --me": {"--methods"},

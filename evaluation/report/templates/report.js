@@ -67,6 +67,13 @@ for (const block of document.querySelectorAll("div.quotation")) {
   });
 }
 
+for (const item of document.querySelectorAll(".commands li")) {
+  item.querySelector("button").addEventListener("click", async () => {
+    const done = await copyText(item.querySelector("code"));
+    item.querySelector(".copied").textContent = done ? " Copied" : " Selected: copy it with Ctrl+C";
+  });
+}
+
 // Paper can't be clicked.
 let opened = [];
 addEventListener("beforeprint", () => {

@@ -3,7 +3,7 @@
 /**
  * Listen on a viewer. `act` takes { scroll(steps, axis), zoomAt(factor, under), move(from, to), aim(under), window(dx, dy) }.
  * Left: drag moves (or aims, in three planes). Right or with Shift: window and level. Two fingers: zoom and move. One: scroll;
- * a tap aims in three planes.
+ * a tap aims where the page takes an aim.
  */
 export function listen(viewer, act) {
   const TAP = 8; // pixels that a finger may slip within a tap

@@ -1,4 +1,4 @@
-// One picture of a case: NiiVue draws the scan, a canvas above it draws the region.
+// One picture of a scan: NiiVue draws the scan, a canvas above it draws a region, or what the page paints.
 import { outline, runs, sliceOf } from "./contour.js";
 
 const { NVImage, Niivue } = globalThis.niivue;
@@ -8,8 +8,11 @@ const SIDES = [["L", "R"], ["P", "A"], ["I", "S"]]; // at the low and the high e
 const HALO = "rgba(0, 0, 0, 0.65)";
 export const ZOOM = { least: 1, most: 8 };
 
-/** Make a viewer inside an element that holds two canvases, `.scan` and `.region`. */
-export async function createViewer(element, convention) {
+/**
+ * Make a viewer inside an element that holds two canvases, `.scan` and `.region`.
+ * `paint(context, tile, look, ratio)`, where it is given, draws on each slice in place of a region's mask.
+ */
+export async function createViewer(element, convention, paint = null) {
   const scanCanvas = element.querySelector("canvas.scan");
   const regionCanvas = element.querySelector("canvas.region");
   const nv = new Niivue({
@@ -46,7 +49,10 @@ export async function createViewer(element, convention) {
     picture.offset = offset;
   }
 
-  /** Draw: `look` is { plane, at: voxel, zoom, centre: voxel, window, contour, fill, visible, colour }. */
+  /**
+   * Draw: `look` is { plane, at: voxel, zoom, centre: voxel, window, contour, fill, visible, colour }, and where the page
+   * lets a user choose them, { convention, cross: also on a single slice }.
+   */
   function draw(wanted) {
     look = wanted;
     if (!picture.size) return;
@@ -54,6 +60,7 @@ export async function createViewer(element, convention) {
     const [width, level] = [(look.window[1] - look.window[0]) / 255, (look.window[0] + look.window[1]) / 510];
     scanCanvas.style.filter = `brightness(${1 / (2 * level)}) contrast(${(2 * level) / width})`;
     nv.opts.sliceType = SLICE_TYPES[look.plane];
+    if (look.convention) nv.opts.isRadiologicalConvention = look.convention === "radiological";
     nv.scene.crosshairPos = look.at.map((voxel, axis) => (voxel + 0.5) / picture.size[axis]);
     const middle = millimetres([0.5, 0.5, 0.5]);
     const centre = millimetres(look.centre.map((voxel, axis) => (voxel + 0.5) / picture.size[axis]));
@@ -102,8 +109,9 @@ export async function createViewer(element, convention) {
       context.beginPath();
       context.rect(...tile.box);
       context.clip();
-      if (look.visible && picture.mask) drawMask(context, tile, ratio);
-      if (shown.length > 1) drawCross(context, tile, ratio);
+      if (paint) paint(context, tile, look, ratio);
+      else if (look.visible && picture.mask) drawMask(context, tile, ratio);
+      if (shown.length > 1 || look.cross) drawCross(context, tile, ratio);
       drawSides(context, tile, ratio);
       context.restore();
     }

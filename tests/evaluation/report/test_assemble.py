@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import shlex
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
@@ -199,6 +200,27 @@ def test_the_worst_cases_come_first_and_misses_are_listed_apart(scores: pd.DataF
         (scores.loc[at, "region_name"], scores.loc[at, "method"], scores.loc[at, "status"], scores.loc[at, "subject"])
         for at in (5, 20)
     }
+
+
+def test_each_of_the_worst_cases_has_the_command_that_shows_it(scores: pd.DataFrame, tmp_path: Path) -> None:
+    subjects = sorted(set(scores["subject"]))
+    maps = {method: {subject: f"maps of {method}/{subject}.nii.gz" for subject in subjects} for method in METHODS}
+    scans = {subject: f"/data/{subject}/mri/T1.mgz" for subject in subjects}
+    report = write_report(tables_only(tmp_path / "run", scores, scans=scans, label_maps=maps)).read_text(encoding="utf-8")
+    lines = [html.unescape(line) for line in re.findall(r"<code>(darts-view .*?)</code>", report)]
+    worst = scores[scores["status"] == "scored"].nsmallest(20, "dice")
+    expected = [
+        ["darts-view", scans[row.subject], f"/data/{row.subject}/mri/aparc.DKTatlas+aseg.mgz", maps[row.method][row.subject],
+         "--name", "reference", "--name", row.method, "--region", str(row.region_id)]
+        for row in worst.itertuples()
+    ]  # fmt: skip
+    assert [shlex.split(line) for line in lines] == expected
+    # A run without scans has none; a subject without a scan is left out.
+    few = {subject: scan for subject, scan in scans.items() if subject == worst.iloc[0]["subject"]}
+    some = write_report(tables_only(tmp_path / "some", scores, scans=few, label_maps=maps)).read_text(encoding="utf-8")
+    assert some.count("<code>darts-view ") == (worst["subject"] == worst.iloc[0]["subject"]).sum()
+    without = write_report(tables_only(tmp_path / "without", scores, label_maps=maps)).read_text(encoding="utf-8")
+    assert "darts-view" not in without
 
 
 def test_failures_suspicions_and_warnings_stand_in_the_first_section(scores: pd.DataFrame, tmp_path: Path) -> None:
