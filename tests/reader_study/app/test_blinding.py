@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from fastapi.routing import APIRoute
 
-from reader_study.app.server import create_api
+from reader_study.app import coordinator_api, pages, reader_api
 from tests.phantoms.rich_study import rich_study
 from tests.phantoms.small_study import CASE, METHODS, PRACTICE, SmallStudy, small_study
 from tests.reader_study.study.test_write_ratings import Visitor
@@ -182,7 +182,8 @@ def test_every_address_that_a_reader_can_ask_names_no_method(tmp_path: Path) -> 
             for text in readable(reply):
                 assert not (found := TRACES.search(text)), (reply.url.path, found)
     # A new address is not served before it is heard here.
-    served = [route for route in create_api(study.folder).routes if isinstance(route, APIRoute)]
+    parts = (pages, reader_api, coordinator_api)
+    served = [route for part in parts for route in part.router.routes if isinstance(route, APIRoute)]
     asked = [(reply.request.method, reply.url.path) for reply in anna.heard]
     unheard = [
         (method, route.path)
