@@ -213,8 +213,9 @@ def test_keys_and_a_tap_move_the_cross_and_keys_move_a_zoomed_slice(browser: Any
     page.keyboard.press("Shift+ArrowUp")
     page.keyboard.press("Shift+ArrowRight")
     page.keyboard.press("Shift+ArrowRight")
-    # Shown axially: up is anterior, the next coronal slice; the screen's right is the patient's left, so x falls.
-    assert slices(page) == [before[0], before[1] + 1, before[2] - 2]
+    # The item is shown sagittally, the nose to the left: up is superior, the screen's right is posterior.
+    assert page.inner_text("#region") == "Cingulate Gyrus"
+    assert slices(page) == [before[0] + 1, before[1] - 2, before[2]]
     box = page.locator("canvas.region").bounding_box()
     x, y = box["x"] + box["width"] / 4, box["y"] + box["height"] / 4
     page.touchscreen.tap(x, y)
