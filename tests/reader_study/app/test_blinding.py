@@ -176,6 +176,7 @@ def test_every_address_that_a_reader_can_ask_names_no_method(tmp_path: Path) -> 
         anna.http.get(f"/api/pictures/{name}")
     anna.http.get("/api/coordinator/overview")
     anna.http.post("/api/session/end", json={})
+    anna.http.post("/api/session", json={"token": study.tokens["anna"]})
     assert any(b"follows the border" in reply.content for reply in anna.heard)
     for reply in anna.heard:
         if not reply.url.path.startswith("/static/"):
@@ -193,6 +194,7 @@ def test_every_address_that_a_reader_can_ask_names_no_method(tmp_path: Path) -> 
     ]
     assert sorted(unheard) == [("GET", "/api/coordinator/ratings.csv"), ("POST", "/api/coordinator/preview")]
     for method, path in unheard:
+        # Hers is a reader's session.
         assert anna.http.request(method, path, json={} if method == "POST" else None).status_code == 401
 
 
