@@ -4,7 +4,7 @@
         --pred freesurfer=mindboggle/:labels.DKT31.manual+aseg.nii.gz --weights bundled -o results-deep/
     python benchmarks/freesurfer_against_hand.py results-deep/ [-o docs/reference/freesurfer_against_hand/]
 
-Prints the tables of `docs/reference/freesurfer_against_hand.md` from the tests of `darts-eval`, and writes `dice.csv` (one
+Prints tables in Markdown from the scores and tests of `darts-eval`, and with -o writes `dice.csv` (one
 row a subject and region, one column a method) and `box_plot.png`. Any results folder with a method named freesurfer will do.
 """
 
