@@ -59,7 +59,8 @@ def other_numbers(
     Notes
     -----
     An interpretation is tried by the Dice of each pair of a number and a region. If ids are stored in 8 bits, they become ids
-    modulo 256, or ids cut off at 255. Class numbers are found by giving each region the number that most of it has.
+    modulo 256, ids cut off at 255, or negative ones. Class numbers and the numbers of another table are found by giving each
+    region the number that most of it has.
     """
     ids = flat(reference.labels.data)
     n = protocol.n_regions
@@ -97,6 +98,12 @@ def other_numbers(
         readings.append(
             ("FreeSurfer ids cut off at 255, as saving them in 8 bits leaves them", {p: min(i, 255) for p, i in own.items()})
         )
+        readings.append(
+            (
+                "FreeSurfer ids above 127 turned negative, as saving them in signed 8 bits leaves them",
+                {p: (i + 128) % 256 - 128 for p, i in own.items()},
+            )
+        )
     best = {place: int(values[dice[place].argmax()]) for place in there}
     consecutive = [
         name for name, found in (("its", values), ("the reference's", np.unique(ids[taken]))) if are_consecutive(found)
@@ -104,9 +111,20 @@ def other_numbers(
     if consecutive and len(set(best.values())) > len(best) / 2:
         range_ = f"{int(values.min())} to {int(values.max())}" if consecutive[0] == "its" else "without gaps"
         readings.append((f"consecutive class numbers: {consecutive[0]} values are {range_}, not FreeSurfer ids", best))
+    elif _are_foreign(best, protocol):
+        place = max(there, key=lambda one: sizes[one])
+        words = f"numbers of another table: {best[place]} where the reference has {own[place]} ({protocol.regions[place].name})"
+        readings.append((words, best))
     found = [OtherNumbers(words, fit(number_of), as_it_is) for words, number_of in readings]
     found = [one for one in found if one.dice >= _SMALLEST_DICE and one.dice > as_it_is]
     return max(found, key=lambda one: one.dice, default=None)
+
+
+def _are_foreign(numbers: dict[int, int], protocol: Protocol) -> bool:
+    """Whether most regions lie under numbers of their own that are no ids of the protocol."""
+    ids = {id_ for region in protocol.regions for id_ in region.ids}
+    foreign = set(numbers.values()) - ids
+    return len(foreign) > len(numbers) / 2
 
 
 def _mean_of_merged(dice: npt.NDArray[Any], values: npt.NDArray[Any], there: list[int], protocol: Protocol) -> float:

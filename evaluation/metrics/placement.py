@@ -22,7 +22,7 @@ __all__ = ["Fault", "FaultKind", "find_fault"]
 
 FaultKind = Literal[
     "left and right exchanged", "origin shifted", "another affine", "other label numbers", "another subject",
-    "overlap near zero", "the reference itself",
+    "overlap near zero", "the reference itself", "one value everywhere",
 ]  # fmt: skip
 Points = npt.NDArray[np.float64]
 
@@ -92,6 +92,9 @@ def find_fault(reference: Reference, prediction: Scan, protocol: Protocol) -> Fa
     two = _sample(prediction, np.flatnonzero(flat(prediction.data)), protocol)
     if not two.n_foreground:
         return None
+    first = int(flat(prediction.data)[0])
+    if two.n_foreground == prediction.data.size and bool((prediction.data == first).all()):
+        return Fault("one value everywhere", f"every voxel is {first}")
     scale = float(abs(np.linalg.det(prediction.affine[:3, :3]) / np.linalg.det(reference.labels.affine[:3, :3])))
     sizes = two.sizes * scale
 

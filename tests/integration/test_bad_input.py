@@ -161,7 +161,7 @@ def test_a_full_disk_leaves_no_label_map_and_no_temporary_file(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     scans = [save(tmp_path / name, head()) for name in ("a.nii", "b.nii")]
-    monkeypatch.setattr(nib, "save", fill_once)
+    monkeypatch.setattr("darts_ensemble.scans.scan.save_image", fill_once)
     result = run(*scans, "-o", tmp_path / "out", "--weights", tiny_weights, "--device", "cpu")
     assert result.exit_code == 1
     target = tmp_path / "out/a_dseg.nii.gz"

@@ -64,7 +64,7 @@ LINEAR: dict[str, Callable[[], np.ndarray]] = {
     "-1 to 0": lambda: HEAD / HEAD.max() - 1,
     "percentiles 1 to 99 to 0 to 1": lambda: np.clip((HEAD - np.percentile(HEAD, 1)) / np.percentile(HEAD, 99.9), 0, 1),
     "z of the whole volume": lambda: z(HEAD, np.ones_like(BRAIN)),
-    "z of what is not 0": lambda: np.where(HEAD > 0, z(HEAD, HEAD > 0), 0),
+    "z of what is not 0": lambda: np.where(HEAD > 1, z(HEAD, HEAD > 1), 0),
     "z of the brain": lambda: z(HEAD, BRAIN),
     "z times 100 as int16": lambda: np.rint(100 * z(HEAD, BRAIN)).astype(np.int16),
     "air at 1000": lambda: HEAD + 1000,

@@ -98,12 +98,20 @@ def test_the_same_labels_stored_in_another_way_score_the_same(tmp_path: Path, ki
     assert not scores.suspects
 
 
+def test_darts_class_numbers_with_102_as_background_are_read_as_such(tmp_path: Path, plain: list[float]) -> None:
+    scores = scored(tmp_path, stored(ids_to_classes(MAP).astype(np.int16))(tmp_path / "m"))
+    assert scores.table["dice"].tolist() == pytest.approx(plain, nan_ok=True)
+
+
 CLASSES = np.where(MAP > 0, ids_to_classes(MAP).astype(np.int16), 0)
 #: What is wrong with the map, and words by which it is named.
 WRONG: dict[str, tuple[np.ndarray, str]] = {
     "class indices": (CLASSES, "class numbers"),
     "class indices from 1": (np.where(MAP > 0, CLASSES + 1, 0), "class numbers"),
     "modulo 256": (MAP % 256, "modulo 256"),
+    "negative above 127": ((MAP + 128) % 256 - 128, "turned negative"),
+    "ten times the ids": (MAP * 10, "numbers of another table: "),
+    "one value everywhere": (np.full_like(MAP, 17), "every voxel is 17"),
     "cut off at 255": (np.minimum(MAP, 255), "cut off at 255"),
     "interpolated": (ndimage.zoom(MAP.astype(np.float32), 1.0, order=1) + 0.3 * (MAP > 0), "not whole numbers"),
     "smoothed": (ndimage.gaussian_filter(MAP.astype(np.float32), 1), "not whole numbers"),
@@ -113,7 +121,7 @@ WRONG: dict[str, tuple[np.ndarray, str]] = {
     "nothing": (np.zeros_like(MAP), ""),
     "a scan": (RNG.normal(100, 20, MAP.shape).astype(np.float32), "not whole numbers"),
     "infinite": (np.where(MAP == 17, np.inf, MAP).astype(np.float32), "infinite"),
-    "beyond 32 bits": (np.where(MAP == 17, 2**40, MAP).astype(np.int64), ""),
+    "beyond 32 bits": (np.where(MAP == 17, 2**40, MAP.astype(np.int64)), "beyond 32 bits"),
     "below 0": (-MAP, ""),
     "two frames": (np.stack([MAP, MAP], axis=-1), "expected one 3-D volume"),
     "one-hot": ((MAP[..., None] == REGION_IDS[:6]).astype(np.uint8), "one-hot"),
