@@ -74,7 +74,7 @@ def test_an_agreement_of_two_views_is_no_mask(tmp_path: Path) -> None:
     [
         ("text.nii.gz", "not an image"),
         ("none.nii.gz", "no such file"),
-        ("notes.txt", "not a file this reads"),
+        ("notes.txt", "not a file that can be read here"),
         ("beside.nii.gz", "no labelled voxel lies within"),
         ("scan.nii.gz", "different values found; expected a label map"),
         ("halves.nii.gz", "expected a label map, resampled by nearest neighbour"),
