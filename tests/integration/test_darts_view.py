@@ -89,7 +89,7 @@ def test_the_browser_is_opened_without_the_token_among_its_words(case: ViewedCas
 @pytest.mark.parametrize(
     ("words", "status", "message"),
     [
-        (("notes.txt",), 1, "notes.txt: not a file this reads; expected .nii.gz"),
+        (("notes.txt",), 1, "notes.txt: not a file that can be read here; expected .nii.gz"),
         (("scan.nii.gz", "text.nii.gz"), 1, "text.nii.gz: not an image"),
         (("none.nii.gz",), 1, "none.nii.gz: no such file"),
         (("scan.nii.gz", "away.nii.gz"), 1, "away.nii.gz: no labelled voxel lies within"),
