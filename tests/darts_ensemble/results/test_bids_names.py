@@ -36,7 +36,7 @@ def test_entities_are_kept_and_a_name_without_them_becomes_a_subjects(name: str,
 )
 def test_every_file_is_entities_each_once_in_order_then_a_suffix(name: str) -> None:
     for path in filter(None, vars(target_paths(Path("out"), name, "bids")).values()):
-        match = re.fullmatch(r"((?:[a-z]+-[A-Za-z0-9]+_)+)[a-z]+\.(nii\.gz|tsv|json)", path.name)
+        match = re.fullmatch(r"((?:[a-z]+-[A-Za-z0-9]+_)+)[a-z]+\.(nii\.gz|tsv|json|dcm)", path.name)
         assert match, path.name
         entities = [part.split("-")[0] for part in match[1].split("_")[:-1]]
         assert entities == [one for one in ENTITY_ORDER if one in entities]
