@@ -34,7 +34,10 @@ RECORD = """
 #: Centre of the pixels of a colour on the canvas of a column, as shares of it; null where there is none.
 CENTRE = """([column, [r, g, b]]) => {
   const canvas = document.querySelectorAll("canvas.region")[column];
-  const { data, width, height } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  // Of a copy: Chromium warns of a canvas that is read again and again.
+  const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
+  copy.drawImage(canvas, 0, 0);
+  const { data, width, height } = copy.getImageData(0, 0, canvas.width, canvas.height);
   let [x, y, n] = [0, 0, 0];
   for (let at = 0; at < data.length; at += 4) {
     if (data[at + 3] < 100 || [r, g, b].some((value, channel) => Math.abs(data[at + channel] - value) > 6)) continue;
@@ -200,6 +203,7 @@ def test_volumes_stand_in_the_legend_and_are_sorted_and_filtered(opened: Callabl
     page.keyboard.type("putam")
     assert page.locator("#legend tr:visible").count() == 2
     assert page.inner_text("#count") == "2 of 102 regions"
+    page.keyboard.type(" left")
     page.keyboard.press("Enter")
     settled(page)
     assert "left putamen (12)" in readout(page)["one"]

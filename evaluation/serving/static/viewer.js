@@ -29,6 +29,9 @@ export async function createViewer(element, convention, paint = null) {
     loadingText: "",
     logLevel: "error",
   });
+  // NiiVue also draws when its canvas is hidden and has no size: WebGL would complain.
+  const drawScene = nv.drawScene.bind(nv);
+  nv.drawScene = () => (element.clientWidth ? drawScene() : undefined);
   await nv.attachToCanvas(scanCanvas);
   scanCanvas.tabIndex = -1; // the region canvas above takes focus and pointer
   const picture = { name: null, size: null, mask: null, offset: [0, 0, 0] };
@@ -202,6 +205,7 @@ export async function createViewer(element, convention, paint = null) {
     return { tile, at };
   }
 
-  new ResizeObserver(() => requestAnimationFrame(() => look && draw(look))).observe(element);
+  // One that is hidden has no size to draw in.
+  new ResizeObserver(() => requestAnimationFrame(() => look && element.clientWidth && draw(look))).observe(element);
   return { element, region: regionCanvas, load, draw, under, size: () => picture.size, maskSize: () => picture.mask?.size };
 }

@@ -75,10 +75,10 @@ function borders({ width, height, value }, wanted) {
       const place = value(u, v);
       if (!place || !wanted(place)) continue;
       const [low, high, left, right] = [v + INSET, v + 1 - INSET, u + INSET, u + 1 - INSET];
-      if (v === 0 || value(u, v - 1) !== place) add(place, [left, low, right, low]);
-      if (v === height - 1 || value(u, v + 1) !== place) add(place, [left, high, right, high]);
-      if (u === 0 || value(u - 1, v) !== place) add(place, [left, low, left, high]);
-      if (u === width - 1 || value(u + 1, v) !== place) add(place, [right, low, right, high]);
+      if (v === 0 || value(u, v - 1) !== place) add(place, [u, low, u + 1, low]);
+      if (v === height - 1 || value(u, v + 1) !== place) add(place, [u, high, u + 1, high]);
+      if (u === 0 || value(u - 1, v) !== place) add(place, [left, v, left, v + 1]);
+      if (u === width - 1 || value(u + 1, v) !== place) add(place, [right, v, right, v + 1]);
     }
   }
   return found;

@@ -68,6 +68,8 @@ async function createPage(about, scan, agreement, maps) {
     if (!possible(mode)) return;
     state.mode = mode;
     look.visible = true;
+    // Six slices are too small on a phone.
+    if (mode === "side" && look.plane === "planes" && matchMedia("(max-width: 820px)").matches) setPlane("axial");
     for (let column = 0; column < (mode === "side" ? 2 : 1); column++) await viewerNumber(column);
     viewers.forEach((viewer, column) => (viewer.figure.hidden = column > 0 && mode !== "side"));
     byId("viewers").dataset.columns = mode === "side" ? 2 : 1;
