@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import base64
 import io
+import json
 import os
 import sys
 from pathlib import Path
@@ -24,7 +25,7 @@ from PIL import Image
 
 NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "paper_figures.ipynb"
 #: Sharp on most screens at the width that the notebook shows; few colours, but every method keeps its own.
-WIDTH, COLOURS = 1150, 200
+WIDTH, COLOURS = 960, 96
 
 
 def main() -> None:
@@ -38,6 +39,11 @@ def main() -> None:
     kernels = jupyter_client.KernelManager(kernel_name="python3")
     kernels.kernel_spec.argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     nbclient.NotebookClient(notebook, km=kernels, timeout=1800, resources={"metadata": {"path": "."}}).execute()
+    command = json.loads((given.results / "run.json").read_text(encoding="utf-8"))["command"]
+    notebook.cells[0].source = notebook.cells[0].source.replace(
+        "# From a results folder", "# Executed: from a results folder", 1
+    )
+    notebook.cells[0].source += f"\n\nHere `{given.results}` is the folder of\n\n```\n{command}\n```"
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # times of this machine
         for output in cell.get("outputs", []):

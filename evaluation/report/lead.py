@@ -49,6 +49,8 @@ def _over_all_regions(results: Results, overall: pd.DataFrame, *, apart: bool) -
     copied = bool(results.account.get("copied_regions"))
     metric = "dice_common" if copied else "dice"
     ranked = results.summary[results.summary[f"mean_{metric}"].notna()]
+    merged = ranked["method"].str.endswith(SIDES_MERGED)
+    ranked = ranked if merged.all() else ranked[~merged]
     ranked = ranked.sort_values(f"mean_{metric}", ascending=False, kind="stable")
     # Methods on different subjects can't share one n.
     numbers = sorted(set(ranked["n_subjects"]))
@@ -60,7 +62,16 @@ def _over_all_regions(results: Results, overall: pd.DataFrame, *, apart: bool) -
         n = int(results.subjects["n_dice_common"].max())
         which = f"the {count_of(n, 'region')} that every method has of its own"
     text = [f"Mean Dice over {which}, mean ± SD over {over}: {'; '.join(means[:_NAMED_METHODS])}{more}."]
-    return [*text, _difference(results.summary, overall, metric)] if len(overall) else text
+    if len(overall):
+        text.append(_difference(results.summary, overall, metric))
+        # The method with copied regions is the one that a reader asks for.
+        best = str(ranked["method"].iloc[0])
+        text += [
+            _difference(results.summary[results.summary["method"].isin([best, method])], overall, metric)
+            for method in results.account.get("copied_regions", {})
+            if method not in list(ranked["method"][:2])
+        ]
+    return text
 
 
 def copied_sentences(account: Mapping[str, Any]) -> list[str]:

@@ -158,6 +158,11 @@ def _scoring(results: Results) -> str:
         " A region absent from both maps, or not part of a reference's own protocol, was not scored; a region that only one of "
         "the two maps has counts as missed or invented."
     )
+    for method, ids in results.account.get("copied_regions", {}).items():
+        text.append(
+            f" {method} was not scored in {count_of(len(ids), 'region')} in which it equals the reference in every voxel of "
+            "every subject, as one was copied from the other."
+        )
     return "".join(text)
 
 
@@ -238,7 +243,8 @@ def _statistics(results: Results, books: _Bibliography) -> str:
 
 
 def _paired(frame: pd.DataFrame, settings: Bootstrap, level: str, books: _Bibliography) -> str:
-    smallest, largest = int(frame["n"].min()), int(frame["n"].max())
+    counts = frame.loc[frame["n"] > 0, "n"] if frame["n"].any() else frame["n"]
+    smallest, largest = int(counts.min()), int(counts.max())
     n = f"n = {largest}" if smallest == largest else f"n = {smallest} to {largest}"
     metrics = [_in_a_sentence(str(name)) for name in dict.fromkeys(frame.get("metric", []))]
     text = [

@@ -62,6 +62,8 @@ def test_copied_regions_have_no_score_and_are_named_on_screen_and_in_the_report(
     report = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert report.count("a equals the reference in every voxel of 3 regions") == 2
     assert "Mean Dice over the 99 regions that every method has of its own" in report
+    assert "over 99 regions: +" in report
+    assert "a was not scored in 3 regions in which it equals the reference" in report
     assert "Dice, common regions" in (tmp_path / "tables" / "summary.md").read_text(encoding="utf-8")
 
 
