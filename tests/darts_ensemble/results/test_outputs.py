@@ -44,13 +44,13 @@ def test_each_format_names_the_label_map_its_own_way() -> None:
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_no_two_files_of_one_scan_and_no_files_of_two_scans_share_a_path(form: str) -> None:
-    paths = [
-        path
+    of_each = [
+        [path for path in vars(target_paths(Path("o"), name, form)).values() if path]
         for name in ("sub-01", "sub-02", "sub-02_run-1")
-        for path in vars(target_paths(Path("o"), name, form)).values()
-        if path
     ]
-    assert len(set(paths)) == len(paths) == 3 * {"freesurfer": 9, "bids": 7}.get(form, 8)
+    paths = [path for of_one in of_each for path in of_one]
+    assert len(set(paths)) == len(paths)
+    assert len({len(of_one) for of_one in of_each}) == 1
 
 
 def table() -> dict[int, dict[str, str]]:
@@ -84,7 +84,7 @@ def test_texts_appear_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.Mo
     write_json(tmp_path / "new/folder/quality.json", {"flags": ["é"], "mean": 0.5})
     assert json.loads((tmp_path / "new/folder/quality.json").read_text(encoding="utf-8")) == {"flags": ["é"], "mean": 0.5}
 
-    def fill(self: Path, text: str, encoding: str) -> None:
+    def fill(self: Path, text: str, **how: str) -> None:
         with self.open("w") as file:
             file.write(text[:3])
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
