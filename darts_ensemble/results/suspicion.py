@@ -10,7 +10,7 @@ import numpy.typing as npt
 from darts_ensemble.labels import REGIONS
 from darts_ensemble.results.volumetry import voxels_of_ids
 from darts_ensemble.scans.conform import Conformed
-from darts_ensemble.scans.kinds import looks_like_ct, looks_like_statistics, short_side
+from darts_ensemble.scans.kinds import dark_white_matter, looks_like_ct, looks_like_statistics, short_side
 
 __all__ = ["suspicion"]
 
@@ -40,18 +40,20 @@ def suspicion(
     agreement : float or None
         Mean agreement of the views over the brain, 0 to 1; None for one view.
     conformed : Conformed, optional
-        The scan: its values and its extent say more about the cause.
+        The scan: white matter darker than the cortex is a sign by itself; values and extent say more about the cause.
     """
     count = voxels_of_ids(ids)
     missing = sum(not count[region.id] for region in REGIONS)
     disagree = agreement is not None and agreement < _LEAST_AGREEMENT
-    if missing < _MOST_MISSING and not disagree:
+    dark = conformed is not None and dark_white_matter(conformed.scan.data, ids)
+    if missing < _MOST_MISSING and not disagree and not dark:
         return None
     signs = [f"{missing} of {len(REGIONS)} regions are missing"] if missing else []
     signs += [f"the views agree on {agreement:.0%} of the brain"] if disagree else []
+    signs += ["white matter is darker than the cortex"] if dark else []
     volume = count[[region.id for region in REGIONS]].sum() * abs(np.linalg.det(affine[:3, :3])) / 1000
     other = missing >= _MISSING_IN_OTHER_CONTRAST if agreement is None else agreement < _AGREEMENT_IN_OTHER_CONTRAST
-    cause = _cause_in_scan(conformed, other=other) or _cause_in_labels(ids, affine, float(volume), other=other)
+    cause = _cause_in_scan(conformed, other=other) or _cause_in_labels(ids, affine, float(volume), other=other or dark)
     return f"probably not an upright T1 of a whole head ({', '.join(signs)}): {cause}"
 
 
@@ -69,6 +71,7 @@ def _cause_in_scan(conformed: Conformed | None, *, other: bool) -> str | None:
 
 
 def _cause_in_labels(ids: npt.NDArray[Any], affine: npt.NDArray[np.float64], volume: float, *, other: bool) -> str:
+    """What the places of the labels say; `other`: whether the scan seems to have another contrast than T1."""
     cortex = _centre(ids >= 1000, affine)
     cerebellum = _centre(np.isin(ids, _CEREBELLUM), affine)
     if volume < _LITTLE_BRAIN:

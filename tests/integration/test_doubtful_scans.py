@@ -44,7 +44,8 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "40 mm of planes": (slab(1, 90, 130), "40 mm from top to bottom"),
     "50 mm of the front": (slab(2, 150, 200), "from front to back"),
 }
-BY_DEFAULT = ("inverted", "40 mm of planes")
+#: Whose sign one view shows, in a third of the time: white matter darker than the cortex.
+ONE_VIEW = ("inverted",)
 
 
 def run(scan: Path, out: Path, *words: str) -> tuple[int, dict, str]:
@@ -53,13 +54,13 @@ def run(scan: Path, out: Path, *words: str) -> tuple[int, dict, str]:
     return done.exit_code, json.loads(done.stdout)["scans"][0], done.stderr
 
 
-@pytest.mark.parametrize("change", CHANGES if SOAK else BY_DEFAULT)
+@pytest.mark.parametrize("change", CHANGES if SOAK else ONE_VIEW)
 def test_a_scan_that_was_changed_is_doubted_and_the_cause_named(shared_data: Path, tmp_path: Path, change: str) -> None:
     source = nib.load(shared_data / SUBJECT)
     how, words = CHANGES[change]
     data = np.ascontiguousarray(how(np.asarray(source.dataobj)))
     nib.save(nib.MGHImage(data, source.affine), tmp_path / "changed.mgz")
-    code, row, _ = run(tmp_path / "changed.mgz", tmp_path / "out")
+    code, row, _ = run(tmp_path / "changed.mgz", tmp_path / "out", *(["--views", "coronal"] if change in ONE_VIEW else []))
     assert row["status"] == "wrote"
     assert row["suspicion"], f"agreement {row['mean_view_agreement']}, {row['flags'][:1]}"
     assert words in row["suspicion"]

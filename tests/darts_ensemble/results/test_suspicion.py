@@ -99,7 +99,15 @@ def test_the_sentence_names_what_values_and_extent_show() -> None:
         assert "\n" not in found
 
 
-def test_nothing_in_the_values_makes_a_doubt_where_the_labels_are_good() -> None:
+def test_dark_white_matter_is_a_doubt_even_where_the_labels_are_good() -> None:
+    flair = conformed(np.where(np.isin(IDS, (2, 41)), 60.0, np.where(IDS > 0, 100.0, 0.0)))
+    for agreement in (None, 0.9, 0.63):
+        found = str(suspicion(IDS, AFFINE, agreement, flair))
+        assert "white matter is darker than the cortex" in found
+        assert "such as T2 or FLAIR" in found
+
+
+def test_nothing_else_in_the_values_makes_a_doubt_where_the_labels_are_good() -> None:
     for scan in (conformed(hounsfield()), conformed(T1, (160, 40, 180)), conformed(Z)):
         assert suspicion(IDS, AFFINE, 0.9, scan) is None
 

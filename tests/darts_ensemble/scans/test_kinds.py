@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from darts_ensemble.scans.kinds import looks_like_ct, looks_like_statistics, short_side
+from darts_ensemble.scans.kinds import dark_white_matter, looks_like_ct, looks_like_statistics, short_side
 from tests.darts_ensemble.scans.test_intensities import BRAIN, HEAD
 from tests.darts_ensemble.scans.test_odd_intensities import LINEAR
 
@@ -77,3 +77,32 @@ def test_real_scans_are_none_of_these(shared_data: Path) -> None:
         data = np.asarray(nib.load(shared_data / f"subjects/{name}/mri/T1.mgz").dataobj)
         assert not looks_like_ct(data), name
         assert not looks_like_statistics(data), name
+
+
+def tissue(white: float, cortex: float, noise: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """Values and ids of white matter, cortex around it, and a deep structure."""
+    ids = np.zeros(HEAD.shape, dtype=np.int16)
+    ids[BRAIN] = 1022
+    ids[ndimage.binary_erosion(BRAIN, iterations=3)] = 2
+    ids[30:34, 30:34, 30:34] = 10
+    return np.where(ids == 2, white, np.where(ids > 0, cortex, 0)) + RNG.normal(0, noise, HEAD.shape), ids
+
+
+@pytest.mark.parametrize(("gain", "shift"), [(1, 0), (0.01, -1), (-1, 255), (1000, 5)])
+def test_white_matter_is_dark_whatever_the_scale(gain: float, shift: float) -> None:
+    data, ids = tissue(110, 70, noise=20)
+    assert dark_white_matter(data * gain + shift, ids) is (gain < 0)
+
+
+def test_dark_white_matter_is_told_from_a_part_of_the_cortex_that_is_bright() -> None:
+    data, ids = tissue(110, 70, noise=5)
+    data[(ids == 1022) & (np.indices(ids.shape)[0] < 24)] = 900
+    assert not dark_white_matter(data, ids)
+    assert not dark_white_matter(*tissue(100, 100))
+
+
+def test_too_few_voxels_say_nothing_about_contrast() -> None:
+    data, ids = tissue(70, 110)
+    assert dark_white_matter(data, ids)
+    for gone in (2, 1022):
+        assert not dark_white_matter(data, np.where(ids == gone, 0, ids))
