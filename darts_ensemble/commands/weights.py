@@ -24,6 +24,7 @@ from darts_ensemble.commands.weights_on_scans import (
 from darts_ensemble.cores import wait_without_spinning
 from darts_ensemble.errors import CheckpointError, DartsError
 from darts_ensemble.weights.checksums import FileCheck, check_file, check_folder, read_sums, write_sums
+from darts_ensemble.weights.file_form import refuse_other_forms
 from darts_ensemble.weights.registry import (
     Entry,
     View,
@@ -143,7 +144,7 @@ def verify_weights(
     """Compute and compare the sha256 of files.
 
     The sums are compared with those of the registry, or of SHA256SUMS in the same folder. Exit code 1 if a file is changed,
-    missing or not listed.
+    missing or not listed, or has no sum to compare with and is no weights file.
     """
     checks: list[FileCheck] = []
     failed: list[str] = []
@@ -157,6 +158,9 @@ def verify_weights(
             found = _verify_one(name, known)
             if not found:
                 raise CheckpointError(f"{name}: none of its files are here; expected them: darts-weights fetch {name}")
+            for check in found:
+                if check.status == "not known":
+                    refuse_other_forms(check.path)
             checks += found
         except DartsError as error:
             failed.append(str(error))

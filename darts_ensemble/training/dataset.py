@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -118,10 +119,11 @@ def cache_subject(subject: LabelledSubject, cache: Path) -> CachedSubject:
 def _write(subject: LabelledSubject, target: Path) -> None:
     scan = read_scan(subject.scan)
     conformed = conform(scan)
-    labels = ids_to_classes(conform_labels(read_label_map(subject.labels), conformed))
+    ids = conform_labels(read_label_map(subject.labels), conformed)
+    labels = ids_to_classes(ids)
     labelled = labels < BACKGROUND_CLASS
     if len(np.unique(labels[labelled])) < 2:
-        raise ScanError(f"{subject.labels}: fewer than two of the 102 regions found; expected FreeSurfer ids")
+        raise ScanError(f"{subject.labels}: {_too_few(ids)}; expected FreeSurfer ids, as in aparc.DKTatlas+aseg.mgz")
     if np.count_nonzero(conformed.data[labelled]) < LEAST_COVERED * np.count_nonzero(labelled):
         raise ScanError(
             f"{subject.labels}: its brain is where {subject.scan} is empty; expected labels of this scan, in its space"
@@ -139,3 +141,11 @@ def _write(subject: LabelledSubject, target: Path) -> None:
             os.replace(work, target)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _too_few(ids: npt.NDArray[Any]) -> str:
+    """What a map of fewer than two regions holds."""
+    values = [int(value) for value in np.unique(ids)]
+    if len(values) == 2 and values[0] == 0:
+        return f"only the values 0 and {values[1]} found, a mask of one structure and not a label map"
+    return "fewer than two of the 102 regions found"

@@ -17,6 +17,7 @@ from darts_ensemble.networks.view_network import Ensemble, ViewNetwork, network_
 from darts_ensemble.slices.channels import Channels
 from darts_ensemble.slices.views import NORMALISATIONS, VIEWS
 from darts_ensemble.weights.checksums import network_files_in
+from darts_ensemble.weights.file_form import refuse_other_forms
 
 __all__ = ["BUNDLED", "load_ensemble", "load_view", "view_of_name"]
 
@@ -55,6 +56,7 @@ def load_view(path: str | Path, view: str | None = None) -> ViewNetwork:
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"{path}: no such weights file; expected a .safetensors or a released .pth file")
+    refuse_other_forms(path)
     metadata: dict[str, str] = {}
     state = _read_safetensors(path, metadata) if path.suffix == ".safetensors" else _read_pickle(path)
     state = {

@@ -97,6 +97,30 @@ def test_verify_finds_a_changed_byte_and_names_the_file(tmp_path: Path, tiny_wei
     assert run("verify", tmp_path / "nowhere").exit_code == 1
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"<!DOCTYPE html><html>Sign in</html>", "an HTML page"),
+        (b"\n\n <html lang=en>", "an HTML page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00", "git lfs pull"),
+        (b'{"error": "not found"}', "JSON"),
+        (b"Not found", "text"),
+        (b"", "empty"),
+        (b"\xff\x00\x00\x00\x00\x00\x00\x7f{", "cut off"),
+    ],
+)
+def test_what_is_no_weights_file_is_named_as_what_it_is(tmp_path: Path, content: bytes, words: str) -> None:
+    for name in ("page.html", "axial.pth", "axial.safetensors"):
+        (tmp_path / name).write_bytes(content)
+        for command in ("verify", "info"):
+            result = run(command, tmp_path / name)
+            assert result.exit_code == 1
+            assert result.stderr.count("\n") == 1
+            assert words in result.stderr
+            assert name in result.stderr
+    assert run("verify", tmp_path).exit_code == 1
+
+
 def test_verify_without_a_name_looks_at_all_that_is_here() -> None:
     rows = printed(run("verify", "--json"))["files"]
     assert {Path(row["file"]).name for row in rows} >= {"axial.safetensors", "coronal.safetensors", "sagittal.safetensors"}

@@ -187,7 +187,13 @@ def test_a_scan_replaced_by_one_of_the_same_size_and_time_and_a_new_way_of_confo
 
 
 @pytest.mark.parametrize(
-    ("ids", "shift", "complaint"), [((10,), 0, "fewer than two of the 102 regions"), ((10, 49), 60, "where .* is empty")]
+    ("ids", "shift", "complaint"),
+    [
+        ((10,), 0, "only the values 0 and 10 found, a mask"),
+        ((1,), 0, "only the values 0 and 1 found, a mask"),
+        ((3, 42), 0, "fewer than two of the 102 regions"),
+        ((10, 49), 60, "where .* is empty"),
+    ],
 )
 def test_labels_that_teach_nothing_or_lie_elsewhere_are_refused(
     tmp_path: Path, ids: tuple[int, ...], shift: int, complaint: str
