@@ -18,8 +18,8 @@ __all__ = ["CONFORMING", "Conformed", "conform", "conform_labels", "whole_voxel_
 
 Affine = npt.NDArray[np.float64]
 
-#: Number of the way in which scans are conformed: raised when the same scan gives other voxels than before, so that nothing
-#: kept on disk from an earlier way is taken for today's.
+#: Version of this step. It is raised whenever the same scan gives other voxels than before, so that a conformed volume kept
+#: on disk by an earlier version is not used again.
 CONFORMING = 3
 #: A scan whose brightest voxel is below this is not on the scale of 0 to 255.
 _DARKEST_WHITE = 32
@@ -40,7 +40,7 @@ class Conformed:
     identical : bool
         Whether the scan was already on such a grid and `data` holds its voxels as they are.
     notes : tuple of str
-        What was done to its intensities.
+        One sentence for each change to the intensities.
     """
 
     data: npt.NDArray[np.float32]
@@ -51,18 +51,18 @@ class Conformed:
 
 
 def conform(scan: Scan, *, size: int = 256) -> Conformed:
-    """Resample a scan to LIA, 1 mm, at least `size` voxels a side.
+    """Resample a scan to LIA, 1 mm, at least `size` voxels along each axis.
 
-    FreeSurfer's convention: the middle of the scan (voxel shape / 2) comes to voxel n / 2. The middle is taken after the
-    axes are ordered as LIA, so that the order in which a scan is stored changes nothing. A scan with 1 mm voxels along the
-    axes of space is copied voxel by voxel; every other is interpolated once, linearly, after a Gaussian low-pass along axes
-    finer than 1 mm.
+    FreeSurfer's convention: the centre of the scan (voxel shape / 2) is placed at voxel n / 2. The centre is computed after
+    the axes are in LIA order, so that the storage order of a scan makes no difference. A scan with 1 mm voxels along the axes
+    of space is copied voxel by voxel. Any other scan is interpolated once, linearly, after a Gaussian low-pass filter along
+    the axes that are finer than 1 mm.
 
     Parameters
     ----------
     scan : Scan
     size : int
-        Smallest window; it grows by multiples of 16 where tissue would lie outside.
+        Smallest number of voxels along an axis; it grows in steps of 16 if tissue would lie outside.
     """
     raw, remarks = from_air_up(scan.data, scan.path, abs(float(np.linalg.det(scan.affine[:3, :3]))))
     conformed = _conformed(replace(scan, data=raw), size)
@@ -75,7 +75,7 @@ def _conformed(scan: Scan, size: int) -> Conformed:
     data = nib.apply_orientation(scan.data, reorder)
     affine = scan.affine @ nib.orientations.inv_ornt_aff(reorder, scan.data.shape)
     if data.shape == (size,) * 3 and np.allclose(affine[:3, :3], LIA, atol=1e-4):
-        # A scan of 0 to 1 is no scan of 0 to 255 that is nearly empty.
+        # Values from 0 to 1 are another scale, not a nearly empty scan on the scale of 0 to 255.
         same = scan.data.dtype == np.uint8 or bool(data.min() >= 0 and _DARKEST_WHITE <= data.max() <= 255)
         values = data.astype(np.float32) if same else _to_bytes(data)
         return Conformed(np.ascontiguousarray(values), affine, scan, identical=same)
@@ -90,7 +90,7 @@ def _conformed(scan: Scan, size: int) -> Conformed:
     if aligned:
         return Conformed(_place(values, np.full(3, n // 2) - middle, n), target, scan, identical=False)
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    # A Gaussian of FWHM sqrt(1 - spacing^2) mm brings voxels of `spacing` to the resolution of 1 mm ones.
+    # A Gaussian of FWHM sqrt(1 - spacing^2) mm gives voxels of size `spacing` the resolution of 1 mm voxels.
     sigma = np.sqrt(np.clip(1 - spacing**2, 0, None)) / 2.3548 / spacing
     if sigma.max() > 0.05:
         values = ndimage.gaussian_filter(values, sigma, mode="nearest")
@@ -120,7 +120,7 @@ def conform_labels(labels: Scan, conformed: Conformed) -> npt.NDArray[np.int32]:
 
 
 def whole_voxel_map(matrix: Affine) -> bool:
-    """Whether a voxel-to-voxel affine only permutes, flips and shifts by whole voxels."""
+    """Whether a voxel-to-voxel affine only permutes axes, flips them, and shifts by whole voxels."""
     return bool(
         np.allclose(matrix[:3], np.rint(matrix[:3]), atol=1e-3) and np.allclose(np.abs(np.rint(matrix[:3, :3])).sum(axis=0), 1)
     )
@@ -128,16 +128,16 @@ def whole_voxel_map(matrix: Affine) -> bool:
 
 def _to_bytes(data: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """Scale raw intensities to 0..255: the 99.9th percentile of the positive voxels becomes 255, values below 0 become 0."""
-    stored = data.ravel(order="K")  # in memory order, in which a mask is applied many times as fast
+    stored = data.ravel(order="K")  # in memory order: a mask is then applied many times faster
     positive = stored[stored > 0]
     top = float(np.percentile(positive, 99.9)) if positive.size else 1.0
     values = data.astype(np.float32)
-    values *= np.float32(255 / max(top, 1e-30))  # in place: of a fine scan each copy would be gigabytes
+    values *= np.float32(255 / max(top, 1e-30))  # in place: each copy of a fine scan would take gigabytes
     return np.clip(values, 0, 255, out=values)
 
 
 def _window(values: npt.NDArray[np.float32], affine: Affine, centre: npt.NDArray[np.float64], size: int) -> int:
-    """Smallest window, `size` or a larger multiple of 16, that holds all tissue (voxels above a tenth of the brightest)."""
+    """Side of the cube, `size` or a larger multiple of 16, that holds all tissue (voxels over a tenth of the maximum)."""
     tissue = values > 0.1 * values.max()
     ends = [np.flatnonzero(tissue.any(axis=tuple(a for a in range(3) if a != axis)))[[0, -1]] for axis in range(3)]
     corners = np.stack(np.meshgrid(*ends, indexing="ij"), axis=-1).reshape(-1, 3)

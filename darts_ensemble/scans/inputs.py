@@ -1,4 +1,4 @@
-"""Find the scans that a user gives as files, folders, a BIDS data set or a SUBJECTS_DIR, and give each a unique name."""
+"""Find the scans that a user gives as files, folders, a BIDS data set or a SUBJECTS_DIR, and give each one a unique name."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from darts_ensemble.scans.scan import EXTENSIONS, SCAN_NAMES, find_scan_in_subje
 
 __all__ = ["NamedScan", "find_scans", "name_scans", "names_in_lists", "part_of"]
 
-#: Files that this toolkit and similar ones write next to scans; not taken for scans when a folder is given.
+#: Files that this and similar toolkits write next to scans; they are not scans when a folder is given.
 _NOT_SCANS = re.compile(r"(^\.|_(dseg|probseg|agreement|mask|top-ids|top-probabilities)\.|\.MNI152\.|^labels\.|aseg)")
-#: Spaces that are the subject's own.
+#: BIDS spaces that mean the subject's own space.
 _OWN_SPACES = ("", "orig", "T1w", "native", "individual", "scanner", "anat")
 _BIDS_LEVELS = ("", "anat/", "ses-*/anat/", "sub-*/anat/", "sub-*/ses-*/anat/")
-#: Folders of DICOM files that are named after the folder above them.
+#: A DICOM folder with one of these names is named after its parent folder.
 _FOLDERS_OF_DICOM = ("dicom", "dicoms", "dcm", "series")
 _MINDBOGGLE = ("t1weighted.nii.gz", "t1weighted_brain.nii.gz")
 
@@ -36,7 +36,7 @@ class NamedScan:
     ----------
     path : Path
     name : str
-        Unique in the run; names the outputs.
+        Unique in the run; the outputs are named after it.
     """
 
     path: Path
@@ -51,15 +51,15 @@ def find_scans(
     A `.tsv` file is a list with a column `scan` (paths relative to the list) and optionally `name`. A pattern such as
     `data/*/T1.mgz`, if the shell has not expanded it, means all files that it matches. A folder is a FreeSurfer subject
     (`mri/`), a SUBJECTS_DIR, a BIDS data set (`*_T1w`, `*_UNIT1` in `anat/`), a Mindboggle subject or group, or else holds
-    image files. Links are kept as they are named, those to nothing too.
+    image files. Links keep the name that the user gave, also links to a missing file.
 
     Parameters
     ----------
     given : sequence of Path
     left_out : callable
-        Called with a line for what a folder holds that looks like a scan or subject and is not taken.
+        Called with one line for each file or folder that looks like a scan or subject and is left out.
     dicom : bool
-        Whether a folder that holds DICOM files and no other scan is returned itself, to be converted; else it is refused.
+        If true, a folder with DICOM files and no other scan is returned, to be converted later; else it is an error.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def _read_list(path: Path) -> list[tuple[Path, str]]:
 
 
 def names_in_lists(given: Sequence[Path]) -> dict[Path, str]:
-    """Return the names in the given `.tsv` lists, by the scan's path from the root.
+    """Return the names in the given `.tsv` lists; the keys are absolute paths of scans.
 
     Raises
     ------
@@ -141,7 +141,7 @@ def part_of(text: str) -> tuple[int, int]:
     Raises
     ------
     UsageError
-        If the text is not such a pair.
+        If the text does not have this form.
     """
     match = re.fullmatch(r"(\d+)/(\d+)", text)
     if match is None or not 1 <= int(match[1]) <= int(match[2]):
@@ -215,7 +215,7 @@ def _in_bids(folder: Path, left_out: Callable[[str], None]) -> list[Path]:
 def name_scans(paths: Sequence[Path], given: Mapping[Path, str] | None = None) -> list[NamedScan]:
     """Name scans after their subject or file; if two would have the same name, names of parent folders are put before it.
 
-    Names of `given`, by the path from the root, are kept. A link is named as itself, not as what it leads to.
+    Names in `given` (the keys are absolute paths) are kept. A link is named after itself, not after its target.
 
     If scans in one folder would have the same name (`T1.mgz` and `T1.nii.gz`), they get the file name with its extension.
 

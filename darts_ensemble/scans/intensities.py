@@ -1,6 +1,6 @@
-"""Where a scan's intensities start: air becomes 0, whatever a pipeline has subtracted, filled in or left around the head.
+"""Shift a scan's intensities so that air is 0, whatever a pipeline subtracted, filled in or left around the head.
 
-The networks were trained on scans whose air is dark. A scan that is so already passes as it is, voxel for voxel.
+The networks were trained on scans with dark air. A scan that already has dark air is returned unchanged.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ __all__ = ["from_air_up"]
 
 Volume = npt.NDArray[Any]
 
-#: Share of the voxels on the faces of a volume that make one value its background.
+#: A value is the background if at least this share of the voxels on the volume's faces has it.
 _BACKGROUND_SHARE = 0.4
-#: Share of the range of intensities by which air may lie off 0: noise, or what an interpolation leaves.
+#: Share of the intensity range by which air may differ from 0, because of noise or interpolation.
 _OFF_ZERO = 0.1
-#: Share of the range by which neighbours on the faces of a volume differ, on average, in salt-and-pepper noise (measured: 0.33
-#: and more; where a face cuts through tissue 0.05 to 0.12), and the least share of the faces that is so bright.
+#: Salt-and-pepper noise: the mean difference of neighbours on the volume's faces, as a share of the intensity range (measured:
+#: 0.33 and more in noise, 0.05 to 0.12 where a face cuts through tissue), and the smallest share of such bright face voxels.
 _ROUGH, _ROUGH_SHARE = 0.2, 0.01
-#: Of tissue: largest standard deviation and least mean of 27 neighbours, as shares of the range.
+#: Tissue: largest standard deviation and smallest mean of 27 neighbours, as shares of the intensity range.
 _SMOOTH, _BRIGHT = 0.12, 0.08
-#: A head in noise has at least so many cubic centimetres.
+#: Smallest volume of a head surrounded by noise, in cubic centimetres.
 _LEAST_HEAD = 200.0
-#: Cubic millimetres of a voxel up to which every second voxel shows where a head ends.
+#: Up to this voxel volume (mm^3), every second voxel is enough to find the border of the head.
 _FINE = 2.0
 
 
 def from_air_up(data: Volume, path: Path, voxel_mm3: float) -> tuple[Volume, tuple[str, ...]]:
-    """Return a volume whose air is 0 and whose tissue is above, and what was done to it, a phrase each.
+    """Return the volume with air at 0 and tissue above it, and one phrase for each change.
 
-    Intensities keep their scale. What lies below the darkest tissue becomes 0.
+    Intensities keep their scale. Values below the darkest tissue become 0.
 
     Parameters
     ----------
@@ -50,13 +50,13 @@ def from_air_up(data: Volume, path: Path, voxel_mm3: float) -> tuple[Volume, tup
     Returns
     -------
     ndarray
-        `data` itself where nothing had to be done, else float32.
+        `data` itself if nothing had to be changed, else a float32 copy.
     tuple of str
 
     Raises
     ------
     ScanError
-        If there is noise around no head.
+        If there is only noise and no head.
     """
     sample = data[::2, ::2, ::2].astype(np.float32).ravel()
     faces = _faces(data)
@@ -64,19 +64,19 @@ def from_air_up(data: Volume, path: Path, voxel_mm3: float) -> tuple[Volume, tup
     constant = share >= _BACKGROUND_SHARE
     low, top = _darkest_and_brightest(sample, background if constant else None)
     noisy = data.size * voxel_mm3 > 1000 * _LEAST_HEAD and _noisy(faces, background if constant else low, top - low)
-    if noisy:  # then the most frequent value is one of the noise, not a background
+    if noisy:  # then the most frequent value belongs to the noise and is not a background
         constant = False
         low, top = _darkest_and_brightest(sample, None)
     remarks: list[str] = []
     if constant and not _dark(background, low, top):
         zero = 0.0 if 0 <= low <= 0.2 * top else low
-        # Tissue may hold the value, too: only what hangs together with the outside is background.
+        # Tissue may have this value, too: only voxels connected to the outside are background.
         outside = _reached_from_outside(data == background)
         data = np.maximum(data.astype(np.float32) - np.float32(zero), 0)
         data[outside] = 0
         remarks.append(f"the background of {background:.4g} lies among the tissue ({low:.4g} to {top:.4g}): taken as air")
     else:
-        # A filling far below zero, as -1000, says nothing of where tissue starts.
+        # A fill value far below zero, such as -1000, does not show where tissue starts.
         filled = constant and background < 0 and background < low - 0.5 * (top - low)
         zero = background if constant and not filled else low
         if abs(zero) > _OFF_ZERO * (top - zero):
@@ -91,14 +91,14 @@ def from_air_up(data: Volume, path: Path, voxel_mm3: float) -> tuple[Volume, tup
 
 
 def _darkest_and_brightest(sample: Volume, background: float | None) -> tuple[float, float]:
-    """The 0.1th and the 99.9th percentile, without the voxels of a background unless there are no others."""
+    """The 0.1th and the 99.9th percentile, without background voxels (unless there are no others)."""
     tissue = sample if background is None else sample[sample != np.float32(background)]
     low, top = np.percentile(tissue if tissue.size else sample, (0.1, 99.9))
     return float(low), float(top)
 
 
 def _faces(data: Volume) -> list[Volume]:
-    """The six faces of a volume, as views: np.take would first copy a volume in memory order of Fortran."""
+    """The six faces of a volume, as views: np.take would first copy a volume in Fortran order."""
     return [data[(slice(None),) * axis + (end,)] for axis in range(3) for end in (0, -1)]
 
 
@@ -108,7 +108,7 @@ def _most_frequent(values: Volume) -> tuple[float, float]:
 
 
 def _dark(background: float, low: float, top: float) -> bool:
-    """Whether a background is darker than tissue, or as dark as the darkest."""
+    """Whether the background is darker than tissue, or as dark as the darkest tissue."""
     return background <= low + _OFF_ZERO * max(top - low, 0) and top > background
 
 
@@ -122,7 +122,7 @@ def _reached_from_outside(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
 
 
 def _noisy(faces: list[Volume], zero: float, span: float) -> bool:
-    """Whether neighbours on the faces are as unlike as in salt-and-pepper noise, where they are not air (`zero`)."""
+    """Whether neighbours on the faces, outside air (`zero`), differ as much as in salt-and-pepper noise."""
     steps = []
     pixels = 0
     for face in faces:
@@ -137,8 +137,8 @@ def _noisy(faces: list[Volume], zero: float, span: float) -> bool:
 def _without_noise(data: Volume, span: float, path: Path, voxel_mm3: float) -> Volume:
     """The volume with 0 outside the largest smooth and bright piece, its holes closed.
 
-    Of fine voxels, every second one along each axis is looked at: the border of a head needs no more, and the distance maps
-    take most of the time.
+    In fine scans only every second voxel along each axis is used: this is enough for the border of a head, and the distance
+    maps take most of the time.
     """
     step = 2 if voxel_mm3 <= _FINE else 1
     bright = np.clip(data.astype(np.float32) / np.float32(span), 0, 1)
@@ -151,7 +151,7 @@ def _without_noise(data: Volume, span: float, path: Path, voxel_mm3: float) -> V
     if not count or sizes.max() * voxel_mm3 * step**3 < 1000 * _LEAST_HEAD:
         raise ScanError(f"{path}: nothing but noise found, no tissue in one piece; expected a T1 scan of a head")
     head = parts == 1 + int(sizes.argmax())
-    # By a distance map, as fast for many voxels as for few; the first shell is that of the mean over neighbours.
+    # A distance map takes the same time for any distance; the grown border includes the blur of the local mean.
     near = _within(head, 6 / step)
     closed = ~_within(~ndimage.binary_fill_holes(near), 4 / step)
     kept = closed | head
@@ -162,7 +162,7 @@ def _without_noise(data: Volume, span: float, path: Path, voxel_mm3: float) -> V
 
 
 def _within(mask: npt.NDArray[np.bool_], distance: float) -> npt.NDArray[np.bool_]:
-    """The voxels at most `distance` voxels away from a mask, itself among them; computed in the box that holds them."""
+    """Mask of the voxels at most `distance` voxels from a mask, the mask included; computed only in the box around it."""
     boxes = ndimage.find_objects(mask.astype(np.uint8))
     grown = np.zeros(mask.shape, dtype=bool)
     if not boxes:

@@ -50,15 +50,15 @@ class Scan:
     ----------
     path : Path
     data : (x, y, z) ndarray
-        Finite; scaled by the header's slope, else of the type on disk.
+        Finite. Scaled if the header has a slope, else of the type on disk.
     affine : (4, 4) float64
         Voxel indices to RAS millimetres; see :func:`darts_ensemble.scans.placement.placement`.
     image : nibabel image
         Source of the header.
     sha256 : str or None
-        Of the file's bytes, in hexadecimal; None where there is no file.
+        Checksum of the file's bytes, in hexadecimal; None if there is no file.
     notes : tuple of str
-        What was not as it should be, and how it was read.
+        One sentence for each problem of the file, and how it was read.
     """
 
     path: Path
@@ -101,8 +101,8 @@ def read_scan(path: str | Path) -> Scan:
     Raises
     ------
     ScanError
-        If it can't be read, is not one 3-D volume, has voxels that are not finite or no contrast, a singular affine, the size
-        of no head, or is a mask or a label map.
+        If the file can't be read, is not one 3-D volume, has voxels that are not finite, has no contrast, has a singular
+        affine, is too small or too large for a head, or is a mask or a label map.
     """
     checksum = file_checksum(Path(path))
     scan = replace(_read(Path(path)), sha256=checksum)
@@ -140,7 +140,7 @@ def read_mask(path: str | Path) -> Scan:
     Parameters
     ----------
     path : path
-        A mask of any values, or a scan without its skull.
+        A mask with any values, or a scan without skull.
 
     Raises
     ------
@@ -190,19 +190,19 @@ def write_volume(data: npt.NDArray[Any], scan: Scan, path: Path) -> None:
 def write_series(
     volumes: Iterable[npt.NDArray[Any]], count: int, scan: Scan, path: Path, *, dtype: Any = np.float32, slope: float = 1.0
 ) -> None:
-    """Write volumes one after the other as one 4-D `.nii.gz` on a scan's grid; only one is in memory at a time.
+    """Write volumes as one 4-D `.nii.gz` on a scan's grid; only one volume is in memory at a time.
 
     Parameters
     ----------
     volumes : iterable of (x, y, z) ndarrays
-        As stored, of type `dtype`.
+        Values as stored, of type `dtype`.
     count : int
-        How many there are.
+        Number of volumes.
     scan : Scan
     path : Path
     dtype : numpy type
     slope : float
-        What a reader multiplies the stored values by.
+        Factor by which a reader multiplies the stored values.
 
     Raises
     ------
@@ -218,7 +218,7 @@ def write_series(
     image.header["magic"], image.header["vox_offset"] = b"n+1", 352
     _state_units(image)
     little = image.header.as_byteswapped("<")
-    # Neither a name nor a time in the file: the same voxels are the same bytes.
+    # The file contains neither a name nor a time: equal voxels give equal bytes.
     with written_whole(path) as temporary, temporary.open("wb") as raw, packed_writer(raw) as file:
         file.write(little.binaryblock + bytes(4))  # no extensions
         for volume in volumes:
@@ -244,7 +244,7 @@ def _write(data: npt.NDArray[Any], scan: Scan, path: Path) -> None:
 
 
 def _affine_on_disk(scan: Scan, kind: Any) -> npt.NDArray[np.float64]:
-    """The affine that goes with the scan's own header, guessed or not; a header of another format gets the one in use."""
+    """The affine to write: the one in the scan's own header; with a header of another format, the one in use."""
     if not isinstance(scan.image, kind) or (kind is nib.MGHImage and scan.image.header["goodRASFlag"] != 1):
         return scan.affine
     return np.asarray(scan.image.affine)
@@ -269,13 +269,13 @@ def voxel_checksum(data: npt.NDArray[Any]) -> str:
     """Return the sha256 of a scan's voxels as stored: shape, then values rounded to little-endian int16, C order."""
     digest = hashlib.sha256(json.dumps(list(data.shape)).encode())
     small = data.dtype in (np.dtype(np.uint8), np.dtype(np.int16))
-    for part in _in_order(data):  # rounding makes each voxel up to eight bytes: of a fine scan at once that would be a gigabyte
+    for part in _in_order(data):  # in parts: rounding takes up to eight bytes per voxel, a gigabyte for a fine scan
         digest.update((part if small else np.rint(np.clip(part, -32768, 32767))).astype("<i2").tobytes())
     return digest.hexdigest()
 
 
 def _in_order(data: npt.NDArray[Any], planes: int = 16) -> Iterator[npt.NDArray[Any]]:
-    """A volume in C order, some planes at a time; of a volume in the order of Fortran, copied in pieces that fit the cache."""
+    """A volume in C order, a few planes at a time; a volume in Fortran order is copied in pieces that fit the cache."""
     for first in range(0, len(data), planes):
         part = data[first : first + planes]
         if data.ndim < 3 or not data.flags.f_contiguous:
