@@ -68,15 +68,16 @@ def test_darts_segment_and_darts_qc_run_and_name_the_file(
     terminal: str, scan: Path, tmp_path: Path, tiny_weights: Path
 ) -> None:
     out = tmp_path / "sortie é"
-    done = run("darts-segment", scan, "-o", out, "--weights", tiny_weights, "--verbose", terminal=terminal)
+    one_view = ("--weights", tiny_weights, "--views", "coronal")
+    done = run("darts-segment", scan, "-o", out, *one_view, "--verbose", terminal=terminal)
     said = check(done)
     assert " wrote " in said
     assert "Jos" in said
     assert (out / f"{NAME}_dseg.nii.gz").is_file()
     account = json.loads((out / f"{NAME}_quality.json").read_text(encoding="utf-8"))
     assert "Jos" in account["scan"]
-    check(run("darts-segment", scan.with_name("nichts-ü.nii"), "-o", out, "--weights", tiny_weights, terminal=terminal), 1)
-    as_json = run("darts-segment", scan, "-o", out, "--weights", tiny_weights, "--json", terminal=terminal)
+    check(run("darts-segment", scan.with_name("nichts-ü.nii"), "-o", out, *one_view, terminal=terminal), 1)
+    as_json = run("darts-segment", scan, "-o", out, *one_view, "--json", terminal=terminal)
     assert json.loads(as_json.stdout)["scans"][0]["status"] == "done before"
     check(run("darts-qc", out, terminal=terminal))
     assert (out / "quality/quality.html").is_file()
@@ -106,7 +107,8 @@ def test_darts_weights_darts_train_and_darts_bids_run(terminal: str, tmp_path: P
     check(run("darts-weights", "verify", tmp_path / "ä", terminal=terminal), 1)
     check(run("darts-train", "pretrain", "--data", tmp_path / "ö", "-o", tmp_path / "w", terminal=terminal), 1)
     check(run("darts-bids", tmp_path / "ß", tmp_path / "out", "participant", terminal=terminal), 1)
-    check(run("darts", "segment", scan, "-o", tmp_path / "é", "--weights", tiny_weights, terminal=terminal))
+    segment = ("segment", scan, "-o", tmp_path / "é", "--weights", tiny_weights, "--views", "coronal")
+    check(run("darts", *segment, terminal=terminal))
 
 
 @pytest.mark.parametrize(
@@ -127,7 +129,8 @@ def test_a_file_name_that_is_no_unicode_is_told_and_written_as_escapes(scan: Pat
     module, function = SCRIPTS["darts-segment"].split(":")
     code = f"from {module} import {function}; {function}()"
     command = [sys.executable, "-c", code, os.fsencode(tmp_path / name), "-o", str(tmp_path / "out")]
-    done = subprocess.run([*command, "--weights", str(tiny_weights)], capture_output=True, check=False, cwd=ROOT)
+    one_view = ("--weights", str(tiny_weights), "--views", "coronal")
+    done = subprocess.run([*command, *one_view], capture_output=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert rb"Jos\udce9" in done.stdout
     account = (tmp_path / "out" / os.fsdecode(b"Jos\xe9_quality.json")).read_text(encoding="utf-8")
