@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.rating_pages import serving
+from tests.integration.rating_pages import WAIT, serving
 from tests.phantoms.small_study import SmallStudy, small_study
 
 #: WebGL by software, for machines without a graphics card.
@@ -58,6 +58,7 @@ def visit(browser: Any) -> Iterator[Callable[..., Visit]]:
     def open_page(url: str, *, width: int = 1280, height: int = 900, dark: bool = False, **options: Any) -> Visit:
         scheme = "dark" if dark else "light"
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, **options)
+        context.set_default_timeout(WAIT)
         contexts.append(context)
         seen = Visit(context.new_page())
         seen.page.on("console", lambda said: seen.errors.append(said.text) if said.type in ("error", "warning") else None)

@@ -48,7 +48,7 @@ def started(*words: object, **more: str) -> tuple[subprocess.Popen[str], str]:
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=180)
     return process.returncode, said
 
 
@@ -56,7 +56,7 @@ def test_it_serves_at_the_address_it_prints_until_it_is_interrupted(case: Viewed
     process, address = started(case.scan, case.first, case.second, "--no-browser")
     base, token = address.split("/#")
     assert len(token) >= 43
-    about = httpx.get(f"{base}/api/about", headers={"X-Darts-Token": token}, timeout=60).json()
+    about = httpx.get(f"{base}/api/about", headers={"X-Darts-Token": token}, timeout=180).json()
     assert [one["name"] for one in about["maps"]] == ["first_dseg.nii.gz", "second_dseg.nii.gz"]
     # The agreement that darts-segment wrote beside the first label map is taken by itself.
     assert about["agreement"] is True

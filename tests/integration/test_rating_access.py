@@ -283,7 +283,7 @@ def test_an_answer_that_is_not_stored_yet_warns_before_the_page_closes(browser: 
     for _ in range(20):  # on a busy machine the page may not take keys yet where the item is just drawn
         page.keyboard.press("3")
         with suppress(PlaywrightTimeoutError):
-            page.wait_for_selector("body.offline", timeout=3000)
+            page.wait_for_selector("body.offline", timeout=WAIT)
             break
     page.close(run_before_unload=True)
     page.wait_for_timeout(500)

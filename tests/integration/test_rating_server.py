@@ -70,7 +70,7 @@ class PersistentReader(threading.Thread):
     def __init__(self, base: str, token: str, round_number: int) -> None:
         super().__init__(daemon=True)
         self.round_number = round_number
-        self.http = httpx.Client(base_url=base, timeout=10)
+        self.http = httpx.Client(base_url=base, timeout=60)
         self.token, self.random = token, random.Random(round_number)
         self.confirmed: list[tuple[str, str, int | None]] = []  # key, item, rating
         self.stopped = threading.Event()
@@ -144,7 +144,7 @@ def test_nothing_confirmed_is_lost_and_nothing_stands_twice_when_the_server_is_k
         time.sleep(0.1)  # what was not confirmed is asked again, under the same key
         for name, reader in readers.items():
             reader.stopped.set()
-            reader.join(timeout=60)
+            reader.join(timeout=180)
             assert not reader.is_alive()
             assert reader.failure is None or isinstance(reader.failure, SystemExit), reader.failure
             confirmed[name] += reader.confirmed
@@ -183,7 +183,7 @@ def test_the_command_serves_makes_new_links_and_says_what_it_does(tmp_path: Path
         assert f"127.0.0.1:{port}: Address already in use; expected a free port" in taken.stderr
     finally:
         server.process.send_signal(signal.SIGINT)
-        told = server.process.communicate(timeout=60)[0]
+        told = server.process.communicate(timeout=180)[0]
     assert "NiiVue 0.68.1 (BSD 2-Clause), from nilearn 0.14.1" in told
     assert f"Serving “Small study” at http://127.0.0.1:{port}" in told
     assert "Traceback" not in told
