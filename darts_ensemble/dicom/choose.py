@@ -15,8 +15,8 @@ __all__ = ["FEWEST_SLICES", "Chosen", "choose_t1", "contrast_of"]
 
 #: Fewer slices are a localizer or a slab.
 FEWEST_SLICES = 20
-#: MR Image Storage, Enhanced MR Image Storage.
-_IMAGES = ("1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.4.1")
+#: MR Image Storage, Enhanced MR Image Storage, Legacy Converted Enhanced MR Image Storage.
+_IMAGES = ("1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.4")
 #: Image types that are no scan: computed maps, projections, reformatted slices, parts of a complex image.
 _COMPUTED = {
     "LOCALIZER", "PHASE", "PHASE MAP", "P", "REAL", "R", "IMAGINARY", "I", "PROJECTION IMAGE", "MIP", "MPR", "MINIP", "ADC",

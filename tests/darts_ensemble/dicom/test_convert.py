@@ -15,7 +15,8 @@ from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 from darts_ensemble.dicom.convert import convert_folder
 from darts_ensemble.errors import ScanError
-from tests.phantoms.dicom_series import AFFINE, head, oblique_affine, write_series
+from tests.phantoms.dicom_series import AFFINE, SHAPE, head, oblique_affine, write_series
+from tests.phantoms.enhanced_dicom import write_enhanced, write_legacy_enhanced
 
 AXIAL = np.array([[-1.0, 0, 0, 12], [0, -1.1, 0, 14], [0, 0, 1.3, -15], [0, 0, 0, 1]])
 CORONAL = np.array([[-1.0, 0, 0, 12], [0, 0, -1.2, 14], [0, -1.1, 0, 15], [0, 0, 0, 1]])
@@ -159,3 +160,28 @@ def test_one_slice_alone_asks_for_the_folder(tmp_path: Path) -> None:
     path = write_series(tmp_path / "in")[0]
     with pytest.raises(ScanError, match=r"IM0000: no T1-weighted series of MR; found .*one slice: give the folder"):
         convert_folder(path, tmp_path / "a_T1w.nii.gz")
+
+
+SHUFFLED = [(7 * number) % SHAPE[2] for number in range(SHAPE[2])]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # highdicom: on the person's name, which is not as the standard wants it
+@pytest.mark.parametrize("frames", [None, SHUFFLED, "legacy"], ids=["enhanced", "frames in another order", "legacy converted"])
+def test_a_multi_frame_file_becomes_the_scan_that_its_series_becomes(tmp_path: Path, frames: Any) -> None:
+    slices, path = write_series(tmp_path / "classic"), tmp_path / "enhanced" / "x.dcm"
+    write_legacy_enhanced(path, slices) if frames == "legacy" else write_enhanced(path, slices, frames)
+    first, second = (convert_folder(tmp_path / one, tmp_path / f"{one}.nii.gz") for one in ("classic", "enhanced"))
+    wanted, image = nib.load(first.path), nib.load(second.path)
+    assert np.array_equal(np.asarray(image.dataobj), np.asarray(wanted.dataobj))  # type: ignore[attr-defined]
+    assert np.abs(image.affine - wanted.affine).max() < 1e-4  # type: ignore[attr-defined]
+    assert second.why.endswith("22 slices, voxels of 1.10 × 1.20 × 1.30 mm, TR 2300 ms, TE 2.98 ms, TI 900 ms")
+
+
+def test_a_multi_frame_file_that_lacks_frames_or_repeats_them_is_refused_by_name(tmp_path: Path) -> None:
+    slices = write_series(tmp_path / "classic")
+    write_enhanced(tmp_path / "gap" / "x.dcm", slices, [*range(9), *range(10, 22)])
+    with pytest.raises(ScanError, match=r"1 slice missing, between frame 9 of x\.dcm and frame 10 of x\.dcm"):
+        convert_folder(tmp_path / "gap", tmp_path / "a.nii.gz")
+    write_enhanced(tmp_path / "echoes" / "x.dcm", slices, [*range(22), *range(22)])
+    with pytest.raises(ScanError, match=r"22 slices lie at the place of another \(frame 1 of x\.dcm and frame 23 of x\.dcm\)"):
+        convert_folder(tmp_path / "echoes", tmp_path / "a.nii.gz")

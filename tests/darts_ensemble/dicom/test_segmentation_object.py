@@ -17,16 +17,20 @@ from darts_ensemble.dicom.segmentation_object import write_segmentation_object
 from darts_ensemble.errors import ScanError
 from darts_ensemble.labels import REGIONS
 from darts_ensemble.scans.scan import read_scan
-from tests.phantoms.dicom_series import AFFINE, head, oblique_affine, write_series
+from tests.phantoms.dicom_series import AFFINE, SHAPE, head, oblique_affine, write_series
+from tests.phantoms.enhanced_dicom import frames_of, write_enhanced
 
 #: A few regions of all kinds: each costs a frame in every slice.
 PRESENT = (2, 17, 53, 85, 251, 1024, 2035)
 Written = tuple[pydicom.Dataset, Any, np.ndarray]
 
 
-def written(folder: Path, affine: np.ndarray = AFFINE) -> Written:
-    """A series, a label map on the grid of its conversion, and the object made of it."""
-    write_series(folder / "in", head(), affine)
+def written(folder: Path, affine: np.ndarray = AFFINE, frames: list[int] | None = None) -> Written:
+    """A series (with `frames` one multi-frame file), a label map on the grid of its conversion, and the object made of it."""
+    if frames is None:
+        write_series(folder / "in", head(), affine)
+    else:
+        write_enhanced(folder / "in" / "x.dcm", write_series(folder / "classic", head(), affine), frames)
     scan = read_scan(convert_folder(folder / "in", folder / "a_T1w.nii.gz").path)
     rng = np.random.default_rng(4)
     ids = rng.choice([*([0] * 9), *PRESENT], size=scan.data.shape).astype(np.int16)
@@ -55,12 +59,32 @@ def placed(item: Any, shared: Any) -> tuple[np.ndarray, np.ndarray]:
     return corner * flip, np.array([cosines[3:] * down, cosines[:3] * across]) * flip
 
 
-@pytest.mark.parametrize("affine", [AFFINE @ np.diag([1, 1, -1, 1]), oblique_affine((0.9, 1.4, 1.1))])
-def test_each_voxel_of_a_segment_lies_where_the_nifti_label_map_has_its_region(tmp_path: Path, affine: np.ndarray) -> None:
-    seg, scan, ids = written(tmp_path, affine)
+def corners_of(folder: Path) -> dict[tuple[str, int], np.ndarray]:
+    """Corner of each slice, RAS mm, by the instance and its frame, counted from 1."""
+    found = {}
+    for path in folder.iterdir():
+        image = pydicom.dcmread(path)
+        places = frames_of(path) if "NumberOfFrames" in image else [np.array(image.ImagePositionPatient, dtype=float)]
+        found |= {(str(image.SOPInstanceUID), number): one * [-1, -1, 1] for number, one in enumerate(places, start=1)}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("affine", "frames"),
+    [
+        (AFFINE @ np.diag([1, 1, -1, 1]), None),
+        (oblique_affine((0.9, 1.4, 1.1)), None),
+        (AFFINE, [(7 * number) % SHAPE[2] for number in range(SHAPE[2])]),
+    ],
+    ids=["backwards", "other voxels", "multi-frame"],
+)
+def test_each_voxel_of_a_segment_lies_where_the_nifti_label_map_has_its_region(
+    tmp_path: Path, affine: np.ndarray, frames: list[int] | None
+) -> None:
+    seg, scan, ids = written(tmp_path, affine, frames)
     to_voxel = np.linalg.inv(nib.load(scan.path).affine)  # type: ignore[attr-defined]
     id_of = {int(one.SegmentNumber): int(one.SegmentDescription.removeprefix("FreeSurfer ")) for one in seg.SegmentSequence}
-    sources = {str(one.SOPInstanceUID): one for one in map(pydicom.dcmread, (tmp_path / "in").iterdir())}
+    corners = corners_of(tmp_path / "in")
     seen = np.zeros(ids.shape, dtype=np.int16)
     for frame, pixels in zip(seg.PerFrameFunctionalGroupsSequence, seg.pixel_array, strict=True):
         corner, steps = placed(frame, seg.SharedFunctionalGroupsSequence[0])
@@ -69,9 +93,9 @@ def test_each_voxel_of_a_segment_lies_where_the_nifti_label_map_has_its_region(t
         assert np.abs(index - np.rint(index)).max() < 0.02
         assert (seen[tuple(np.rint(index).astype(int).T)] == 0).all()
         seen[tuple(np.rint(index).astype(int).T)] = id_of[int(frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber)]
-        reference = frame.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
-        slice_corner = np.array([float(one) for one in sources[reference].ImagePositionPatient]) * [-1, -1, 1]
-        assert np.allclose(slice_corner, corner, atol=1e-3), "a frame refers to the slice at its place"
+        source = frame.DerivationImageSequence[0].SourceImageSequence[0]
+        reference = (source.ReferencedSOPInstanceUID, int(source.get("ReferencedFrameNumber", 1)))
+        assert np.allclose(corners[reference], corner, atol=1e-3), "a frame refers to the slice at its place"
     assert np.array_equal(seen, ids)
 
 
