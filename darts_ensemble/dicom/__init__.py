@@ -1,1 +1,1 @@
-"""DICOM: from a folder of files to the T1 scan in it, and from a label map back to a segmentation object on its series."""
+"""DICOM: finds and converts the T1 scan in a folder of files, and writes a label map as a segmentation of that series."""

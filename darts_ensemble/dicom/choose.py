@@ -1,4 +1,4 @@
-"""Which series of a folder is the T1 scan: rules on the headers, stated in the documentation (reference/dicom.md)."""
+"""Chooses the T1 scan among the series of a folder by their headers; docs/reference/dicom.md states the rules."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from darts_ensemble.errors import ScanError
 
 __all__ = ["FEWEST_SLICES", "Chosen", "choose_t1", "contrast_of"]
 
-#: Fewer slices are a localizer or a slab.
+#: Series with fewer slices are localizers or slabs.
 FEWEST_SLICES = 20
 #: MR Image Storage, Enhanced MR Image Storage, Legacy Converted Enhanced MR Image Storage.
 _IMAGES = ("1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.4")
-#: Image types that are no scan: computed maps, projections, reformatted slices, parts of a complex image.
+#: Image types that are left out: computed maps, projections, reformatted slices, parts of a complex image.
 _COMPUTED = {
     "LOCALIZER", "PHASE", "PHASE MAP", "P", "REAL", "R", "IMAGINARY", "I", "PROJECTION IMAGE", "MIP", "MPR", "MINIP", "ADC",
     "FA", "TRACEW", "SUBTRACTION", "T1 MAP", "T2 MAP", "T2_STAR MAP", "RELCBF", "PERFUSION",
@@ -41,7 +41,7 @@ class Chosen:
     ----------
     series : Series
     why : str
-        One line: which series of how many, with the times of its sequence.
+        One line that names the series, the number of series, and the times of its sequence.
     """
 
     series: Series
@@ -51,21 +51,21 @@ class Chosen:
 def choose_t1(series: Sequence[Series], wanted: str | None = None) -> Chosen:
     """Choose the T1 scan among the series of one person.
 
-    Left out are other modalities, few slices, computed images, and contrasts that are not T1. Of several T1 scans, in this
-    order: without contrast agent before with it, 3-D before 2-D acquisition, smaller voxels (by the longest side, to 0.1 mm),
-    with the scanner's intensity correction (NORM) before without. Where two are still equal, none is chosen.
+    Left out are other modalities, series of few slices, computed images, and contrasts other than T1. Of several T1 scans the
+    best is chosen, in this order: without contrast agent; 3-D acquisition; smaller voxels (by the longest side, to 0.1 mm);
+    with the scanner's intensity correction (NORM). If the best two are equal in all of this, none is chosen.
 
     Parameters
     ----------
     series : sequence of Series
-        Of one folder, at least one.
+        All series of a folder, at least one.
     wanted : str, optional
-        Number, UID or part of the description of the series to take; contrast is not asked for then.
+        Number, UID or part of the description of the series to take; then the contrast is not checked.
 
     Raises
     ------
     ScanError
-        If no series is a T1 scan, or the rules can't choose.
+        If no series is a T1 scan, or if two are equal by the rules.
     """
     folder = series[0].folder
     asked = [one for one in series if wanted is None or _is_wanted(one, wanted)]
@@ -100,7 +100,7 @@ def _is_wanted(series: Series, wanted: str) -> bool:
 
 
 def _why_no_volume(series: Series) -> str:
-    """Why a series is not a scan of a head by MR; empty where it may be one."""
+    """Return why a series cannot be an MR scan of a head; empty if it can be one."""
     if (modality := series.text("Modality")) != "MR":
         return f"modality {modality or 'not stated'}, not MR"
     if series.text("SOPClassUID") not in _IMAGES:
@@ -115,12 +115,12 @@ def _why_no_volume(series: Series) -> str:
 
 
 def contrast_of(series: Series) -> Contrast:
-    """Tell whether a series is T1-weighted from its description and the times of its sequence.
+    """Return whether a series is T1-weighted, from its description and the times of its sequence.
 
-    Description: words such as FLAIR, T2, TOF rule it out. Times: an echo after 30 ms, an inversion after 1500 ms (but for the
-    combined image of MP2RAGE) or echo planar imaging rule it out. T1 are: inversion after 300 to 1500 ms; gradient echoes
-    repeated within 50 ms and read within 10 ms; spin echoes repeated within 1000 ms. Otherwise words such as T1 or MPRAGE
-    decide.
+    Not T1-weighted are: descriptions with words such as FLAIR, T2, TOF; an echo time over 30 ms; an inversion time over 1500 ms
+    (except for the combined image of MP2RAGE); echo planar imaging. T1-weighted are: an inversion time of 300 to 1500 ms;
+    gradient echoes with a repetition time of at most 50 ms and an echo time of at most 10 ms; spin echoes with a repetition
+    time of at most 1000 ms. Otherwise words such as T1 or MPRAGE in the description decide.
     """
     text = f"{series.text('SeriesDescription')} {series.text('ProtocolName')}"
     description = series.text("SeriesDescription")
@@ -142,7 +142,7 @@ def contrast_of(series: Series) -> Contrast:
 
 
 def _rank(series: Series) -> tuple[bool, bool, float, bool]:
-    """What is better sorts first."""
+    """Return the key by which candidates are sorted, the best first."""
     longest = _longest_side(series)
     return (
         bool(series.text("ContrastBolusAgent")),
@@ -153,7 +153,7 @@ def _rank(series: Series) -> tuple[bool, bool, float, bool]:
 
 
 def _longest_side(series: Series) -> float:
-    """Longest side of a voxel in mm; infinite where slices say no place, which is refused if the series is chosen."""
+    """Return the longest side of a voxel in mm; infinite if slices have no position (refused later if the series is chosen)."""
     try:
         return max(slice_grid(series).spacing)
     except ScanError:

@@ -1,4 +1,4 @@
-"""Coded names of the regions for DICOM: SNOMED CT or DICOM's own codes where there are any, else FreeSurfer's number."""
+"""Coded names of the regions for DICOM: SNOMED CT or DICOM codes if they exist, otherwise FreeSurfer's number."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from darts_ensemble.labels import Region
 
 __all__ = ["ANATOMICAL_STRUCTURE", "LEFT", "PRIVATE_SCHEME", "RIGHT", "CodedName", "RegionCodes", "codes_of"]
 
-#: Scheme of what no standard list of codes holds: the code is FreeSurfer's number, the meaning its name.
+#: Scheme for regions without a standard code: the code is FreeSurfer's number, the meaning FreeSurfer's name.
 PRIVATE_SCHEME = "99FREESURFER"
 
 
@@ -32,11 +32,11 @@ class RegionCodes:
     Attributes
     ----------
     kind : CodedName
-        What it is (segmented property type).
+        The structure (segmented property type).
     side : CodedName or None
-        Left or right; None in the midline.
+        Left or right; None for midline structures.
     within : CodedName or None
-        The larger structure it is a part of, where `kind` is no standard code.
+        The larger structure that it belongs to, if `kind` is not a standard code.
     """
 
     kind: CodedName
@@ -58,7 +58,7 @@ def _table() -> dict[str, dict[str, str]]:
 
 
 def codes_of(region: Region) -> RegionCodes:
-    """Return the codes of a region, after `codes.tsv`; gyri without a row are parts of the cerebral cortex."""
+    """Return the codes of a region from `codes.tsv`; gyri without a row are parts of the cerebral cortex."""
     side = {"left": LEFT, "right": RIGHT}.get(region.hemisphere)
     row = _table().get(re.sub(r"^(Left-|Right-|ctx-[lr]h-)", "", region.name))
     if row is not None and row["value"]:

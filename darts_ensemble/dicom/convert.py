@@ -1,4 +1,4 @@
-"""From a folder of DICOM files to the NIfTI file of its T1 scan, by dcm2niix, with an account of where it comes from."""
+"""Converts the T1 scan in a folder of DICOM files to NIfTI with dcm2niix, and records which files it was made from."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Converted:
     path : Path
         NIfTI file on the grid of the slices.
     why : str
-        Which series it is, and by which rule.
+        Which series it is, and why it was chosen.
     """
 
     path: Path
@@ -43,17 +43,17 @@ class Converted:
 
 
 def account_of(scan: Path) -> Path:
-    """Return the file that says from which series a converted scan comes."""
+    """Return the path of the JSON file that records from which series a scan was converted."""
     return scan.with_name(scan.name.removesuffix(".nii.gz") + ".json")
 
 
 def convert_folder(folder: Path, target: Path, wanted: str | None = None) -> Converted:
-    """Convert the T1 scan of a DICOM folder; a scan that was converted from the same files is kept.
+    """Convert the T1 scan of a DICOM folder; a scan that was converted before from the same files is kept.
 
     Parameters
     ----------
     folder : Path
-        Of one series, or of several of one person; or one multi-frame file.
+        Folder with one or several series of one person, or a multi-frame file.
     target : Path
         The NIfTI file, `.nii.gz`. Beside it, `.json` lists the files of the series.
     wanted : str, optional
@@ -62,8 +62,8 @@ def convert_folder(folder: Path, target: Path, wanted: str | None = None) -> Con
     Raises
     ------
     ScanError
-        If there is no T1 scan, it is ambiguous, incomplete, without orientation, or can't be read; if the target holds another
-        scan.
+        If no T1 scan can be chosen, if it is incomplete, has no orientation or can't be read, or if the target is the scan of
+        another series.
     """
     chosen = choose_t1(read_series(folder), wanted)
     series = chosen.series
@@ -109,7 +109,7 @@ def _write_account(path: Path, account: dict[str, Any]) -> None:
 
 
 def _convert(series: Series, files: Sequence[Path], grid: SliceGrid, target: Path) -> None:
-    """Run dcm2niix on exactly these files, check that its voxels lie where the slices say, and store the result."""
+    """Run dcm2niix on exactly these files, check the positions of its voxels against the headers, and store the result."""
     try:
         with tempfile.TemporaryDirectory(prefix=".dcm2niix-", dir=target.parent) as name:
             work = Path(name)
@@ -137,7 +137,7 @@ def _link(path: Path, link: Path) -> None:
 
 
 def _run(folder: Path, work: Path) -> str:
-    """Run dcm2niix as its wheel carries it, and return what it said."""
+    """Run the dcm2niix program of the PyPI package, and return its output."""
     try:
         import dcm2niix
     except ImportError:
@@ -166,12 +166,12 @@ def _check_place(series: Series, grid: SliceGrid, image: Any) -> None:
 
 
 def same_voxels(affine: Any, shape: Sequence[int], grid: SliceGrid) -> Any:
-    """Return how the axes of an image are turned and flipped to those of the slices, if the voxels are the same.
+    """Return how the axes of an image map to those of the slices, if both have the same voxels.
 
     Parameters
     ----------
     affine : (4, 4) ndarray
-        Of the image, to RAS mm.
+        Voxels of the image to RAS mm.
     shape : sequence of int
         Of the image.
     grid : SliceGrid

@@ -1,4 +1,4 @@
-"""Where the slices of a DICOM series lie; no orientation, missing or repeated slices and unreadable voxels are refused."""
+"""The grid of the slices of a DICOM series; missing orientation, missing or repeated slices, unreadable voxels are refused."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _READABLE = {
     "1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81",
     "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91",
 }  # fmt: skip
-#: Distances between slices may differ by this share of the usual one: headers are rounded.
+#: Distances between slices may differ from their median by this share, because headers are rounded.
 _SPACING_TOLERANCE = 0.1
-#: Direction cosines of the slices of one volume differ by rounding only.
+#: Direction cosines of the slices of a volume may differ by rounding only.
 _COSINE_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
 class SliceGrid:
-    """The grid of a series, in the axes of its pixel arrays.
+    """The grid of a series, in the order of its pixel arrays.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class _Slice:
 
 
 def check_readable(series: Series) -> None:
-    """Refuse voxels that are compressed in a way that can't be read.
+    """Refuse pixel data in a compression that dcm2niix can't read.
 
     Raises
     ------
@@ -85,8 +85,8 @@ def slice_grid(series: Series) -> SliceGrid:
     Raises
     ------
     ScanError
-        If a slice has no position or orientation, slices have several orientations, sizes or spacings, some are missing, some
-        lie at the same place (several volumes or echoes), or they are sheared.
+        If a slice has no position or orientation; if slices differ in orientation, size or spacing; if slices are missing, have
+        the same position (several volumes or echoes), or are shifted sideways.
     """
     slices = [one for number in range(len(series.files)) for one in _slices(series, number)]
     first = slices[0]
@@ -117,12 +117,12 @@ def slice_grid(series: Series) -> SliceGrid:
 
 
 def where_is(series: Series) -> str:
-    """Return the folder and the title of a series, as errors name it."""
+    """Return the folder and the title of a series, for error messages."""
     return f"{series.folder}: {series.title}"
 
 
 def _check_distances(series: Series, slices: list[_Slice], normal: npt.NDArray[np.float64]) -> None:
-    """Refuse slices at the same place, gaps between slices, and slices that are shifted sideways."""
+    """Refuse slices with the same position, gaps between slices, and slices that are shifted sideways."""
     steps = np.diff([one.position for one in slices], axis=0)
     along = steps @ normal
     usual = float(np.median(along))
@@ -152,9 +152,9 @@ def _check_distances(series: Series, slices: list[_Slice], normal: npt.NDArray[n
 
 
 def _check_count(series: Series, count: int) -> None:
-    """Refuse a series whose headers speak of more images than there are: the first or last slices are missing.
+    """Refuse a series with fewer images than its headers state: the first or last slices are missing.
 
-    Where less than half are there, the number is that of an acquisition with several series.
+    If fewer than half are there, the stated number belongs to an acquisition with several series.
     """
     stated = series.number("ImagesInAcquisition")
     if stated is not None and stated / 2 < count < stated:

@@ -1,4 +1,4 @@
-"""The DICOM files of a folder as series: what their headers say, without voxels."""
+"""Reads the headers of the DICOM files in a folder, without pixels, and groups them by series."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from darts_ensemble.scans.dicom_files import dicom_files
 
 __all__ = ["Series", "pydicom_installed", "read_series"]
 
-#: What is read of a header: who, which series, which contrast, where the slice lies.
+#: Attributes that are read: person, series, contrast, position of the slice.
 _TAGS = [
     "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "StudyDate", "PatientID", "Modality",
     "SeriesNumber", "SeriesDescription", "ProtocolName", "ImageType", "InstanceNumber", "NumberOfFrames", "Rows", "Columns",
@@ -21,7 +21,7 @@ _TAGS = [
     "InversionTime", "FlipAngle", "ScanningSequence", "MRAcquisitionType", "ContrastBolusAgent",
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
 ]  # fmt: skip
-#: Names of enhanced (multi-frame) headers that say the same as a plain one.
+#: Attributes of enhanced (multi-frame) headers with the same meaning as those of classic headers.
 _ENHANCED = {"EchoTime": "EffectiveEchoTime", "InversionTime": "InversionTimes"}
 
 
@@ -34,9 +34,9 @@ class Series:
     folder : Path
         The folder that the user gave.
     files : tuple of Path
-        Each SOP instance once, in the order of the instance numbers.
+        One file per SOP instance, in the order of the instance numbers.
     headers : tuple of pydicom Dataset
-        Of each file.
+        Header of each file.
     """
 
     folder: Path
@@ -44,12 +44,12 @@ class Series:
     headers: tuple[Any, ...]
 
     def text(self, keyword: str) -> str:
-        """An attribute of the first file as text; empty where it is missing."""
+        """Return an attribute of the first file as text; empty if it is missing."""
         value = _value(self.headers[0], keyword)
         return "" if value is None else str(value).strip()
 
     def number(self, keyword: str) -> float | None:
-        """An attribute of the first file as a number; None where it is missing."""
+        """Return an attribute of the first file as a number; None if it is missing."""
         value = _value(self.headers[0], keyword)
         try:
             return float(value if isinstance(value, str) or not hasattr(value, "__len__") else value[0])
@@ -57,14 +57,14 @@ class Series:
             return None
 
     def words(self, keyword: str) -> tuple[str, ...]:
-        """An attribute of several values of the first file, in capitals, such as the image type."""
+        """Return the values of an attribute of the first file in capitals, such as the image type."""
         value = _value(self.headers[0], keyword)
         values = [value] if value is None or isinstance(value, str) else list(value)
         return tuple(str(one).strip().upper() for one in values if one)
 
     @cached_property
     def n_slices(self) -> int:
-        """Slices of all files."""
+        """Number of slices in all files."""
         return sum(int(header.get("NumberOfFrames") or 1) for header in self.headers)
 
     @property
@@ -74,7 +74,7 @@ class Series:
 
     @property
     def title(self) -> str:
-        """Number and description of the series, as the scanner's console shows them."""
+        """Number and description of the series, for messages."""
         return f"series {self.text('SeriesNumber') or '?'} ({self.text('SeriesDescription') or 'no description'})"
 
 
@@ -95,18 +95,18 @@ def pydicom_installed(folder: Path) -> Any:
 
 
 def read_series(folder: Path, files: Iterable[Path] | None = None) -> list[Series]:
-    """Read the headers of the DICOM files in a folder and below it, or of one file, and sort them into series.
+    """Read the headers of the DICOM files in a folder and its subfolders, or of one file, and group them by series.
 
     Parameters
     ----------
     folder : Path
     files : iterable of Path, optional
-        Only these files of the folder.
+        Read only these files of the folder.
 
     Raises
     ------
     ScanError
-        If pydicom is not installed, a file can't be read, no file is DICOM, or the files are of several people.
+        If pydicom is not installed, a file can't be read, no file is a DICOM image, or the files belong to several people.
     """
     pydicom = pydicom_installed(folder)
     found: dict[str, dict[str, tuple[Path, Any]]] = {}
@@ -138,7 +138,7 @@ def _place(instance: tuple[Path, Any]) -> tuple[int, str]:
 
 
 def _header(pydicom: Any, path: Path) -> Any:
-    """Return the header of an image; None for a file that is none, such as DICOMDIR."""
+    """Return the header of an image; None for other files, such as DICOMDIR."""
     try:
         header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS, force=True)
     except OSError as error:
@@ -150,7 +150,7 @@ def _header(pydicom: Any, path: Path) -> Any:
 
 
 def _value(header: Any, keyword: str) -> Any:
-    """An attribute of a header, of an enhanced one also from the functional groups of its first frame."""
+    """Return an attribute of a header; for enhanced headers also from the functional groups of the first frame."""
     if header.get(keyword) is not None:
         return header.get(keyword)
     names = {keyword, _ENHANCED.get(keyword, keyword)}

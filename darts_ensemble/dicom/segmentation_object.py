@@ -1,4 +1,4 @@
-"""A label map as DICOM Segmentation (SEG) that lies on the series its scan was converted from: one segment a region."""
+"""Writes a label map as DICOM Segmentation (SEG) on the series of its scan, with one segment per region."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from darts_ensemble.whole_files import written_whole
 
 __all__ = ["SEGMENTS", "source_series", "write_segmentation_object"]
 
-#: The regions in the order of their segments, which is that of FreeSurfer's ids: a segment's number is its place, from 1.
+#: The regions in the order of their segments, by FreeSurfer id; segment numbers count from 1.
 SEGMENTS: tuple[Region, ...] = tuple(sorted(REGIONS, key=lambda region: region.id))
-#: Number of the new series: none that a scanner gives.
+#: Number of the new series; scanners do not use such numbers.
 _SERIES_NUMBER = 9000
 
 
@@ -35,7 +35,7 @@ def source_series(scan: Path) -> Series:
     Raises
     ------
     ScanError
-        If it was not converted by this toolkit, or the files of the series are no longer there.
+        If it was not converted by this toolkit, or if the files of the series are missing or have changed.
     """
     path = account_of(scan)
     try:
@@ -56,7 +56,7 @@ def source_series(scan: Path) -> Series:
 def write_segmentation_object(ids: npt.NDArray[Any], scan: Scan, path: Path) -> None:
     """Write a label map as a binary DICOM SEG whose frames refer to the slices of the source series.
 
-    Identity and study of the person are those of the source. Regions without a voxel have a segment without a frame.
+    Person and study are those of the source. A region without voxels has a segment but no frame.
 
     Parameters
     ----------
@@ -69,7 +69,8 @@ def write_segmentation_object(ids: npt.NDArray[Any], scan: Scan, path: Path) -> 
     Raises
     ------
     ScanError
-        If highdicom is not installed, the source series is not there or lies elsewhere, or the file can't be written.
+        If highdicom is not installed, if the source series is missing, has another grid or several multi-frame files, or if
+        the file can't be written.
     """
     series = source_series(scan.path)
     pydicom = pydicom_installed(series.folder)
@@ -93,7 +94,7 @@ def write_segmentation_object(ids: npt.NDArray[Any], scan: Scan, path: Path) -> 
     sources = [pydicom.dcmread(series.files[number], stop_before_pixels=True) for number in numbers]
     version = package_version("darts-ensemble")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # on names in the source that are not as the standard wants them
+        warnings.simplefilter("ignore", UserWarning)  # about names in the source that break the standard
         seg = highdicom.seg.Segmentation(
             source_images=sources,
             pixel_array=np.ascontiguousarray(stack),

@@ -13,18 +13,18 @@ __all__ = ["Wording", "as_page", "error_body", "wants_page"]
 
 @dataclass(frozen=True)
 class Wording:
-    """The texts of the error pages of one application.
+    """The texts of the error pages of an application.
 
     Attributes
     ----------
     titles : mapping of int to str
-        Headings by status; others have the usual phrase of the status.
+        Headings by status code; other codes have their standard phrase.
     advice : mapping of int to str
-        What to do, by status; others say what was wrong.
+        What to do, by status code; pages of other codes say what was wrong.
     home : str
         Label of the link to the first page.
     unknown_host, other_origin : str
-        What to do if the Host header is not a name of the server, and if the page that asks is from another origin.
+        What to do if the Host header is not a name of the server, or if the requesting page has another origin.
     style : str
         Style sheet in the folder `static`.
     """
@@ -59,7 +59,7 @@ _PAGE = """<!doctype html>
 
 
 def wants_page(method: str, headers: Mapping[str, str]) -> bool:
-    """Whether a person typed or followed an address: scripts do not ask for HTML."""
+    """Whether a person typed or followed an address; scripts do not request HTML."""
     document = headers.get("sec-fetch-dest", "document") in ("document", "iframe")
     return method in ("GET", "HEAD") and document and "text/html" in headers.get("accept", "")
 

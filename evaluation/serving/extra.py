@@ -1,4 +1,4 @@
-"""Say in one line which package of the extra `app` is not installed."""
+"""A missing package of the extra `app` becomes an error of one line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PACKAGES = ("fastapi", "uvicorn", "starlette", "pydantic")
 
 @contextmanager
 def needs_app() -> Iterator[None]:
-    """Turn the absence of a package that serving needs into an error.
+    """Turn a failed import of a package that the server needs into an error of one line.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The address of a server, who may send requests, and what must be stated before other machines can reach it; run it."""
+"""Where a server listens, what must be stated before other machines can reach it, and the call that runs it."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ __all__ = ["Address", "listen", "safe_address", "serve_until_interrupted"]
 
 @dataclass(frozen=True)
 class Address:
-    """Where the server listens and how browsers reach it.
+    """Where a server listens and how browsers reach it.
 
     Attributes
     ----------
     host : str
     port : int
-        0 for any free one.
+        0: any free port.
     tls : bool
-        Whether browsers come by HTTPS.
+        Whether browsers use HTTPS.
     behind_proxy : bool
-        Whether a proxy passes requests on; its X-Forwarded-For is believed.
+        Whether a proxy forwards the requests; then its X-Forwarded-For is trusted.
     public_hosts : tuple of str
-        Names that browsers use, with the port if it is not the usual one.
+        Names that browsers use, with the port unless it is the default one.
     path : str
         Path under which the pages are served: "" or, for example, `/study`.
     proxies : tuple of str
@@ -45,7 +45,7 @@ class Address:
 
     @property
     def base_url(self) -> str:
-        """Start of the address in a browser, as far as the server can know it."""
+        """Beginning of the address in a browser, as far as the server knows it."""
         if self.public_hosts and (self.tls or self.behind_proxy):
             name = self.public_hosts[0]
             has_port = name.rpartition(":")[2].isdigit() and not name.endswith("]") and name.count(":") == 1
@@ -64,12 +64,12 @@ def safe_address(
     path: str = "",
     proxies: Collection[str] = (),
 ) -> Address:
-    """Check that the server does not become reachable by accident.
+    """Return the address, after checking that the server does not become reachable from other machines by accident.
 
     Raises
     ------
     UsageError
-        If others could reach the server without TLS or a proxy being stated, or the name that they would use is unknown.
+        If other machines could reach the server and neither TLS nor a proxy is stated, or if the public name is missing.
     """
     behind_proxy = behind_proxy or bool(proxies)
     networks = checked_proxies(proxies or LOCAL_PROXIES) if behind_proxy else ()

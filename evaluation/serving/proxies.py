@@ -1,4 +1,4 @@
-"""Behind a proxy: which addresses may act for a browser, and the path under which pages are served."""
+"""Behind a proxy: the addresses of trusted proxies, and the path under which the pages are served."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 
 @dataclass(frozen=True)
 class Proxies:
-    """Addresses and networks of proxies whose X-Forwarded-For is believed.
+    """Addresses and networks of proxies whose X-Forwarded-For is trusted.
 
     Attributes
     ----------
     networks : tuple of str
-        As `ipaddress` reads them; none if browsers connect directly.
+        In the notation of `ipaddress`; empty if browsers connect directly.
     """
 
     networks: tuple[str, ...] = ()
@@ -59,7 +59,7 @@ def checked_path(path: str) -> str:
     Raises
     ------
     UsageError
-        If it has anything but letters, digits, `.`, `_`, `~`, `-` and slashes between them.
+        If it has characters other than letters, digits, `.`, `_`, `~`, `-` and single slashes.
     """
     found = "/" + path.strip().strip("/") if path.strip().strip("/") else ""
     if not _PATH.fullmatch(found) or any(part in (".", "..") for part in found.split("/")):

@@ -20,7 +20,7 @@ Send = Callable[[Message], Awaitable[None]]
 #: Largest size of a request in bytes; a comment of 2000 characters takes 8000 at most.
 MOST_BODY = 16_384
 _UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
-#: NiiVue has its font and a texture as data: images. Everything else comes from this server, and no script is inline.
+#: NiiVue contains its font and a texture as data: images. Everything else comes from this server, and no script is inline.
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'",
@@ -60,11 +60,11 @@ class Guard:
     """ASGI middleware around the whole application.
 
     Refuses a Host that is not the server's (400: a foreign name that was pointed at this machine can't use a cookie of it),
-    an unsafe request from another origin (403) or without JSON (415), and a body over :data:`MOST_BODY` (413), also one
-    that does not state its length. Sets :data:`HEADERS` on every response, errors included.
+    an unsafe request from another origin (403) or without JSON (415), and a body larger than :data:`MOST_BODY` (413), whether
+    or not its length is stated. Sets :data:`HEADERS` on every response, errors included.
 
-    A proxy may ask under an address or a name without a dot (nginx sends the upstream's name unless told otherwise): no
-    foreign site can be reached under either. What counts then is the Origin, which browsers set and no page can change.
+    A proxy may use an address or a name without a dot as Host (nginx sends the name of its upstream by default): no foreign
+    site has such a name. Then the Origin decides, which browsers set and no page can change.
 
     Parameters
     ----------
@@ -72,9 +72,9 @@ class Guard:
     wording : Wording
         Texts of the refusals.
     hosts : collection of str
-        Names and addresses that browsers use, besides loopback ones, with the port if it is not the usual one.
+        Names and addresses that browsers use besides loopback addresses, with the port unless it is the default one.
     tls : bool
-        Whether browsers reach it by HTTPS; adds Strict-Transport-Security.
+        Whether browsers use HTTPS; then Strict-Transport-Security is sent.
     path : str
         Path under which the pages are served, such as `/study`; requests may come with it or without.
     proxies : Proxies
@@ -176,7 +176,7 @@ class Guard:
 
 
 def _never_foreign(host: str) -> bool:
-    """Whether no site of the internet can have this name: an address, or a name without a dot such as `app`."""
+    """Whether no website can have this name: an IP address, or a name without a dot such as `app`."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -185,7 +185,7 @@ def _never_foreign(host: str) -> bool:
 
 
 def _quoted(header: str) -> str:
-    """Return a header as a message may repeat it; a text that does not look like a host or an origin is not repeated."""
+    """Return a header for use in a message; text that does not look like a host or an origin is replaced."""
     return header if re.fullmatch(r"[A-Za-z0-9.:/_\[\]-]{1,120}", header) else "something else"
 
 

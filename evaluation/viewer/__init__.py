@@ -1,1 +1,1 @@
-"""darts-view: a scan and its label maps in the browser, on this machine alone."""
+"""darts-view: a scan and its label maps in the browser, served to this machine only."""

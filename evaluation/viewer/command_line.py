@@ -1,4 +1,4 @@
-"""The command line of darts-view that shows given files, for pages that can only be read."""
+"""The command line of darts-view for given files, for reports, which cannot start it themselves."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ __all__ = ["view_command"]
 
 
 def view_command(scan: str | Path, labels: Mapping[str, str | Path], region: str = "") -> str:
-    """Return a command line for a POSIX shell.
+    """Return the command line of darts-view for these files, quoted for a POSIX shell.
 
     Parameters
     ----------
     scan : str or Path
     labels : mapping of str to (str or Path)
-        Name to label map, in order.
+        Label maps by name, in the order of display.
     region : str
-        Name or id of the region to begin at.
+        Name or id of the region to show first.
 
     Examples
     --------

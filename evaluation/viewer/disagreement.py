@@ -1,4 +1,4 @@
-"""Where label maps, or the views of one, disagree most: the thickest places first."""
+"""Where two label maps, or the views of one label map, disagree most: the thickest places first."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from scipy import ndimage
 __all__ = ["LOW_AGREEMENT", "MOST_PLACES", "Place", "differing", "low_agreement", "worst_places"]
 
 MOST_PLACES = 20
-#: Share of pairs of views below which a voxel counts as one where the views disagree.
+#: The views disagree in a voxel if a smaller share of the pairs of views than this names the same region.
 LOW_AGREEMENT = 0.5
-#: mm around a place in which no other is listed; more where it is thicker.
+#: No other place is listed within so many mm of a place, or within its thickness if that is more.
 _APART = 6.0
 
 
 @dataclass(frozen=True)
 class Place:
-    """A place where maps disagree.
+    """A place where label maps or views disagree.
 
     Attributes
     ----------
     at : tuple of int
         Voxel.
     thickness : float
-        mm: twice the way from this voxel to the nearest one where the maps agree.
+        mm: twice the distance from this voxel to the nearest one where they agree.
     """
 
     at: tuple[int, ...]
@@ -37,30 +37,30 @@ class Place:
 def differing(
     first: npt.NDArray[np.uint16], second: npt.NDArray[np.uint16], region: int | None = None
 ) -> npt.NDArray[np.bool_]:
-    """Return where two maps differ; with a region, where one of them alone has it."""
+    """Return where two label maps differ; with a region, the voxels that only one of them gives this region."""
     if region is None:
         return first != second
     return (first == region) != (second == region)
 
 
 def low_agreement(agreement: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-    """Return where fewer than half of the pairs of views (255 is all) name the same region."""
+    """Return where fewer than half of the pairs of views name the same region (`agreement`: 255 is all pairs)."""
     return agreement < LOW_AGREEMENT * 255
 
 
 def worst_places(disagree: npt.NDArray[np.bool_], sizes: Sequence[float], most: int = MOST_PLACES) -> list[Place]:
-    """Return the middles of the largest balls of disagreeing voxels, the thickest first.
+    """Return the centres of the largest balls of voxels that disagree, the thickest first.
 
-    A shift of a border by a voxel makes many disagreeing voxels, none of them far from agreement; a region that is missing or
-    swollen makes a thick place. So thickness sorts, not the number of voxels.
+    If a border moves by one voxel, many voxels disagree, but each of them is near a voxel that agrees. A missing or swollen
+    region makes a thick place. Therefore places are sorted by thickness and not by the number of voxels.
 
     Parameters
     ----------
     disagree : (x, y, z) bool
     sizes : sequence of float
-        mm of a voxel along each axis.
+        Size of a voxel along each axis, mm.
     most : int
-        How many are returned at most; they lie a few mm apart.
+        Largest number of places that is returned.
     """
     boxes = ndimage.find_objects(disagree.astype(np.uint8))
     if not boxes or boxes[0] is None:
@@ -80,7 +80,7 @@ def worst_places(disagree: npt.NDArray[np.bool_], sizes: Sequence[float], most: 
 
 
 def _clear_around(depth: npt.NDArray[np.float64], middle: Sequence[np.intp], sizes: Sequence[float], radius: float) -> None:
-    """Set a ball to 0."""
+    """Set the voxels within `radius` mm of `middle` to 0."""
     sides = tuple(
         slice(max(0, int(at - radius // size)), min(n, int(at + radius // size) + 1))
         for at, size, n in zip(middle, sizes, depth.shape, strict=True)

@@ -1,4 +1,4 @@
-"""A scan, its label maps and the agreement of views on one grid: the scan's, its axes ordered as right, anterior, superior."""
+"""A scan, its label maps and the agreement of views on the grid of the scan, axes ordered as right, anterior, superior."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from evaluation.overlays.planes import to_canonical
 
 __all__ = ["MOST_LABELS", "LabelMap", "Viewed", "distinct_names", "read_viewed", "scan_path"]
 
-#: Different values that a label map may hold; a scan taken for a label map has more.
+#: Largest number of different values in a label map; a scan that was given as a label map has more.
 MOST_LABELS = 4000
 #: Percentiles of the scan that become black and white.
 _BLACK, _WHITE = 0.1, 99.8
@@ -29,7 +29,7 @@ _BLACK, _WHITE = 0.1, 99.8
 
 @dataclass(frozen=True)
 class LabelMap:
-    """A label map as it is shown.
+    """A label map to be shown.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class LabelMap:
     ids : (x, y, z) int32
         FreeSurfer ids on the grid of :class:`Viewed`.
     volumes : dict of int to float
-        mm³ of each id but 0, on the map's own grid.
+        mm³ of each id except 0, on the map's own grid.
     """
 
     name: str
@@ -49,24 +49,24 @@ class LabelMap:
 
 @dataclass(frozen=True)
 class Viewed:
-    """What is looked at, all of it on one grid.
+    """A scan and its label maps on one grid.
 
     Attributes
     ----------
     scan : Path
     data : (x, y, z) uint8
-        The scan in RAS order; 0 and 255 are its percentiles 0.1 and 99.8.
+        The scan, axes in RAS order; 0 and 255 are its 0.1 and 99.8 percentiles.
     affine : (4, 4) float64
         Voxels of this grid to RAS mm.
     to_file : (4, 4) float64
-        Voxels of this grid to voxels as the scan's file counts them.
+        Voxels of this grid to voxels of the scan's file.
     sizes : tuple of float
-        mm, of this grid's axes.
+        Size of a voxel along each axis, mm.
     maps : tuple of LabelMap
     agreement : (x, y, z) uint8 or None
         Share of pairs of views that name the same region, 255 for all.
     notes : tuple of str
-        What was not as it should be, and how it was read.
+        Oddities of the files, and how they were read.
     """
 
     scan: Path
@@ -80,23 +80,23 @@ class Viewed:
 
 
 def read_viewed(scan: Path, labels: Sequence[Path] = (), agreement: Path | None = None, names: Sequence[str] = ()) -> Viewed:
-    """Read what is to be looked at.
+    """Read a scan, its label maps and the agreement of views, and bring them to the grid of the scan.
 
     Parameters
     ----------
     scan : Path
         An image, or the folder of a FreeSurfer subject.
     labels : sequence of Path
-        Label maps in FreeSurfer ids or DARTS classes, on any grid that overlaps the scan's.
+        Label maps with FreeSurfer ids or DARTS classes, on any grid that overlaps that of the scan.
     agreement : Path, optional
-        The agreement of views that darts-segment wrote, shares from 0 to 1.
+        The agreement of views as darts-segment writes it, shares from 0 to 1.
     names : sequence of str
-        Of the first label maps; others are called as their files.
+        Names of the label maps, in their order; those without one are named after their files.
 
     Raises
     ------
     ScanError
-        If a file is no image, no label map, or lies beside the scan.
+        If a file is not an image or not a label map, or does not overlap the scan.
     UsageError
         If there are more names than label maps.
     """
@@ -121,12 +121,12 @@ def read_viewed(scan: Path, labels: Sequence[Path] = (), agreement: Path | None 
 
 
 def scan_path(scan: Path) -> Path:
-    """Return the image that is meant: the file itself, or the scan of a FreeSurfer subject's folder."""
+    """Return the path of the image: the given file, or the scan in the folder of a FreeSurfer subject."""
     return find_scan_in_subject(scan) if scan.is_dir() else scan
 
 
 def distinct_names(paths: Sequence[Path]) -> list[str]:
-    """Return a name for each file: its own, with as many folders before it as are needed to tell the files apart."""
+    """Return a different name for each file: its own, preceded by folders if several files have the same name."""
     names = []
     for path in paths:
         parts = path.absolute().parts
@@ -158,7 +158,7 @@ def _label_map(path: Path, name: str, base: Scan, notes: list[str]) -> LabelMap:
 
 
 def _counted(ids: npt.NDArray[np.int32]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Values of a label map and how many voxels each has; without sorting where they are small and not negative."""
+    """Return the values of a label map and their numbers of voxels; fast if the values are small and not negative."""
     if ids.min(initial=0) < 0 or ids.max(initial=0) > 1_000_000:
         return np.unique(ids, return_counts=True)
     counts = np.bincount(ids.ravel(order="K"))
@@ -169,7 +169,7 @@ def _counted(ids: npt.NDArray[np.int32]) -> tuple[npt.NDArray[Any], npt.NDArray[
 def _as_bytes(data: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     sample = data[::2, ::2, ::2]
     low, high = (float(value) for value in np.percentile(sample, (_BLACK, _WHITE)))
-    if high <= low:  # few voxels are bright: all but nothing is air
+    if high <= low:  # nearly all voxels are background
         low, high = float(data.min()), float(data.max())
     shown = np.empty(data.shape, dtype=np.uint8, order="F")
     for plane in range(data.shape[2]):  # in floats, the whole scan would take eight times its size
@@ -187,7 +187,7 @@ def _agreement(path: Path, base: Scan, notes: list[str]) -> npt.NDArray[np.uint8
     low, high = float(data.min()), float(data.max())
     if not (low >= 0 and high <= 1):
         raise ScanError(f"{path}: values from {low:g} to {high:g}; expected the agreement of views, shares from 0 to 1")
-    # Where it says nothing, the views agree: what is moved is how far they do not.
+    # Outside its grid the views count as agreeing: therefore the disagreement is resampled, with 0 outside.
     apart = np.asfortranarray(255 - np.rint(data * 255).astype(np.int32))
     moved, move = on_grid_of(base, Scan(path, apart, affine, image))
     if move == "resampled":

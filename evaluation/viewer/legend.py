@@ -1,4 +1,4 @@
-"""The regions of label maps: name, side, colour, volume in each map, and a voxel to jump to."""
+"""The legend of label maps: for each region its name, side, colour, volume in each map, and a voxel to jump to."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from evaluation.viewer.images import LabelMap
 __all__ = ["Entry", "entry_named", "index_map", "legend_of"]
 
 _ORDER = {region.id: number for number, region in enumerate(REGIONS)}
-#: Ids of FreeSurfer's maps that are none of the 102 regions.
+#: Ids in FreeSurfer's label maps that do not belong to the 102 regions.
 _OTHERS = {
     3: "left cerebral cortex", 42: "right cerebral cortex", 6: "left cerebellum exterior", 45: "right cerebellum exterior",
     72: "fifth ventricle", 77: "white-matter hypointensities", 80: "non-white-matter hypointensities",
@@ -38,13 +38,13 @@ class Entry:
     name : str
         In words, with its side: `left hippocampus`.
     freesurfer_name : str
-        Empty where it is none of the 102 regions.
+        Empty for ids that do not belong to the 102 regions.
     rgb : tuple of int
         0 to 255 each.
     volumes : tuple of (float or None)
-        mm³ in each label map; None where the map lacks the region.
+        mm³ in each label map; None if a map does not have the region.
     at : tuple of int or None
-        Voxel of the region near its middle, in the first map that shows it; None where none does.
+        A voxel of the region near its centre, in the first map that has it in view; None if no map has.
     """
 
     id: int
@@ -56,7 +56,7 @@ class Entry:
 
 
 def legend_of(maps: Sequence[LabelMap]) -> list[Entry]:
-    """Return the regions of all label maps: the 102 in their order, then others by id."""
+    """Return one entry per region of the label maps: the 102 regions in their order, then other ids in ascending order."""
     ids = sorted({id_ for one in maps for id_ in one.volumes}, key=lambda id_: (_ORDER.get(id_, len(_ORDER)), id_))
     middles: dict[int, tuple[int, ...]] = {}
     for one in maps:
@@ -68,7 +68,7 @@ def legend_of(maps: Sequence[LabelMap]) -> list[Entry]:
 
 
 def index_map(ids: npt.NDArray[np.int32], known: Sequence[int]) -> npt.NDArray[np.uint16]:
-    """Return the place of each voxel's id in a list of ids, counted from 1; 0 where it is not in the list.
+    """Return for each voxel the position of its id in a list of ids, counted from 1; 0 for ids that are not in the list.
 
     Parameters
     ----------
@@ -92,12 +92,12 @@ def index_map(ids: npt.NDArray[np.int32], known: Sequence[int]) -> npt.NDArray[n
 
 
 def entry_named(entries: Sequence[Entry], wanted: str) -> Entry:
-    """Return the region that a user means: by id, FreeSurfer name or name in words, sides as `left` or `L`.
+    """Return the region that a user names: by id, FreeSurfer name or name in words; sides may be written `left` or `L`.
 
     Raises
     ------
     UsageError
-        If the label maps have none of that name, or more than one.
+        If the label maps have no region of that name, or several.
     """
     word = wanted.strip().lower()
     found = [one for one in entries if word in _words_for(one)]
@@ -137,7 +137,7 @@ def _colour(id_: int) -> tuple[int, int, int]:
 
 
 def _middles(places: npt.NDArray[np.uint16], ids: Sequence[int]) -> dict[int, tuple[int, ...]]:
-    """Return the voxel of each region that is nearest to the region's centre of gravity."""
+    """Return the voxel of each region that is nearest to its centre of mass."""
     found = {}
     for id_, box in zip(ids, ndimage.find_objects(places, len(ids)), strict=True):
         if box is None:

@@ -1,6 +1,6 @@
-"""The command lines by which other viewers show the same: freeview, ITK-SNAP, FSLeyes, 3D Slicer.
+"""Command lines that show the same files in other viewers: freeview, ITK-SNAP, FSLeyes, 3D Slicer.
 
-The options are those of the programs' own help: `freeview --help` (FreeSurfer 7: `-v` with `:colormap=`, `:opacity=`,
+The options are taken from the help of the programs: `freeview --help` (FreeSurfer 7: `-v` with `:colormap=`, `:opacity=`,
 `:heatscale=`, `-ras`), `itksnap --help` (`-g`, `-s` with several files from version 4 on, `-o`), `fsleyes --help` (`-ot label`,
 `-l` with its own table `freesurfercolorlut`, `-a`, `-dr`, `-cm`, `-wl`), and Slicer's `--python-code` with `loadVolume`,
 `loadSegmentation` and `JumpSlicesToLocation` of its Python interface.
@@ -28,9 +28,9 @@ def command_lines(
     scan : Path
     labels : sequence of Path
     agreement : Path, optional
-        Shown as a heat map where the program has one.
+        Shown as a heat map by programs that have one.
     at : sequence of float, optional
-        RAS mm of the place to show first; itksnap takes none.
+        RAS mm of the place to show first; ITK-SNAP has no option for it.
     """
     words = {
         "freeview": _freeview(scan, labels, agreement, at),

@@ -1,4 +1,4 @@
-"""The server of darts-view: the page for everybody who reaches this machine's own address, images for the token alone."""
+"""The server of darts-view: the page needs no permission, images are given only to requests with the token."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from evaluation.viewer.shown import Shown
 __all__ = ["TOKEN_HEADER", "create_app"]
 
 TOKEN_HEADER = "x-darts-token"
-#: All that is served besides NiiVue and the shared scripts; a name that is not here is no file, whatever it spells.
+#: All files that are served besides NiiVue and the shared scripts. Other names are refused, so no path can lead elsewhere.
 _STATIC = {
     "view.css": "text/css",
     **dict.fromkeys(
@@ -51,8 +51,8 @@ def create_app(shown: Shown, token: str, library: ViewerLibrary) -> Guard:
     ----------
     shown : Shown
     token : str
-        What a request for images must carry in the header :data:`TOKEN_HEADER`. Other users of this machine reach its
-        loopback address, too.
+        Requests for images must have it in the header :data:`TOKEN_HEADER`, because other users of this machine can
+        reach its loopback address.
     library : ViewerLibrary
     """
 
@@ -107,7 +107,7 @@ def create_app(shown: Shown, token: str, library: ViewerLibrary) -> Guard:
 
 
 def _for_token(token: str, answer: Any) -> Any:
-    """Return an endpoint that answers those who send the token; it runs in a thread, as it is no coroutine."""
+    """Return an endpoint that answers requests with the token. It is not a coroutine, so Starlette runs it in a thread."""
 
     def endpoint(request: Request) -> Response:
         given = request.headers.get(TOKEN_HEADER, "")

@@ -1,4 +1,4 @@
-"""What the page of darts-view is told: images as bytes, the legend, the places of disagreement, where to begin."""
+"""What the page of darts-view receives: images as bytes, the legend, the places of disagreement, the first region."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ __all__ = ["Shown"]
 
 
 class Shown:
-    """A scan with its label maps, and what is computed of them when it is asked for.
+    """A scan with its label maps, and what is computed from them on request.
 
     Parameters
     ----------
     viewed : Viewed
     region : str
-        Where to begin, as a user names it.
+        Region to show first, as a user names it; empty for none.
 
     Raises
     ------
@@ -36,7 +36,7 @@ class Shown:
         self.viewed = viewed
         self.legend: list[Entry] = legend_of(viewed.maps)
         self.start = entry_named(self.legend, region) if region else None
-        # The same question is asked each time a reader comes back to a view.
+        # The page asks again each time the user returns to a view.
         self._worst = cache(self._worst_of)
 
     @cached_property
@@ -44,17 +44,17 @@ class Shown:
         return [entry.id for entry in self.legend]
 
     def places_of(self, number: int) -> npt.NDArray[np.uint16]:
-        """Return a label map as places in the legend from 1 on, 0 where it has none, (x, y, z) uint16."""
+        """Return a label map as positions in the legend, counted from 1; 0 is background. (x, y, z) uint16."""
         return index_map(self.viewed.maps[number].ids, self._known)
 
     def start_mm(self) -> tuple[float, ...] | None:
-        """Return RAS mm of the voxel to begin at; None without a region that is in view."""
+        """Return the RAS mm of the voxel to show first; None without a first region, or if it is not in view."""
         if self.start is None or self.start.at is None:
             return None
         return tuple(float(value) for value in nib.affines.apply_affine(self.viewed.affine, self.start.at))
 
     def about(self) -> dict[str, Any]:
-        """Return what the page needs to know before it asks for images."""
+        """Return what the page needs before it requests images."""
         viewed = self.viewed
         return {
             "scan": viewed.scan.name,
@@ -81,24 +81,24 @@ class Shown:
         }
 
     def scan_file(self) -> bytes:
-        """Return the scan as an uncompressed NIfTI file whose axes are those of the screen: no rotation, voxels in mm."""
+        """Return the scan as an uncompressed NIfTI file without rotation: its axes are those of the screen, in mm."""
         image = nib.Nifti1Image(self.viewed.data, np.diag([*self.viewed.sizes, 1.0]))
         image.header.set_xyzt_units("mm")
         return image.to_bytes()
 
     def difference(self, first: int, second: int, region: int | None = None) -> dict[str, Any]:
-        """Return where two label maps differ most, and by how much in all.
+        """Return where two label maps differ most, and the total volume of the differences.
 
         Parameters
         ----------
         first, second : int
         region : int, optional
-            Place in the legend; where one of the maps alone has it.
+            Position in the legend, from 1: only voxels that one of the two maps gives this region.
         """
         return self._worst(first, second, region)
 
     def disagreement(self, region: int | None = None) -> dict[str, Any]:
-        """Return where the views of a label map agree least; with a region, within it in the first label map."""
+        """Return where the views agree least; with a region, only within that region of the first label map."""
         return self._worst(None, None, region)
 
     def _worst_of(self, first: int | None, second: int | None, region: int | None) -> dict[str, Any]:
