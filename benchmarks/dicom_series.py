@@ -61,7 +61,8 @@ def segmented(series: Path, out: Path) -> Path:
                 archive.extractall(folder, filter="data")
         series = folder
     command = [sys.executable, "-m", "darts_ensemble.commands.segment", str(series), "-o", str(out), "--dicom-seg"]
-    subprocess.run([*command, "--threads", "1"], check=True)
+    # In fp32, so that the numbers are the same on each processor.
+    subprocess.run([*command, "--precision", "fp32"], check=True)
     return next(out.glob("*_dseg.nii.gz"))
 
 

@@ -16,7 +16,10 @@ import pytest
 from typer.testing import CliRunner
 
 from darts_ensemble.commands.segment import app
+from darts_ensemble.fusion.view_weights import FusionWeights, write_fusion_weights
+from darts_ensemble.weights.checksums import sha256_of
 from tests.integration.test_darts_segment import SHAPE, head, save, tree, voxels
+from tests.phantoms.dicom_series import oblique_affine, write_series
 
 #: What only the data set's owner can mend: it is the user who knows the authors.
 OWNERS = {"TOO_FEW_AUTHORS"}
@@ -77,19 +80,22 @@ def test_a_scan_that_is_in_no_data_set_gives_a_valid_derivative_too(tmp_path: Pa
 @pytest.mark.parametrize(
     "options",
     [
-        ["--save-probabilities", "all", "--probability-type", "uint8"],
-        ["--save-probabilities", "all", "--views", "coronal", "--clean"],
-        ["--save-probabilities", "Left-Hippocampus,53", "--probability-type", "uint16", "--report", "--save-agreement"],
-        ["--fusion", "vote", "--views", "coronal,axial", "--save-agreement", "--strict"],
+        "--save-probabilities all --probability-type uint8 --sagittal-pooling duplicate --batch-size 4",
+        "--save-probabilities all --views coronal --clean --low-memory --precision bf16 --crop head --threads 1 --json",
+        "--save-probabilities Left-Hippocampus,53 --probability-type uint16 --report --save-agreement --fusion-weights FITTED",
+        "--fusion vote --views coronal,axial --view-weights coronal=1,axial=2 --save-agreement --strict --crop none --part 1/1",
     ],
-    ids=lambda options: " ".join(options),
 )
-def test_each_option_writes_a_valid_derivative(options: list[str], tmp_path: Path, tiny_weights: Path) -> None:
+def test_each_option_writes_a_valid_derivative(options: str, tmp_path: Path, tiny_weights: Path) -> None:
     bids = tmp_path / "bids"
     save(bids / SCANS[2], head(1))
     (bids / "dataset_description.json").write_text('{"Name": "raw", "BIDSVersion": "1.8.0"}')
+    fitted = tmp_path / "fusion.json"
+    files = {view: sha256_of(tiny_weights / f"{view}.safetensors") for view in ("coronal", "axial", "sagittal")}
+    write_fusion_weights(FusionWeights({view: np.ones(103) for view in files}, files), fitted)
     out = bids / "derivatives/darts"
-    arguments = [bids, "-o", out, "--format", "bids", "--weights", tiny_weights, "--device", "cpu", *options]
+    given = options.replace("FITTED", str(fitted)).split()
+    arguments = [bids, "-o", out, "--format", "bids", "--weights", tiny_weights, "--device", "cpu", *given]
     result = CliRunner().invoke(app, [str(one) for one in arguments])
     assert result.exit_code in (0, 1) if "--strict" in options else result.exit_code == 0, result.stderr
     assert issues(out) == []
@@ -98,6 +104,27 @@ def test_each_option_writes_a_valid_derivative(options: list[str], tmp_path: Pat
         described = json.loads((out / f"{STEMS[2]}_probseg.json").read_text())
         assert image.shape == (*SHAPE, len(described["LabelMap"]))
         assert len(described["LabelMap"]) >= 102
+
+
+def test_a_dicom_folder_gives_a_valid_derivative_with_its_segmentation(tmp_path: Path, tiny_weights: Path) -> None:
+    write_series(tmp_path / "ann", affine=oblique_affine((3.5, 3.6, 3.7)), patient="ann")
+    options = ["--dicom-seg", "--views", "axial", "--save-probabilities", "top2", "--report"]
+    arguments = [
+        tmp_path / "ann",
+        "-o",
+        tmp_path / "out",
+        "--format",
+        "bids",
+        "--weights",
+        tiny_weights,
+        "--device",
+        "cpu",
+        *options,
+    ]
+    result = CliRunner().invoke(app, [str(one) for one in arguments])
+    assert result.exit_code == 0, result.stderr
+    assert (tmp_path / "out/sub-ann/anat/sub-ann_seg-darts_dseg.dcm").is_file()
+    assert issues(tmp_path / "out") == []
 
 
 def test_every_file_has_a_name_of_the_specification_but_what_bidsignore_names(derivative: Path) -> None:
