@@ -177,21 +177,22 @@ def demo_study(
 
 
 def _describe(console: Console, design: Design, sources: Sources, orders: Orders) -> dict[str, object]:
+    from evaluation.results.run_facts import count_of
     from reader_study.commands.tables import shown_table
     from reader_study.planning.plan import balance_table, length_table
 
     places = len(orders.places)
-    console.print(f"{design.title}: {len(sources.cases)} cases, {len(design.methods)} methods, {len(design.readers)} readers")
+    size = ((len(sources.cases), "case"), (len(design.methods), "method"), (len(design.readers), "reader"))
+    console.print(f"{design.title}: {', '.join(count_of(number, noun) for number, noun in size)}")
     regions = ", ".join(f"{region.name} ({region.view})" for region in design.regions)
     console.print(f"Regions: {regions}; sides {', '.join(design.sides)}; {places} places to rate by each method")
     console.print(f"Seed {design.seed}; between two items of one case and region at least {orders.washout} others")
     for case, why in sources.left_out.items():
         console.print(f"  left out: {case}, {why}")
     length, balance = length_table(design, orders), balance_table(design, orders)
-    console.print(
-        shown_table(length, f"Items per reader; minutes are an estimate, with {design.seconds_per_item:g} s per item")
-    )
-    console.print(shown_table(balance.round(3), "Balance of the methods over all readers' ratings"))
+    title = f"Items per reader; minutes are an estimate, with {design.seconds_per_item:g} s per item"
+    console.print(shown_table(length, title, console.width))
+    console.print(shown_table(balance.round(3), "Balance of the methods over all readers' ratings", console.width))
     return {
         "title": design.title, "seed": design.seed, "cases": list(sources.cases), "practice": list(sources.practice),
         "left_out": dict(sources.left_out), "methods": list(design.methods), "places": places, "washout": orders.washout,
@@ -212,10 +213,6 @@ def _show_power(console: Console, design: Design, sources: Sources) -> list[dict
     table = power_table(plans, analyses, simulations=_SIMULATIONS)[["shift", "analysis", "power", "low", "high"]]
     names = {"t": "t on case means", "crossed": "readers and cases random"}
     shown = table.assign(analysis=table["analysis"].map(names)).round(2)
-    console.print(
-        shown_table(
-            shown,
-            f"Power for one region and side, two methods, level 0.05; {_SIMULATIONS} simulated studies (mean 3.5, SD 0.9)",
-        )
-    )
+    title = f"Power for one region and side, two methods, level 0.05; {_SIMULATIONS} simulated studies (mean 3.5, SD 0.9)"
+    console.print(shown_table(shown, title, console.width))
     return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]

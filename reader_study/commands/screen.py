@@ -18,9 +18,10 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
 
 from evaluation.results.number_format import format_p, format_value, p_phrase
+from evaluation.results.run_facts import count_of
+from reader_study.commands.tables import fitted_table
 from reader_study.ratings.summary import ALL_REGIONS
 from reader_study.ratings.table import SYNTHETIC
 from reader_study.simulation.needed_cases import MOST_CASES
@@ -80,7 +81,9 @@ def show_study(console: Console, analysis: StudyAnalysis, out: Path, *, verbose:
             console.print(f"  methods: χ² = {statistic}, df {last['lr_df']:g}, {p_phrase(last['lr_p'])}")
         warned = (analysis.models.tests["warnings"].str.contains("proportional odds are rejected|separation")).sum()
         if warned:
-            console.print(f"  {warned} models with a warning of separation or of proportional odds: model_tests.csv")
+            console.print(
+                f"  {count_of(warned, 'model')} with a warning of separation or of proportional odds: model_tests.csv"
+            )
         for row in analysis.models.tests[analysis.models.tests["reason"] != ""].to_dict("records"):
             console.print(f"  no model of {row['roi']} {row['hemisphere']}: {row['reason']}")
     if len(analysis.agreement):
@@ -96,30 +99,32 @@ def show_study(console: Console, analysis: StudyAnalysis, out: Path, *, verbose:
 
 def show_power(console: Console, table: pd.DataFrame, analyses: Sequence[str]) -> None:
     """Print the power of each analysis for each plan, with its interval."""
-    shown = Table(title=f"Share of simulated studies with p < {table['level'].iloc[0]:g}", title_justify="left")
-    for heading in ("cases", "readers", "shift", *analyses):
-        shown.add_column(heading, justify="right")
+    between = " " if len(analyses) < 3 else "\n"
+    rows = []
     for (cases, readers, shift), part in table.groupby(["cases", "readers", "shift"], sort=False):
         by_analysis = part.set_index("analysis")
         cells = []
         for name in analyses:
             power, low, high = by_analysis.loc[name, ["power", "low", "high"]].to_numpy(dtype=float)
-            cells.append(f"{power:.3f} [{low:.3f}, {high:.3f}]")
-        shown.add_row(str(cases), str(readers), f"{shift:g}", *cells)
-    console.print(shown)
+            cells.append(f"{power:.3f}{between}[{low:.3f}, {high:.3f}]")
+        rows.append([str(cases), str(readers), f"{shift:g}", *cells])
+    headings = ["cases", "readers", "shift", *analyses]
+    title = f"Share of simulated studies with p < {table['level'].iloc[0]:g}"
+    console.print(fitted_table(title, headings, rows, [False] * len(headings), console.width))
 
 
 def show_widths(console: Console, table: pd.DataFrame, wished: float | None) -> None:
     """Print the width of each agreement's interval, with * if it is as narrow as desired."""
     title = "Agreement: mean over simulated studies, and width of its 95 % interval"
-    shown = Table(title=title + (f", * at most {wished:g}" if wished is not None else ""), title_justify="left")
-    for heading in ("cases", "readers", "measure", "value", "width"):
-        shown.add_column(heading, justify="left" if heading == "measure" else "right")
+    rows = []
     for row in table.to_dict("records"):
         mark = "*" if wished is not None and row["width"] <= wished else " "
-        cells = (str(row["cases"]), str(row["readers"]), row["measure"], f"{row['value']:.2f}", f"{row['width']:.2f}{mark}")
-        shown.add_row(*cells)
-    console.print(shown)
+        count = [str(row["cases"]), str(row["readers"])]
+        rows.append([*count, row["measure"], f"{row['value']:.2f}", f"{row['width']:.2f}{mark}"])
+    headings = ["cases", "readers", "measure", "value", "width"]
+    text = [heading == "measure" for heading in headings]
+    marked = f", * at most {wished:g}" if wished is not None else ""
+    console.print(fitted_table(title + marked, headings, rows, text, console.width))
 
 
 def show_needed(console: Console, table: pd.DataFrame) -> None:
@@ -139,30 +144,38 @@ def show_needed(console: Console, table: pd.DataFrame) -> None:
 def _show_means(console: Console, analysis: StudyAnalysis) -> None:
     published = analysis.published
     assert published is not None
-    table = Table(title="Mean ± SD of pooled ratings, the best with *", title_justify="left")
-    for heading in ("region", "side", *published.methods):
-        table.add_column(heading, justify="left" if heading in ("region", "side") else "right")
+    rows = []
     for row, best in zip(published.rows.to_dict("records"), published.best, strict=True):
         cells = []
         for method in published.methods:
             mean, spread = (format_value(row[f"{method}_{name}"], "number", 2) for name in ("mean", "sd"))
             cells.append(f"{mean} ± {spread}{'*' if method in best else ' '}")
-        table.add_row(row["roi"], row["hemisphere"], *cells)
-    console.print(table)
+        rows.append([row["roi"], row["hemisphere"], *cells])
+    headings = ["region", "side", *published.methods]
+    text = [True, True, *(False for _ in published.methods)]
+    title = "Mean ± SD of pooled ratings, the best with *"
+    console.print(fitted_table(title, headings, rows, text, console.width))
 
 
 def _show_tests(console: Console, case_means: pd.DataFrame, verbose: bool) -> None:
-    rows = case_means if verbose else case_means[case_means["roi"] == ALL_REGIONS]
-    table = Table(title="Differences of case means, 95 % intervals, p by Holm over pairs", title_justify="left")
-    for heading in ("", "pair", "n", "difference", "Wilcoxon", "t", "readers too"):
-        table.add_column(heading, justify="left" if heading in ("", "pair") else "right", no_wrap=heading == "difference")
-    for row in rows.to_dict("records"):
-        ends = "" if pd.isna(row["hl_low"]) else f" [{row['hl_low']:.2f}, {row['hl_high']:.2f}]"
+    shown = case_means if verbose else case_means[case_means["roi"] == ALL_REGIONS]
+    rows = []
+    for row in shown.to_dict("records"):
+        ends = "" if pd.isna(row["hl_low"]) else f" [{_number(row['hl_low'])}, {_number(row['hl_high'])}]"
         estimate = format_value(row["hl_estimate"], "signed", 2) + ends
         values = [format_p(row[f"{test}_p_holm"]) for test in ("wilcoxon", "t", "crossed")]
-        place = f"{row['roi']} {row['hemisphere']}".rstrip()
-        table.add_row(place, f"{row['second']} − {row['first']}", str(row["n"]), estimate, *values)
-    console.print(table)
+        place = [row["roi"], row["hemisphere"]] if verbose else []
+        rows.append([*place, f"{row['second']} − {row['first']}", str(row["n"]), estimate, *values])
+    texts = ["region", "side", "pair"] if verbose else ["pair"]
+    numbers = ["n", "difference", "Wilcoxon", "t", "readers too"]
+    what = "Differences of case means" if verbose else f"{ALL_REGIONS}: differences of case means"
+    title = f"{what}, 95 % intervals, p by Holm over pairs"
+    text = [True] * len(texts) + [False] * len(numbers)
+    console.print(fitted_table(title, texts + numbers, rows, text, console.width))
+
+
+def _number(value: float) -> str:
+    return format_value(value, "number", 2)
 
 
 def _interval(row: dict[Any, Any]) -> str:

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from evaluation.figures.style import INK, PAGE_WIDTH, legend_below, method_colours, method_markers
+from evaluation.results.number_format import format_value
 from reader_study.figures.names import shown_names
 from reader_study.figures.ratings import place_name
 from reader_study.figures.study_style import label_ratios, pair_panels, study_style
@@ -110,10 +111,9 @@ def agreement_on(axes: Axes, agreement: pd.DataFrame, *, most_numbers: int = 16,
         for row, column in np.ndindex(matrix.shape):
             value = matrix[row, column]
             if not np.isnan(value):
-                axes.text(
-                    column, row, f"{value:.2f}", ha="center", va="center", color="black" if value > 0.6 else "white",
-                    fontsize="small",
-                )  # fmt: skip
+                colour = "black" if value > 0.6 else "white"
+                text = format_value(value, "number", 2)
+                axes.text(column, row, text, ha="center", va="center", color=colour, fontsize="small")
     axes.figure.colorbar(image, ax=axes, shrink=0.8, pad=0.02)
 
 

@@ -15,8 +15,13 @@ from evaluation.figures.style import PAGE_WIDTH, figure_style
 
 __all__ = ["label_ratios", "pair_panels", "ratio_ticks", "study_style"]
 
-#: Steps within a decade, from coarse to fine: the first that gives three ticks is used.
-_STEPS = ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7), tuple(np.round(np.arange(1, 10, 0.2), 1)))
+#: Steps within a decade, from coarse to fine: the first that gives three ticks, on both sides of 1, is used.
+_STEPS = ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7))
+#: Distances of equidistant ticks from 1, for axes of less than about a decade.
+_DISTANCES = (0.05, 0.1, 0.2, 0.25, 0.5, 1.0, 2.0, 5.0)
+_MOST_TICKS = 5
+#: A side of 1 that has this share of the axis has a tick.
+_SHARE_OF_SIDE = 0.2
 #: Odds ratios outside these limits are drawn at the limit; the table has the number.
 _LEAST, _MOST = 1e-4, 1e4
 
@@ -55,13 +60,23 @@ def label_ratios(axes: Axes, values: Sequence[float]) -> None:
 
 
 def ratio_ticks(low: float, high: float) -> list[float]:
-    """Return three to five ticks of a logarithmic axis, including 1 if it is in the range."""
+    """Return three to five ticks of a logarithmic axis: 1 if it is in the range, and ticks on both sides of it."""
     decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
     for steps in _STEPS:
         ticks = sorted({float(f"{step * 10.0**decade:.3g}") for decade in decades for step in steps})
         ticks = [tick for tick in ticks if low <= tick <= high]
-        if len(ticks) >= 3:
-            every = -(-len(ticks) // 5)
-            origin = ticks.index(1.0) % every if 1.0 in ticks else 0
+        every = max(-(-len(ticks) // _MOST_TICKS), 1)
+        origin = ticks.index(1.0) % every if 1.0 in ticks else 0
+        if len(ticks) >= 3 and _on_both_sides(ticks[origin::every], low, high):
             return ticks[origin::every]
-    return ticks
+    for distance in _DISTANCES:
+        first, last = int(np.ceil((low - 1) / distance)), int(np.floor((high - 1) / distance))
+        if last - first < _MOST_TICKS:
+            break
+    return [float(f"{1 + distance * number:.3g}") for number in range(first, last + 1)]
+
+
+def _on_both_sides(ticks: Sequence[float], low: float, high: float) -> bool:
+    """Whether each side of 1 that takes up much of the axis has a tick of its own."""
+    least = _SHARE_OF_SIDE * np.log(high / low)
+    return (min(ticks) < 1 or -np.log(low) < least) and (max(ticks) > 1 or np.log(high) < least)

@@ -10,9 +10,11 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from evaluation.figures.style import FONT_SIZE, PAGE_HEIGHT, PAGE_WIDTH
 from evaluation.results.number_format import p_phrase
+from evaluation.results.run_facts import count_of
 from reader_study.figures.names import shown_names
 from reader_study.figures.ratings import level_colours, likert_on
 from reader_study.figures.readers import agreement_on, odds_ratios_on, severity_of, severity_on, statistics_on
@@ -66,8 +68,8 @@ def draw_summary_page(analysis: StudyAnalysis, title: str) -> Figure:
 def _facts(analysis: StudyAnalysis) -> str:
     n = len(first_ratings(analysis.ratings))
     return (
-        f"{n} ratings of {analysis.n_cases} cases by {len(analysis.readers)} "
-        f"reader{'s' * (len(analysis.readers) != 1)}, {len(analysis.methods)} methods"
+        f"{count_of(n, 'rating')} of {count_of(analysis.n_cases, 'case')} by {count_of(len(analysis.readers), 'reader')}, "
+        f"{count_of(len(analysis.methods), 'method')}"
     )
 
 
@@ -88,7 +90,7 @@ def _tests_on(axes: Axes, analysis: StudyAnalysis) -> None:
             pair = f"{second} − {first}"
             lines += [("", "normal")]
             lines += [(text, "bold") for text in ([pair] if len(pair) < 36 else [second, f"− {first}"])]
-            lines.append((f"case means of {one['n']} cases", "normal"))
+            lines.append((f"case means of {count_of(one['n'], 'case')}", "normal"))
             lines.append((f"Hodges-Lehmann {_interval(one, 'hl_estimate', 'hl_low', 'hl_high')}", "normal"))
             lines.append((f"Wilcoxon {p_phrase(one['wilcoxon_p_holm'])}, t {p_phrase(one['t_p_holm'])} (Holm)", "normal"))
             lines.append((f"for other readers too: {p_phrase(one['crossed_p_holm'])} (Holm)", "normal"))
@@ -123,6 +125,7 @@ def _readers_on(part: Any, analysis: StudyAnalysis) -> None:
     if severity is not None and len(severity):
         severity_on(left, severity, analysis.readers, width=16)
         left.set_xlabel("Severe ← log odds → lenient")
+        left.xaxis.set_major_locator(MaxNLocator(4))
     else:
         _nothing(left, "no severity: one reader, or no model")
     if len(analysis.agreement):

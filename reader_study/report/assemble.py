@@ -24,7 +24,8 @@ from evaluation.report.html_page import (
     Table,
     write_report,
 )
-from evaluation.results.number_format import p_phrase
+from evaluation.results.number_format import format_value, p_phrase
+from evaluation.results.run_facts import count_of
 from reader_study.figures.draw import StudyFigure
 from reader_study.ratings.summary import ALL_REGIONS
 from reader_study.ratings.table import SYNTHETIC, reader_column
@@ -96,8 +97,9 @@ def study_report(
 def _subtitle(analysis: StudyAnalysis) -> str:
     n_places = len(analysis.ratings[["roi", "hemisphere"]].drop_duplicates())
     return (
-        f"{len(analysis.ratings)} ratings: {analysis.n_cases} cases, {len(analysis.readers)} readers, "
-        f"{', '.join(analysis.methods)}, {n_places} regions and sides"
+        f"{count_of(len(analysis.ratings), 'rating')}: {count_of(analysis.n_cases, 'case')}, "
+        f"{count_of(len(analysis.readers), 'reader')}, {', '.join(analysis.methods)}, "
+        f"{count_of(n_places, 'region and side', 'regions and sides')}"
     )
 
 
@@ -111,10 +113,12 @@ def _lead(analysis: StudyAnalysis) -> list[str]:
         if pd.isna(row["wilcoxon_p_holm"]):
             lines.append(f"{row['second']} and {row['first']} can't be compared: {row['note']}.")
             continue
-        ends = f" [{row['hl_low']:.2f}, {row['hl_high']:.2f}]" if not pd.isna(row["hl_low"]) else ""
+        estimate = format_value(row["hl_estimate"], "signed", 2)
+        low, high = (format_value(row[end], "number", 2) for end in ("hl_low", "hl_high"))
+        ends = f" [{low}, {high}]" if not pd.isna(row["hl_low"]) else ""
         lines.append(
-            f"Over all regions, {row['second']} was rated {row['hl_estimate']:+.2f}{ends} against {row['first']} "
-            f"(n = {row['n']} cases, {p_phrase(row['wilcoxon_p_holm'])}, Wilcoxon on case means, Holm)."
+            f"Over all regions, {row['second']} was rated {estimate}{ends} against {row['first']} "
+            f"({count_of(row['n'], 'case')}, {p_phrase(row['wilcoxon_p_holm'])}, Wilcoxon on case means, Holm)."
         )
     return lines
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from evaluation.results.run_facts import count_of
 from reader_study.statistics.study_analysis import StudyAnalysis
 
 __all__ = ["study_methods"]
@@ -44,7 +45,8 @@ def study_methods(analysis: StudyAnalysis) -> tuple[list[str], list[str]]:
     if analysis.synthetic:
         paragraphs.append("THESE RATINGS ARE SYNTHETIC. The text below describes what would be computed for a real study.")
     paragraphs.append(
-        f"{len(analysis.readers)} readers rated {analysis.n_cases} cases segmented by {len(analysis.methods)} methods "
+        f"{count_of(len(analysis.readers), 'reader')} rated {count_of(analysis.n_cases, 'case')} segmented by "
+        f"{count_of(len(analysis.methods), 'method')} "
         f"({', '.join(analysis.methods)}) on an ordinal scale from {low} ({analysis.scale.words[0]}) to {high} "
         f"({analysis.scale.words[-1]})."
     )

@@ -9,6 +9,7 @@ from darts_ensemble.versions import package_version
 from evaluation.report.embedded_images import lighter_of
 from evaluation.report.html_page import Block, Column, Figure, Notice, Prose, Quotation, Report, Section, Table, write_report
 from evaluation.results.number_format import p_phrase
+from evaluation.results.run_facts import count_of
 from reader_study.figures.draw import StudyFigure
 from reader_study.rankings.ranking_analysis import RankingAnalysis
 
@@ -67,7 +68,7 @@ def ranking_lead(analysis: RankingAnalysis) -> str:
     here = analysis.mean_ranks
     rows = here[(here["roi"] == last["roi"]) & (here["hemisphere"] == last["hemisphere"])].sort_values("mean_rank")
     ranks = ", ".join(f"{row['method']} {row['mean_rank']:.2f}" for row in rows.to_dict("records"))
-    test = f"Friedman over {last['n_cases']} cases {p_phrase(last['p'])}" if last["p"] == last["p"] else "no test"
+    test = f"Friedman over {count_of(last['n_cases'], 'case')} {p_phrase(last['p'])}" if last["p"] == last["p"] else "no test"
     return f"Mean ranks (1 the best): {ranks}; {test}."
 
 
@@ -103,8 +104,8 @@ def write_ranking_report(analysis: RankingAnalysis, figure: StudyFigure, out: Pa
     """
     rows = analysis.rankings
     subtitle = (
-        f"{rows['item'].nunique()} rankings: {rows['case'].nunique()} cases, {rows['reader'].nunique()} readers, "
-        f"{', '.join(analysis.methods)}"
+        f"{count_of(rows['item'].nunique(), 'ranking')}: {count_of(rows['case'].nunique(), 'case')}, "
+        f"{count_of(rows['reader'].nunique(), 'reader')}, {', '.join(analysis.methods)}"
     )
     report = Report(
         title=title,
@@ -119,8 +120,9 @@ def write_ranking_report(analysis: RankingAnalysis, figure: StudyFigure, out: Pa
 def _methods(analysis: RankingAnalysis) -> tuple[list[str], list[str]]:
     rows = analysis.rankings
     text = (
-        f"{rows['reader'].nunique()} readers ranked {len(analysis.methods)} methods on {rows['case'].nunique()} cases "
-        f"({rows['item'].nunique()} rankings). Methods were compared by Friedman's test on the cases' mean ranks [1] with "
+        f"{count_of(rows['reader'].nunique(), 'reader')} ranked {count_of(len(analysis.methods), 'method')} on "
+        f"{count_of(rows['case'].nunique(), 'case')} ({count_of(rows['item'].nunique(), 'ranking')}). "
+        "Methods were compared by Friedman's test on the cases' mean ranks [1] with "
         "Kendall's W [2], pairs by the mean rank difference with readers and cases random [3], Holm-adjusted. Worths are "
         "maximum likelihood estimates of the Plackett-Luce model [4] with ties [5], errors clustered by case and reader [6]."
     )

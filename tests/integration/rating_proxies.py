@@ -97,7 +97,9 @@ def behind(
 def rate_one(study: SmallStudy, base: str) -> None:
     """Sign in and rate as a browser does, with its Origin."""
     root = base[: base.index("/", len("https://"))] if "/" in base[len("https://") :] else base
-    with httpx.Client(verify=False, follow_redirects=True, headers={"origin": root, "sec-fetch-site": "same-origin"}) as http:
+    with httpx.Client(
+        verify=False, timeout=60, follow_redirects=True, headers={"origin": root, "sec-fetch-site": "same-origin"}
+    ) as http:
         page = http.get(f"{base}/")
         assert page.status_code == 200 and page.url == f"{base}/enter"
         reply = http.post(f"{base}/api/session", json={"token": study.tokens["anna"]})

@@ -38,8 +38,12 @@ def test_letters_that_no_font_has_become_a_number_that_the_caption_explains() ->
     assert unshown(names, "reader") == "reader 2: 山田 太郎"
 
 
-@pytest.mark.parametrize(("low", "high"), [(0.7, 1.4), (0.9, 1.1), (0.4, 6), (0.01, 300), (1e-4, 1e4)])
-def test_an_axis_of_ratios_has_three_to_five_labels_and_one_is_among_them(low: float, high: float) -> None:
+_RANGES = [(0.7, 1.4), (0.9, 1.1), (0.4, 6), (0.59, 1.45), (0.1, 1.9), (0.01, 300), (1e-4, 1e4)]
+
+
+@pytest.mark.parametrize(("low", "high"), _RANGES)
+def test_an_axis_of_ratios_has_labels_at_one_and_on_both_sides_of_it(low: float, high: float) -> None:
     ticks = ratio_ticks(low, high)
     assert 2 <= len(ticks) <= 6
+    assert min(ticks) < 1 < max(ticks)
     assert 1.0 in ticks
