@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from evaluation.figures.style import INK, PAGE_WIDTH, legend_below, method_colours, method_markers
+from evaluation.results.run_facts import count_of
 from reader_study.figures.names import shown_names
 from reader_study.figures.ratings import place_name
 from reader_study.figures.study_style import study_style
@@ -32,10 +33,15 @@ def draw_comparison(comparison: pd.DataFrame, order: Sequence[str]) -> Figure:
     places = list(dict.fromkeys(zip(rows["roi"], rows["hemisphere"], strict=True)))
     colours, markers = method_colours(methods), method_markers(methods)
     with study_style():
-        figure, axes = plt.subplots(figsize=(PAGE_WIDTH, 0.8 + 0.3 * len(places)), layout="constrained")
+        figure, axes = plt.subplots(
+            figsize=(PAGE_WIDTH, 0.8 + max(0.3, 0.1 * len(methods)) * len(places)), layout="constrained"
+        )
+        for place in range(1, len(places)):
+            axes.axhline(place - 0.5, color="0.9", linewidth=0.5)
+        step = min(0.22, 0.8 / len(methods))  # the methods of a region and side stay within its row
         for row in rows.to_dict("records"):
             method = row["method"]
-            y = places.index((row["roi"], row["hemisphere"])) + 0.22 * (methods.index(method) - (len(methods) - 1) / 2)
+            y = places.index((row["roi"], row["hemisphere"])) + step * (methods.index(method) - (len(methods) - 1) / 2)
             axes.plot([row["printed_mean"], row["study_mean"]], [y, y], color=colours[method], linewidth=0.8)
             for source, face in (("printed_mean", "white"), ("study_mean", colours[method])):
                 axes.plot(
@@ -68,7 +74,7 @@ def draw_power(table: pd.DataFrame, analyses: Sequence[str]) -> Figure:
         Panels, in order.
     """
     lines = list(dict.fromkeys(zip(table["readers"], table["shift"], strict=True)))
-    names = {line: f"{line[0]} readers, shift {line[1]:g}" for line in lines}
+    names = {line: f"{count_of(line[0], 'reader')}, shift {line[1]:g}" for line in lines}
     colours = method_colours([names[line] for line in lines])
     markers = method_markers([names[line] for line in lines])
     level = table["level"].iloc[0]

@@ -28,6 +28,8 @@ __all__ = ["draw_summary_page"]
 
 #: Most regions with bars on the page (both sides together), places with odds ratios, and pairs; other figures have all.
 _MOST_BARS, _MOST_ODDS, _MOST_PAIRS = 8, 14, 3
+#: Bars, and gaps of 0.8 bars between regions, whose names fit under each other.
+_BAR_ROOM = 44
 
 
 def draw_summary_page(analysis: StudyAnalysis, title: str) -> Figure:
@@ -54,8 +56,11 @@ def draw_summary_page(analysis: StudyAnalysis, title: str) -> Figure:
         bars, table = top.subplots(1, 2, width_ratios=(1.5, 1))
         both_sides = ratings.assign(hemisphere="")
         places = places_of(both_sides)
-        shown = [(ALL_REGIONS, ""), *(places[:_MOST_BARS] if len(places) > 1 else [])]
+        fit = max(min(_MOST_BARS, int(_BAR_ROOM / (len(analysis.methods) + 0.8)) - 1), 1)
+        shown = [(ALL_REGIONS, ""), *(places[:fit] if len(places) > 1 else [])]
         likert_on(bars, both_sides, shown, analysis.methods, analysis.scale)
+        if len(places) > fit:
+            bars.set_xlabel(f"% of ratings ({fit} of {count_of(len(places), 'region')}; likert_bars shows all)")
         colours = level_colours(analysis.scale)
         handles = [Patch(facecolor=c, label=f"{level:g}") for c, level in zip(colours, analysis.scale.allowed, strict=True)]
         bars.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(handles))
@@ -112,8 +117,11 @@ def _models_on(part: Any, analysis: StudyAnalysis) -> None:
     kept = places if len(places) <= _MOST_ODDS + 1 else [*places[:_MOST_ODDS], places[-1]]
     every = list(combinations(analysis.methods, 2))
     pairs = every[:_MOST_PAIRS]
-    if len(every) > len(pairs):
-        part.suptitle(f"{len(pairs)} of {len(every)} pairs", x=0.01, ha="left", fontsize=FONT_SIZE)
+    left_out = [f"{len(pairs)} of {len(every)} pairs"] if len(every) > len(pairs) else []
+    if len(places) > len(kept):
+        left_out.append(f"{len(kept) - 1} of {len(places) - 1} regions and sides")
+    if left_out:
+        part.suptitle("; ".join(left_out), x=0.01, ha="left", fontsize=FONT_SIZE)
     grid = part.subplots(1, len(pairs), sharey=True, sharex=True, squeeze=False)
     for axes, (first, second) in zip(grid[0], pairs, strict=True):
         odds_ratios_on(axes, odds, kept, first, second)

@@ -28,7 +28,8 @@ def compare_with_summary(table: PublishedTable, summary: Summary) -> pd.DataFram
     Returns
     -------
     pandas.DataFrame
-        One row per region, side and method of either, the printed ones first: `roi`, `hemisphere`, `method`,
+        One row per region, side and method of either, in the study's order, those that only the printed table has after the
+        others, all regions together last: `roi`, `hemisphere`, `method`,
         `printed_mean`, `printed_sd`, `study_mean`, `study_sd`, `study_n`, `difference` (study - printed),
         `printed_best`, `study_best` (methods with the highest mean there, among those that both have), `best_agrees` (True,
         False, or None if one has none); NaN if one has no such row.
@@ -61,8 +62,7 @@ def compare_with_summary(table: PublishedTable, summary: Summary) -> pd.DataFram
             f"study {', '.join(table.methods)} in {', '.join(_regions(study))}; name methods and regions alike"
         )
     both = printed.merge(study, on=keys, how="outer", sort=False)
-    order = {key: place for place, key in enumerate(map(tuple, pd.concat([printed, study])[keys].drop_duplicates().to_numpy()))}
-    both = both.loc[sorted(both.index, key=lambda row: order[tuple(both.loc[row, keys])])].reset_index(drop=True)
+    both = _in_order(both, pd.concat([study, printed]))
     both["difference"] = both["study_mean"] - both["printed_mean"]
     places = list(zip(both["roi"], both["hemisphere"], strict=True))
     for source in ("printed", "study"):
@@ -75,6 +75,21 @@ def compare_with_summary(table: PublishedTable, summary: Summary) -> pd.DataFram
         None if not (one and two) else one == two for one, two in zip(both["printed_best"], both["study_best"], strict=True)
     ]
     return both
+
+
+def _in_order(both: pd.DataFrame, ordered: pd.DataFrame) -> pd.DataFrame:
+    """Sort the rows by region and side, then by method, as they first appear in `ordered`; all regions together come last."""
+    places = {place: rank for rank, place in enumerate(dict.fromkeys(zip(ordered["roi"], ordered["hemisphere"], strict=True)))}
+    methods = {method: rank for rank, method in enumerate(dict.fromkeys(ordered["method"]))}
+    ranks = pd.DataFrame(
+        {
+            "last": both["roi"] == ALL_REGIONS,
+            "place": [places[place] for place in zip(both["roi"], both["hemisphere"], strict=True)],
+            "method": both["method"].map(methods),
+        },
+        index=both.index,
+    )
+    return both.loc[ranks.sort_values(["last", "place", "method"]).index].reset_index(drop=True)
 
 
 def _regions(table: pd.DataFrame) -> list[str]:

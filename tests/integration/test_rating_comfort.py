@@ -64,7 +64,7 @@ def test_a_reader_is_taught_answers_questions_and_keeps_what_they_set(browser: A
     assert pressed(page) == ["2 fair", "3 sure", "1 none", "2 No"]
     page.keyboard.press("Enter")
     page.wait_for_selector(".feedback")
-    assert "The experts rated otherwise" in page.inner_text(".feedback")
+    assert "The experts rated differently" in page.inner_text(".feedback")
     assert "The experts agreed on 5, excellent." in page.inner_text(".feedback")
     for button in ("#undo", "#again", "#open-comment", "#pause"):
         assert page.is_disabled(button)

@@ -4,7 +4,7 @@ import { createDisplay } from "./display.js";
 import { listenForKeys } from "./keys.js";
 import { guessPanel, rankingPanel, ratingPanel } from "./panels.js";
 import { againText, farewell, feedbackPanel, instructions, make, partText, regionName, sideName, statusText } from "./screens.js";
-import { openGuide, openHelp, say, showText, toast } from "./telling.js";
+import { explainKeys, openGuide, openHelp, say, showText, toast } from "./telling.js";
 
 const byId = (id) => document.getElementById(id);
 const PART_NAMES = { practice: "Practice", rating: "Rating", ranking: "Side by side", guess: "Guess the method" };
@@ -96,7 +96,7 @@ async function present(item) {
   if (conflict && !open) return proceed();
   shown = item;
   // Only now: with the first item of a part, the answers of the one before are closed.
-  // What a consensus score was told of can't be changed, so that a second look leads nowhere; nor can a guess.
+  // An answer whose consensus score was shown can't be changed, nor can a guess: there is no use in a second look at these.
   itemButtons({ undo: Boolean(nextChangeable(item)), again: item.part !== "guess" && !item.taught, comment: true, pause: true });
   byId("again").setAttribute("aria-pressed", String(item.marked));
   const build = { ranking: rankingPanel, guess: guessPanel }[item.part] ?? ratingPanel;
@@ -162,7 +162,7 @@ function markAgain() {
     if (conflict) return toast(refusal(detail));
     item.marked = !item.marked;
     byId("again").setAttribute("aria-pressed", String(item.marked));
-    toast(item.marked ? "On your list: you see it at the end of this part" : "Off your list");
+    toast(item.marked ? "On your list, which is shown at the end of this part" : "No longer on your list");
   });
 }
 
@@ -214,7 +214,7 @@ function pause() {
     const list = make("button", { type: "button", id: "list-again" }, `Look again at your list (${state.again.length})`);
     list.addEventListener("click", () => lookAgain("Back to the study", () => (paused = false)));
     textScreen(
-      { title: "Paused", body: [make("p", {}, stored), ...(state.again.length ? [list] : [])], action: "Go on" },
+      { title: "Paused", body: [make("p", {}, stored), ...(state.again.length ? [list] : [])], action: "Continue" },
       () => {
         paused = false;
         guarded(proceed);
@@ -306,7 +306,7 @@ guarded(async () => {
     throw new Error("Your browser does not offer WebGL 2, which draws the images. Use a current Firefox, Chrome, Edge or Safari, with graphics acceleration on");
   }
   [study, state] = await Promise.all([get("/api/study"), get("/api/state")]);
-  byId("help-levels").textContent = `${study.levels[0]} – ${study.levels.at(-1)}`;
+  explainKeys(study);
   display = await createDisplay(study);
   if (!state.current || state.status !== "running") return proceed();
   textScreen(

@@ -37,6 +37,11 @@ function pips(index, count) {
   return make("span", { class: "pips", "aria-hidden": "true" }, "■".repeat(index + 1) + "□".repeat(count - index - 1));
 }
 
+const howToAnswer = (study) =>
+  study.questions.length
+    ? "Answer the questions beside the picture by number keys or buttons, then confirm with Enter or the button Confirm; the next item follows."
+    : "Press a number key or a button to rate; the next item follows at once.";
+
 export function instructions(study, state) {
   const { progress } = state;
   const total = Object.values(progress).reduce((sum, part) => sum + part.total, 0);
@@ -48,12 +53,12 @@ export function instructions(study, state) {
       done ? null : document.getElementById("instructions-template").content.firstElementChild?.cloneNode(true),
       done
         ? `${done} of ${plural(total, "item")} are done. You continue where you left off; nothing is lost.`
-        : `You will see ${plural(total, "item")}. Each shows a brain scan and the outline of one region, as one of several methods drew it. Which method is not told.`,
+        : `You will see ${plural(total, "item")}. Each shows a brain scan and the outline of one region, as one of several methods drew it. The method is not named.`,
       progress.rating ? "Rate how well the outline follows the region you see in the scan. Look at as many slices as you need; you need not see them all. Rate each picture by itself, even where it seems familiar." : null,
       progress.rating ? scaleWithAnchors(study) : null,
       progress.ranking ? "Some items show all methods side by side: put them in order. Their places change from item to item." : null,
       `The patient's left is on the ${left} of the screen in axial and coronal slices; L and R mark the sides.`,
-      progress.rating ? `Press a number key or a button to rate; the next item comes at once. The last ${plural(study.undo_items, "answer")} of a part can be changed (U).` : null,
+      progress.rating ? `${howToAnswer(study)} The last ${plural(study.undo_items, "answer")} of a part can be changed (U).` : null,
       make("p", { class: "hint" }, "Your answers, comments and the time an item was on the screen are recorded, with your name or code. The coordinator sees them."),
     ).filter(Boolean),
     action: done ? "Continue" : progress.practice?.total ? "Begin with practice" : "Begin",
@@ -73,9 +78,9 @@ export function partText(study, state) {
       title: state.training?.rounds > 1 ? "Practice once more" : "Practice",
       body: paragraphs(
         `${plural(left, "item")} to get used to the screen. These ratings don't count.`,
-        state.training ? "After each you see what experts agreed on, and why." : undefined,
+        state.training ? "After each item you see which score experts agreed on, and why." : undefined,
         state.training ? rightWhen(state.training) : undefined,
-        state.training?.pass_mark ? `The study begins when ${state.training.needed} of ${state.training.of} ratings are right; otherwise practice comes again.` : undefined,
+        state.training?.pass_mark ? `The study begins when ${state.training.needed} of ${state.training.of} ratings are right; otherwise the practice is repeated.` : undefined,
       ),
       action: "Start practice",
     },
@@ -124,10 +129,10 @@ export function statusText(state) {
   const texts = {
     paused: ["The study is paused", "Every answer is stored. Come back later: you continue where you left off."],
     closed: ["The study is closed", "No more answers are taken. Every answer you gave is stored. Thank you."],
-    withdrawn: ["You have left this study", "Nothing more is asked of you. If this is a mistake, ask the coordinator."],
+    withdrawn: ["You have left this study", "You need not do anything more. If this is a mistake, please ask the coordinator."],
   };
   const [title, text] = texts[state.status];
-  return { title, body: paragraphs(...(state.note ? [state.note] : []), text), action: state.status === "paused" ? "Look whether it goes on" : null };
+  return { title, body: paragraphs(...(state.note ? [state.note] : []), text), action: state.status === "paused" ? "Check whether it continues" : null };
 }
 
 /** The items that a reader put on the list to look at again; `open` takes one of them. */
@@ -139,7 +144,7 @@ export function againText(state, open, action) {
   });
   return {
     title: "Look again",
-    body: paragraphs(`You wanted to look at ${plural(state.again.length, "item")} again. Open what you like, change it or leave it, and say when you are done.`, make("ol", { class: "again-list" }, ...entries)),
+    body: paragraphs(`You marked ${plural(state.again.length, "item")} to look at again. Open any of them, and change the answer or leave it as it is. Continue when you are done.`, make("ol", { class: "again-list" }, ...entries)),
     action,
   };
 }
@@ -147,7 +152,7 @@ export function againText(state, open, action) {
 /** What experts agreed on, beside the picture that was rated. */
 export function feedbackPanel(feedback, study) {
   const word = (level) => `${level}, ${study.words[study.levels.indexOf(level)]}`;
-  const title = feedback.given === feedback.score ? "As the experts did" : feedback.agrees ? "Close to the experts: this counts as right" : "The experts rated otherwise";
+  const title = feedback.given === feedback.score ? "The same as the experts" : feedback.agrees ? "Close to the experts: this counts as right" : "The experts rated differently";
   return make(
     "div", { class: "feedback", role: "status" },
     make("p", { class: "question" }, title),

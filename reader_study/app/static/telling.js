@@ -38,6 +38,12 @@ function open(dialog) {
   dialog.scrollTop = 0;
 }
 
+/** Say in the help which keys rate, and what follows. */
+export function explainKeys(study) {
+  byId("help-levels").textContent = `${study.levels[0]} – ${study.levels.at(-1)}`;
+  if (study.questions.length) byId("help-rate").textContent = "Answer the question with the bar; Q goes to the next question, Enter confirms all answers";
+}
+
 export const openHelp = () => open(byId("help"));
 
 export function openGuide() {
