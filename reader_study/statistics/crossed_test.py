@@ -21,7 +21,7 @@ class CrossedTest:
     difference : float
         Mean over readers and cases.
     low, high : float
-        Interval of the difference.
+        Interval of the difference; NaN with less than one degree of freedom.
     t, df, p : float
         `df` is not a whole number.
     reason : str
@@ -90,7 +90,11 @@ def crossed_test(differences: npt.ArrayLike, *, confidence: float = 0.95) -> Cro
         uncertain += of_cases**2 / (cases - 1) + left**2 / ((readers - 1) * (cases - 1))
     df = spread**2 / uncertain
     t = mean / error
-    half = float(stats.t.ppf((1 + confidence) / 2, df)) * error
+    # With less than one degree of freedom, the interval would reach over millions of points.
+    half = float(stats.t.ppf((1 + confidence) / 2, df)) * error if df >= 1 else math.nan
     # With two readers the size depends on the variances: 2 to 10 % at 5 % (20 cases, simulated).
-    reason = "two readers: this test may reject up to 10 % at the 5 % level" if readers == 2 else ""
+    notes = ["two readers: this test may reject up to 10 % at the 5 % level"] if readers == 2 else []
+    if df < 1:
+        notes.append(f"no interval: {df:.2g} degrees of freedom, too few cases or readers")
+    reason = "; ".join(notes)
     return CrossedTest(mean, mean - half, mean + half, t, df, float(2 * stats.t.sf(abs(t), df)), reason)

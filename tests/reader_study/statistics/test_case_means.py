@@ -181,6 +181,11 @@ def test_two_cases_give_the_crossed_test_few_degrees_of_freedom() -> None:
     found = crossed_test(d)
     assert found.df < 2
     assert found.p > 0.3
+    # Less than one: the interval would be wider than any scale.
+    less = crossed_test([[0.1, -1.9], [-0.8, -1.2], [-1.05, -0.85]])
+    assert less.df < 1 and less.p > 0.3
+    assert math.isnan(less.low) and math.isnan(less.high)
+    assert "no interval" in less.reason
 
 
 @pytest.mark.parametrize(
