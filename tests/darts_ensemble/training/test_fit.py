@@ -110,7 +110,7 @@ def test_a_run_killed_at_any_moment_ends_with_the_same_weights(tmp_path: Path) -
     whole = fit_view(tiny(steps=10), "coronal", subjects, [], tmp_path / "whole")
     code = _KILLED.format(root=str(ROOT), out=str(tmp_path / "killed"))
     rng = np.random.default_rng(0)
-    for _ in range(10 if SOAK else 2):
+    for _ in range(10 if SOAK else 1):
         running = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
         assert running.stdout is not None
         for _ in range(int(rng.integers(1, 5))):

@@ -58,7 +58,7 @@ def test_paired_tests_are_made_and_corrected_for_each_kind_of_labels_apart(tmp_p
             save(tmp_path / f"{method}/OASIS-TRT-20-{number}.nii.gz", brain(jitter=jitter, seed=10 * number + int(2 * jitter)))
     out = tmp_path / "out"
     arguments = ["--gt", tmp_path / "gt", "--pred", f"a={tmp_path / 'a'}", "--pred", f"b={tmp_path / 'b'}", "-o", out]
-    result = CliRunner().invoke(app, [*map(str, arguments), "--metrics", "overlap"])
+    result = CliRunner().invoke(app, [*map(str, arguments), "--metrics", "overlap", "--no-figures"])
     assert result.exit_code == 0, result.output
     results = read_results(out)
     overall, regions = results.paired_overall, results.paired_regions
