@@ -64,15 +64,13 @@ def test_left_regions_lie_on_the_left_of_the_scan(run: Run) -> None:
     for method in ("coronal", "axial", "sagittal", "ensemble"):
         image = nib.load(run.out / "segmentations" / method / f"{SUBJECT}.nii.gz")
         ids = np.asarray(image.dataobj)
+        x = np.tensordot(image.affine[0, :3], np.indices(ids.shape, dtype=np.float32), axes=1)
+        voxels = np.bincount(ids.ravel(), minlength=3000)
+        place = np.bincount(ids.ravel(), weights=x.ravel(), minlength=3000) / np.maximum(voxels, 1)
         for region in REGIONS:
-            if region.hemisphere != "left":
-                continue
-            sides = []
-            for one in (region.id, region.homologue):
-                voxels = np.argwhere(ids == one)
-                if len(voxels) > 20:
-                    sides.append((voxels.mean(axis=0) @ image.affine[:3, :3].T + image.affine[:3, 3])[0])
-            assert len(sides) < 2 or sides[0] < sides[1], f"{method} {region.name}: left is where x is smaller"
+            if region.hemisphere == "left" and min(voxels[region.id], voxels[region.homologue]) > 20:
+                right = place[region.homologue]
+                assert place[region.id] < right, f"{method} {region.name}: left is where x is smaller"
 
 
 def test_three_views_of_a_whole_head_take_less_than_six_gigabytes(run: Run) -> None:
@@ -81,7 +79,7 @@ def test_three_views_of_a_whole_head_take_less_than_six_gigabytes(run: Run) -> N
 
 def test_looking_around_the_brain_alone_changes_next_to_no_label(run: Run, shared_data: Path) -> None:
     folder = shared_data / "subjects" / SUBJECT / "mri"
-    method, views = ("ensemble", ("coronal", "axial", "sagittal")) if SOAK else ("axial", ("axial",))
+    method, views = ("ensemble", ("coronal", "axial", "sagittal")) if SOAK else ("coronal", ("coronal",))
     near = np.asarray(nib.load(run.out / "segmentations" / method / f"{SUBJECT}.nii.gz").dataobj)
     far = Segmenter(views=views, crop="head").segment(folder / "T1.mgz").ids
     reference = read_label_map(folder / "aparc.DKTatlas+aseg.mgz").data
@@ -93,4 +91,4 @@ def test_looking_around_the_brain_alone_changes_next_to_no_label(run: Run, share
     change = dice(near, reference) - dice(far, reference)
     assert abs(np.nanmean(change)) <= 0.001
     large = np.bincount(reference.ravel(), minlength=3000)[REGION_IDS] > 500
-    assert np.nanmax(np.abs(change[large])) <= 0.01
+    assert np.nanmax(np.abs(change[large])) <= (0.01 if SOAK else 0.015)  # of one view 0.008, more than of three
