@@ -88,7 +88,7 @@ def open_header(path: str | Path, *, labels: bool = False) -> Header:
     image, notes = open_image(path)
     shape = one_volume(tuple(image.shape))
     if shape is None:
-        found = why_several_volumes(image) if labels else f"shape {image.shape}"
+        found = why_several_volumes(image) if labels else f"shape {tuple(int(n) for n in image.shape)}"
         raise ScanError(f"{path}: {found}; expected one 3-D volume: choose one of a series")
     affine, guesses = placement(image)
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-12:

@@ -1,4 +1,4 @@
-"""Open an image, compressed or not whatever its name says, and correct errors of NIfTI headers as other programs do."""
+"""Open an image, of the kind that it is whatever its name says, and correct errors of NIfTI headers as other programs do."""
 
 from __future__ import annotations
 
@@ -22,6 +22,15 @@ __all__ = ["EXTENSIONS", "one_volume", "open_image"]
 
 EXTENSIONS = (".nii.gz", ".nii", ".mgz", ".mgh")
 _GZIP = b"\x1f\x8b"
+#: How an MGH file begins, and files that are taken for images by their name.
+_MGH = b"\0\0\0\1"
+_OTHERS = {
+    b"PK\x03\x04": "a zip archive: unpack it",
+    b"BZh": "compressed with bzip2: unpack it",
+    b"\xfd7zXZ": "compressed with xz: unpack it",
+    b"NRRD": "an NRRD image: convert it to NIfTI",
+    b"<": "a page, perhaps in place of a download: download the image again",
+}
 _HEADER_BYTES = {348: nib.Nifti1Header, 540: nib.Nifti2Header}
 
 
@@ -44,7 +53,7 @@ def open_image(path: Path) -> tuple[Any, list[str]]:
         with _silent():
             return _opened(path, packed=start.startswith(_GZIP))
     except (ImageFileError, gzip.BadGzipFile):
-        raise ScanError(f"{path}: not an image; expected {', '.join(EXTENSIONS)}") from None
+        raise ScanError(f"{path}: {_what_else(start)}; expected {', '.join(EXTENSIONS)}") from None
     except Exception as error:  # nibabel lets through whatever gzip, zlib and struct raise on damaged files
         raise ScanError(f"{path}: damaged ({type(error).__name__}); expected a whole image: copy it again") from None
 
@@ -74,7 +83,14 @@ def _opened(path: Path, *, packed: bool) -> tuple[Any, list[str]]:
     if packed != named_packed:
         found, other = ("compressed", "an uncompressed") if packed else ("not compressed", "a compressed")
         remarks.append(f"the file is {found}, with the name of {other} one; it was read as it is")
-    if name.endswith((".mgz", ".mgh")):
+    start = _content(path, 540, packed=packed)
+    kind, mended, faults = _mended_header(start)
+    named_mgh = name.endswith((".mgz", ".mgh"))
+    is_mgh = start.startswith(_MGH) or (named_mgh and kind is None)
+    if is_mgh != named_mgh:
+        found, other = ("MGH", "NIfTI") if is_mgh else ("NIfTI", "MGH")
+        remarks.append(f"the file is {found}, with the name of {other}; it was read as it is")
+    if is_mgh:
         if packed:
             image: Any = packed_image(nib.MGHImage, path)
         else:
@@ -82,7 +98,6 @@ def _opened(path: Path, *, packed: bool) -> tuple[Any, list[str]]:
         # nibabel fills in an orientation of its own where the file has none, and says that it was there.
         image.header["goodRASFlag"] = int.from_bytes(_content(path, 30, packed=packed)[28:], "big", signed=True)
         return image, remarks
-    kind, mended, faults = _mended_header(_content(path, 540, packed=packed))
     if packed and not faults and _is_single(mended):
         return packed_image(kind, path), remarks
     if kind is None or not (remarks or faults):
@@ -91,6 +106,14 @@ def _opened(path: Path, *, packed: bool) -> tuple[Any, list[str]]:
     if faults:
         content = mended + content[len(mended) :]
     return kind.from_stream(BytesIO(content)), remarks + faults
+
+
+def _what_else(start: bytes) -> str:
+    if start.startswith(_GZIP):
+        return "not an image inside, or compressed twice"
+    if not start:
+        return "an empty file"
+    return next((what for first, what in _OTHERS.items() if start.startswith(first)), "not an image")
 
 
 def _content(path: Path, count: int = -1, *, packed: bool) -> bytes:

@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from darts_ensemble.errors import ScanError
 
-__all__ = ["from_air_up"]
+__all__ = ["as_taken", "from_air_up"]
 
 Volume = npt.NDArray[Any]
 
@@ -29,8 +29,47 @@ _ROUGH, _ROUGH_SHARE = 0.2, 0.01
 _SMOOTH, _BRIGHT = 0.12, 0.08
 #: Smallest volume of a head surrounded by noise, in cubic centimetres.
 _LEAST_HEAD = 200.0
+#: Of values of 16 bits that a program took for signed: how near they come to the ends, and the gap that is left below 0.
+_WRAPPED, _GAP = 32_000, 2_000
+#: Share of the voxels that may be NaN inside a head in a background of NaN.
+_HOLES = 0.01
 #: Up to this voxel volume (mm^3), every second voxel is enough to find the border of the head.
 _FINE = 2.0
+
+
+def as_taken(data: Volume, path: Path) -> tuple[Volume, tuple[str, ...]]:
+    """Return a volume of finite values as the scanner took them, and what was mended, a phrase each.
+
+    NaN that hangs together with the outside is air, as SPM and the masks of pipelines leave it. Values above 32767 that became
+    negative in 16 bits are made positive again.
+
+    Parameters
+    ----------
+    data : (x, y, z) ndarray
+        As stored, of integers or real numbers.
+    path : Path
+        The file named in errors.
+
+    Raises
+    ------
+    ScanError
+        If a value is infinite, or NaN inside the head.
+    """
+    if data.dtype.kind == "f" and not (finite := np.isfinite(data)).all():
+        missing = np.isnan(data)
+        outside = int(np.count_nonzero(_reached_from_outside(missing)))
+        inside = int(np.count_nonzero(~finite)) - outside
+        # A mask may leave holes in the head, too; they are as dark as air.
+        if np.isinf(data).any() or not finite.any() or inside > (_HOLES * data.size if outside > data.size / 4 else 0):
+            count = inside or data.size
+            raise ScanError(f"{path}: {count} voxels are NaN or infinite; expected finite values in the head: mend the scan")
+        air = data.dtype.type(min(0, data[finite].min()))
+        return np.where(missing, air, data), ("NaN around the head: taken as air",)
+    wrapped = data.dtype.kind == "i" and data.dtype.itemsize == 2 and data.min() < -_WRAPPED and data.max() > _WRAPPED
+    if wrapped and not np.any((data < 0) & (data >= -_GAP)):
+        note = f"values up to {data.max()} and from {data.min()}, none between {-_GAP} and 0: read as unsigned 16 bits"
+        return data.view(data.dtype.str.replace("i", "u")), (note,)
+    return data, ()
 
 
 def from_air_up(data: Volume, path: Path, voxel_mm3: float) -> tuple[Volume, tuple[str, ...]]:

@@ -17,6 +17,7 @@ from darts_ensemble.errors import ScanError
 from darts_ensemble.labels import REGION_BY_ID
 from darts_ensemble.scans.header import open_header
 from darts_ensemble.scans.image_file import EXTENSIONS
+from darts_ensemble.scans.intensities import as_taken
 from darts_ensemble.scans.label_values import whole_numbers
 from darts_ensemble.scans.links import is_there
 from darts_ensemble.scans.packing import close_image, packed_writer, save_image
@@ -101,8 +102,8 @@ def read_scan(path: str | Path) -> Scan:
     Raises
     ------
     ScanError
-        If the file can't be read, is not one 3-D volume, has voxels that are not finite, has no contrast, has a singular
-        affine, is too small or too large for a head, or is a mask or a label map.
+        If the file can't be read, is not one 3-D volume, has voxels in the head that are not finite, has no contrast,
+        has a singular affine, is too small or too large for a head, or is a mask or a label map.
     """
     checksum = file_checksum(Path(path))
     scan = replace(_read(Path(path)), sha256=checksum)
@@ -160,12 +161,10 @@ def _read(path: Path, *, labels: bool = False) -> Scan:
         close_image(image)
     except Exception as error:  # as for opening
         raise ScanError(f"{path}: damaged ({type(error).__name__}); expected a whole image: copy it again") from None
-    if not labels and np.issubdtype(data.dtype, np.floating) and not np.isfinite(data).all():
-        count = int((~np.isfinite(data)).sum())
-        raise ScanError(f"{path}: {count} voxels are NaN or infinite; expected finite values: mend the scan")
     if data.dtype.kind not in "iufb":
         raise ScanError(f"{path}: voxels of type {data.dtype}; expected one number per voxel")
-    return Scan(path, data, header.affine, image, notes=header.notes)
+    data, mended = (data, ()) if labels else as_taken(data, path)
+    return Scan(path, data, header.affine, image, notes=(*header.notes, *mended))
 
 
 def _looks_like_labels(values: npt.NDArray[Any]) -> bool:

@@ -101,6 +101,33 @@ def test_a_curve_of_a_shifted_scan_is_that_of_the_scan(kind: str) -> None:
     np.testing.assert_allclose(one / one.mean(), two / two.mean(), atol=0.05)
 
 
+#: Shares of the brain that are NaN, all of them, and one that a mask may leave.
+HOLES = BRAIN & (np.arange(HEAD.size).reshape(HEAD.shape) % 97 == 0)
+FEW = BRAIN & (np.arange(HEAD.size).reshape(HEAD.shape) % 397 == 0)
+
+
+@pytest.mark.parametrize("kind", ["plain", "z of the brain", "with holes"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_nan_around_the_head_is_air(tmp_path: Path, kind: str, dtype: type) -> None:
+    inside = BRAIN & ~FEW if kind == "with holes" else BRAIN
+    values = z(HEAD, BRAIN) if kind == "z of the brain" else HEAD
+    nib.save(nib.Nifti1Image(np.where(inside, values, np.nan).astype(dtype), AFFINE), tmp_path / "x.nii")
+    scan = read_scan(tmp_path / "x.nii")
+    assert any("NaN around the head" in note for note in scan.notes)
+    assert np.isfinite(scan.data).all()
+    assert scan.data[~BRAIN].max() <= scan.data[inside].min()
+    assert off(scan.data) < 0.06
+
+
+def test_numbers_of_16_bits_that_became_negative_are_positive_again(tmp_path: Path) -> None:
+    bright = np.rint(HEAD / HEAD.max() * 50_000).astype(np.uint16)
+    for order in "<>":
+        nib.save(nib.Nifti1Image(bright.astype(np.int16).astype(f"{order}i2"), AFFINE), tmp_path / "x.nii")
+        scan = read_scan(tmp_path / "x.nii")
+        assert any("unsigned" in note for note in scan.notes)
+        np.testing.assert_array_equal(scan.data, bright)
+
+
 @given(gain=st.floats(1e-6, 1e6), shift=st.floats(-100, 100), kind=st.sampled_from([np.float32, np.float64]))
 def test_any_gain_and_shift_leaves_the_brain(gain: float, shift: float, kind: type) -> None:
     assert off(((HEAD + shift * HEAD.max()) * gain).astype(kind)) < 0.06
@@ -113,7 +140,8 @@ def test_any_gain_and_shift_leaves_the_brain(gain: float, shift: float, kind: ty
         (lambda: np.full(HEAD.shape, -1.5, np.float32), "all voxels are -1.5"),
         (lambda: (HEAD > 30).astype(np.uint8), "not a mask"),
         (lambda: np.where(HEAD > 30, 255, 0).astype(np.uint8), "not a mask"),
-        (lambda: np.where(BRAIN, HEAD, np.nan), "NaN or infinite"),
+        (lambda: np.where(HOLES, np.nan, HEAD), "NaN or infinite"),
+        (lambda: np.where(SPIKES, np.nan, np.where(BRAIN, HEAD, np.inf)), "NaN or infinite"),
         (lambda: np.where(SPIKES, np.inf, HEAD), "NaN or infinite"),
         (lambda: np.full(HEAD.shape, np.nan, np.float32), "NaN or infinite"),
         (lambda: HEAD.astype(np.complex64), "complex64"),

@@ -164,6 +164,39 @@ def test_a_name_that_is_wrong_about_compression_is_no_hindrance(tmp_path: Path) 
             assert "compressed" in scan.notes[0]
 
 
+@pytest.mark.parametrize("written", [".nii", ".nii.gz", ".mgh", ".mgz"])
+@pytest.mark.parametrize("named", [".nii", ".nii.gz", ".mgh", ".mgz"])
+def test_a_name_of_another_format_is_no_hindrance(tmp_path: Path, written: str, named: str) -> None:
+    image = nib.MGHImage(DATA, RIGID) if written.startswith(".mg") else nifti(RIGID, RIGID)
+    saved(image, tmp_path / f"good{written}").rename(tmp_path / f"x{named}")
+    scan = read_scan(tmp_path / f"x{named}")
+    np.testing.assert_array_equal(scan.data, DATA)
+    np.testing.assert_allclose(scan.affine, RIGID, atol=1e-4)
+    assert any("was read as it is" in note for note in scan.notes) is (written != named)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "an empty file"),
+        (b"PK\x03\x04" + bytes(600), "a zip archive"),
+        (b"BZh9" + bytes(600), "bzip2"),
+        (b"<!DOCTYPE html><html></html>", "a page"),
+        (b"NRRD0005\n" + bytes(600), "NRRD"),
+        (gzip.compress(gzip.compress(bytes(600))), "compressed twice"),
+        (bytes(600), "not an image"),
+    ],
+)
+@pytest.mark.parametrize("extension", [".nii", ".nii.gz"])
+def test_what_is_no_image_is_named_as_what_it_is(tmp_path: Path, content: bytes, words: str, extension: str) -> None:
+    path = tmp_path / f"x{extension}"
+    path.write_bytes(content)
+    with pytest.raises(ScanError, match=words) as told:
+        read_scan(path)
+    assert str(told.value).startswith(str(path))
+    assert "\n" not in str(told.value)
+
+
 @pytest.mark.parametrize("zoom", [0.1, 0.15, 6.5, 12, 40, 4000, 1e-3])
 def test_a_size_that_no_head_has_is_refused_before_voxels_are_read(
     tmp_path: Path, zoom: float, monkeypatch: pytest.MonkeyPatch
