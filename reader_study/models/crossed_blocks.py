@@ -1,7 +1,7 @@
-"""Matrices of crossed random effects in blocks: what belongs to one case never meets another case.
+"""Matrices of crossed random effects in blocks: entries between the effects of two different cases are zero.
 
 H = I + S Z'WZ S has a row for each level of each random term. Levels that occur within one level of another term (a case with
-each method, within the case) meet no level outside it, so that H is
+each method, within the case) have zero entries with all levels outside it, so that H is
 
     H = [[A, B], [B', D]], A block-diagonal.
 
@@ -129,7 +129,7 @@ class Inverse:
     inverted_a : (blocks, k, k) float64
     f : (blocks, k, rest) float64
     k : (rest, rest) float64
-        As in the text of this file.
+        As in the docstring of this file.
     log_det : float
         Logarithm of the determinant of the matrix itself.
     """

@@ -56,7 +56,7 @@ class Laplace:
 
 @dataclass(frozen=True)
 class Mode:
-    """The mode of the random effects at one point, and what the ratings say there; rows are distinct rows.
+    """The mode of the random effects at one point, and the quantities computed there; rows are distinct rows.
 
     Attributes
     ----------
@@ -96,7 +96,7 @@ class Mode:
 
 @dataclass(frozen=True)
 class Slopes:
-    """What the gradient is made of.
+    """The quantities from which the gradient is computed.
 
     Attributes
     ----------
@@ -105,9 +105,9 @@ class Slopes:
     leverage : (combinations,) float64
         z' S H^-1 S z.
     pull : (combinations,) float64
-        How the modes answer to a change of log|H|, brought back to the ratings.
+        Change of the modes with log|H|, per combination of levels.
     answer : (places,) float64
-        The same for the modes.
+        The same, per place.
     to_upper, to_lower, to_eta : (rows,) float64
         Total derivatives by the thresholds above and below a rating, and by eta.
     """
@@ -188,7 +188,7 @@ def with_identity(matrix: Blocks) -> Blocks:
 
 
 def slopes_of(design: OrdinalDesign, mode: Mode, entries: Blocks, sds: Floats) -> Slopes:
-    """Total derivatives by thresholds and eta: explicit, through log|H|, and through the modes that move."""
+    """Total derivatives by thresholds and eta: explicit, through log|H|, and through the change of the modes."""
     rows, layout = design.rows, design.rows.layout
     terms = range(len(sds))
     shares = np.zeros((len(layout.at), len(sds)))

@@ -1,7 +1,7 @@
 """Curvature of the Laplace approximation: its exact second derivatives, one direction at a time.
 
-Along a direction, thresholds, eta and the modes move; every quantity of :mod:`reader_study.models.cumulative_logit` is followed
-to first order. The derivative of the gradient by one parameter costs about as much as the gradient itself.
+Along a direction, thresholds, eta and the modes move; every quantity of :mod:`reader_study.models.cumulative_logit` is
+differentiated. The derivative of the gradient by one parameter costs about as much as the gradient itself.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def _of_inverse(
     design: OrdinalDesign, search: Floats, mode: Mode, slopes: Slopes, entries: Blocks, direction: Floats,
     weight: Floats, weight_slope: Floats, weight_slope_turned: Floats,
 ) -> tuple[Floats, Floats, Floats, Floats]:  # fmt: skip
-    """Changes of what the gradient takes from the inverse of H: shares, answer of the modes, leverage and pull."""
+    """Changes of the gradient's quantities that depend on the inverse of H: shares, answer of the modes, leverage, pull."""
     rows, layout = design.rows, design.rows.layout
     sds, scale = unpack(design, search)[2], layout.spread(direction)
     first = mode.cross.scaled(scale, mode.scale)

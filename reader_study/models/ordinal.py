@@ -1,8 +1,8 @@
 """Cumulative-logit mixed model of ratings, with crossed random effects of case and reader: fit, tests, odds ratios.
 
 The model is the one that R fits with `ordinal::clmm(factor(rating) ~ method + (1 | case) + (1 | reader))`, by the same Laplace
-approximation (:mod:`reader_study.models.cumulative_logit`). A positive coefficient means higher ratings. The tests hold it
-to `clmm` on five data sets, two to four crossed random terms and a design with holes among them.
+approximation (:mod:`reader_study.models.cumulative_logit`). A positive coefficient means higher ratings. The tests compare
+it with `clmm` on five data sets, among them two to four crossed random terms and an incomplete design.
 """
 
 from __future__ import annotations
@@ -88,19 +88,19 @@ def fit_ordinal(design: OrdinalDesign, *, errors: bool = True) -> OrdinalFit:
 
     The search is in coordinates in which the curvature at its start is the same in every direction; few steps are needed then.
     Standard errors are from the observed information, the exact curvature at the end; standard deviations at zero are held
-    there for it.
+    there.
 
     Parameters
     ----------
     design : OrdinalDesign
     errors : bool
-        Without them a fit takes less time, and is as good for its log-likelihood: the Newton steps are left out, and the
-        standard errors are NaN.
+        Whether to compute standard errors. Without them a fit takes less time, as the Newton steps are left out; its
+        log-likelihood is as accurate, and the standard errors are NaN.
 
     Returns
     -------
     OrdinalFit
-        A fit that is not sound says so in `warnings`; none is refused.
+        Problems of the fit are listed in `warnings`; no fit is refused.
     """
     start = _start(design)
     modes = laplace(design, start).modes
@@ -132,8 +132,8 @@ def fit_ordinal(design: OrdinalDesign, *, errors: bool = True) -> OrdinalFit:
 def _axes(design: OrdinalDesign, information: Floats) -> Floats:
     """Directions of about equal curvature, in columns: the search steps along them.
 
-    Far from the estimates the curvature by a standard deviation says little. In its place stands that of q known effects with
-    this standard deviation, 2 q / sd^2.
+    Far from the estimates, the curvature by a standard deviation is of little use. It is replaced by that of q known effects
+    with this standard deviation, 2 q / sd^2.
     """
     count = len(information) - len(design.term_levels)
     values, vectors = np.linalg.eigh(information[:count, :count])
@@ -145,7 +145,7 @@ def _axes(design: OrdinalDesign, information: Floats) -> Floats:
 
 
 def _finish(design: OrdinalDesign, search: Floats, free: npt.NDArray[np.bool_]) -> tuple[Laplace, Floats, Floats]:
-    """Newton steps from where BFGS ended, while they climb; the information at the end."""
+    """Newton steps from where BFGS ended, as long as the log-likelihood increases; the information at the end."""
     point = laplace(design, search)
     information = _information(design, search, free, point)
     for _ in range(5):
@@ -221,7 +221,8 @@ def _covariance(
 ) -> tuple[Floats, tuple[str, ...], bool]:
     """Covariance of the free parameters, the coefficients that separate, and whether the others have standard errors.
 
-    Coefficients that separate are held where they are: the information about them goes to zero, and would spoil the rest.
+    Coefficients that separate are held where they are: the information about them goes to zero, and would make the matrix
+    singular.
     """
     count, size = int(free.sum()), design.n_sets * design.n_thresholds
     covariance = np.full((count, count), np.nan)

@@ -1,4 +1,4 @@
-"""The data of a cumulative-logit model, and its parameters as a search has them."""
+"""The data of a cumulative-logit model, and its parameters in the form in which they are searched."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ class DistinctRows:
     """Ratings that differ in rating or predictors, each with how often it occurs.
 
     Ratings share predictors in two ways: rows of one `cell` have equal fixed effects, and rows of one `combination` have equal
-    levels of all random terms. Sums over effects are made of sums over combinations, which are fewer than the ratings.
+    levels of all random terms. Sums over effects are computed from sums over combinations, of which there are fewer than
+    ratings.
 
     Attributes
     ----------
@@ -150,7 +151,7 @@ def thresholds_of(design: OrdinalDesign, search: Floats) -> Floats:
 
 
 def unpack(design: OrdinalDesign, search: Floats) -> tuple[Floats, Floats, Floats]:
-    """Thresholds (sets, K - 1), coefficients (p,) and SDs (terms,; the sign is of no meaning) of search parameters."""
+    """Thresholds (sets, K - 1), coefficients (p,) and SDs (terms,; the sign has no meaning) of search parameters."""
     start = design.n_sets * design.n_thresholds
     end = start + len(design.fixed_names)
     return thresholds_of(design, search), search[start:end], search[end:]

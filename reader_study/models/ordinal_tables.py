@@ -50,7 +50,7 @@ def odds_ratios(fit: OrdinalFit, factor: str = "method", *, confidence: float = 
 def odds_ratios_with_reasons(
     fit: OrdinalFit, factor: str = "method", *, confidence: float = 0.95
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Odds ratios as :func:`odds_ratios` returns them, and for each why it is not to be used, or ""."""
+    """Odds ratios as :func:`odds_ratios` returns them, and for each the reason not to use it, or ""."""
     vectors = _vectors(fit, factor)
     quantile = stats.norm.ppf((1 + confidence) / 2)
     rows, reasons = [], []
@@ -135,8 +135,8 @@ def proportional_odds_test(
     -------
     dict
         `statistic`, `df`, `p` as :func:`likelihood_ratio`, with (levels - 1) (K - 2) degrees of freedom for the K levels of
-        rating left; `merged`, which levels of rating were taken together, as ``1+2``, or "". A small p speaks against
-        proportional odds.
+        rating left; `merged`, which levels of rating were taken together, as ``1+2``, or "". A small p is evidence
+        against proportional odds.
 
     Raises
     ------

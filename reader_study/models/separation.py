@@ -33,13 +33,13 @@ def is_suspicious(value: float, error: float) -> bool:
 
 
 def is_separated(design: OrdinalDesign, search: Floats, contrast: Floats) -> bool:
-    """Whether the ratings put a contrast of the coefficients beyond any number.
+    """Whether the ratings separate: whether a contrast of the coefficients has no finite estimate.
 
     Parameters
     ----------
     design : OrdinalDesign
     search : (parameters,) float64
-        Where the search ended, as :func:`reader_study.models.cumulative_logit.to_search` lays it out.
+        Where the search ended, as :func:`reader_study.models.ordinal_data.to_search` arranges the parameters.
     contrast : (p,) float64
         Weights of the coefficients, not all zero.
     """
@@ -51,7 +51,8 @@ def is_separated(design: OrdinalDesign, search: Floats, contrast: Floats) -> boo
 def contrast_error(design: OrdinalDesign, search: Floats, contrast: Floats) -> float:
     """Standard error of a contrast from the curvature of its profile; NaN where the profile is not curved downwards.
 
-    The same as from the observed information, but sound where other coefficients separate and the information is singular.
+    Equal to the error from the observed information, but also valid where other coefficients separate and the information is
+    singular.
     """
     here = _value(design, search, contrast)
     below, at, above = (profile(design, search, contrast, here + step) for step in (-_STEP, 0.0, _STEP))

@@ -73,9 +73,14 @@ def test_a_reader_is_taught_answers_questions_and_keeps_what_they_set(browser: A
     assert "Misses most of the region." in page.inner_text("#guide-body")
     assert broken_rules(page) == []
     page.keyboard.press("Escape")
+    page.evaluate("document.getElementById('panel').scrollTop = 10_000")
+    assert page.evaluate("document.getElementById('panel').scrollTop") > 0
     page.keyboard.press("Enter")
     page.wait_for_function("() => document.getElementById('region').textContent === 'Blob'")
     page.wait_for_function(READY)
+    # However far the panel was scrolled, the next item begins with its scale in sight.
+    assert page.evaluate("document.getElementById('panel').scrollTop") == 0
+    assert page.locator(".level").first.bounding_box()["y"] > page.locator("header").bounding_box()["height"]
     assert page.inner_text("#width-text") == width  # kept from item to item
     page.keyboard.press("r")
     assert page.inner_text("#width-text") != width
