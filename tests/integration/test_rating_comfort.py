@@ -113,8 +113,8 @@ def test_a_paused_study_and_a_phone_with_questions(browser: Any, rich: Any) -> N
         header, picture = page.locator("header").bounding_box(), page.locator("canvas.region").bounding_box()
         assert picture["y"] >= header["y"] + header["height"] - 1 and picture["height"] > 250
         if down < 1000:
-            assert page.locator("text=Confirm").bounding_box()["y"] + 44 <= 844
-    assert page.is_disabled("text=Confirm")
+            assert page.locator("#answers .store button").bounding_box()["y"] + 44 <= 844
+    assert page.is_disabled("#answers .store button")
     page.tap(".level:has(kbd:text-is('5'))")
     page.tap("text=fairly sure")
     page.tap("text=front, left")
@@ -125,7 +125,7 @@ def test_a_paused_study_and_a_phone_with_questions(browser: Any, rich: Any) -> N
     page.close(run_before_unload=True)
     page.wait_for_timeout(500)
     assert asked == ["beforeunload"] and not page.is_closed()
-    page.tap("text=Confirm")
+    page.tap("#answers .store button")
     page.wait_for_selector("#screen-text:not([hidden])")
     assert page.inner_text("#text-title") == "The study is paused"
     assert "Back on Monday" in page.inner_text("#text-body")

@@ -39,7 +39,7 @@ function pips(index, count) {
 
 const howToAnswer = (study) =>
   study.questions.length
-    ? "Answer the questions beside the picture by number keys or buttons, then confirm with Enter or the button Confirm; the next item follows."
+    ? "Answer the questions by number keys or buttons, then press Enter or Confirm; the next item follows."
     : "Press a number key or a button to rate; the next item follows at once.";
 
 export function instructions(study, state) {
