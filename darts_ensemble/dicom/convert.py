@@ -126,7 +126,7 @@ def _convert(series: Series, files: Sequence[Path], grid: SliceGrid, target: Pat
             ):
                 file.write(Path(image.get_filename()).read_bytes())
     except OSError as error:
-        raise ScanError(f"{target}: {error.strerror}; expected a folder with room to write") from None
+        raise ScanError(f"{target}: {error.strerror or error}; expected a folder with room to write") from None
 
 
 def _link(path: Path, link: Path) -> None:

@@ -73,7 +73,8 @@ def run_quality(console: Console, folder: Path, out: Path | None, exclude: Path 
             console.print(f"{level}: and {len(names) - 5} more")
     if absent := failed_by_hand - set(run.findings):
         errors.print(f"warning: {exclude}: not in {folder}: {', '.join(sorted(absent)[:5])}")
-    console.print(f"{run.page}: {count} scans, {len(levels['serious'])} serious, {len(levels['look'])} to look at")
+    scans = "1 scan" if count == 1 else f"{count} scans"
+    console.print(f"{run.page}: {scans}, {len(levels['serious'])} serious, {len(levels['look'])} to look at")
     if as_json:
         found = [
             {"name": name, "level": one.level, "findings": [f.text for f in one.findings]} for name, one in run.findings.items()

@@ -29,9 +29,10 @@ export async function createViewer(element, convention, paint = null) {
     loadingText: "",
     logLevel: "error",
   });
-  // NiiVue also draws when its canvas is hidden and has no size: WebGL would complain.
+  // NiiVue also draws when its canvas is hidden, or was until now, and has no size: WebGL would complain. It draws again
+  // as soon as it has one.
   const drawScene = nv.drawScene.bind(nv);
-  nv.drawScene = () => (element.clientWidth ? drawScene() : undefined);
+  nv.drawScene = () => (element.clientWidth && Math.min(scanCanvas.width, scanCanvas.height) > 8 ? drawScene() : undefined);
   await nv.attachToCanvas(scanCanvas);
   scanCanvas.tabIndex = -1; // the region canvas above takes focus and pointer
   const picture = { name: null, size: null, mask: null, offset: [0, 0, 0] };

@@ -205,7 +205,7 @@ async function createPage(about, scan, agreement, maps) {
   }
 
   byId("maps").hidden = maps.length < 2;
-  byId("show-field").hidden = !maps.length && !agreement;
+  byId("show-field").hidden = maps.length < 2 && !agreement; // nothing to choose from
   byId("regions").hidden = !about.legend.length;
   byId("notes").hidden = !about.notes.length;
   byId("notes").replaceChildren(...about.notes.map((note) => Object.assign(document.createElement("p"), { textContent: note })));
