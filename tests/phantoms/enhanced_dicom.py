@@ -51,6 +51,8 @@ def write_legacy_enhanced(path: Path, slices: list[Path]) -> Path:
     from highdicom.legacy import LegacyConvertedEnhancedMRImage
 
     sources = [pydicom.dcmread(one) for one in slices]
+    for one in sources:
+        del one.AcquisitionDate  # highdicom 0.27 expects it as a date, which pydicom gives as text
     image = LegacyConvertedEnhancedMRImage(sources, generate_uid(), 4, generate_uid(), 1)
     path.parent.mkdir(parents=True, exist_ok=True)
     image.save_as(path)
