@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from darts_ensemble.commands.segment import app
+from darts_ensemble.scans.kinds import dark_white_matter
 from tests.conftest import SOAK
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -87,3 +88,18 @@ def test_no_t1_of_the_subjects_is_doubted(shared_data: Path, tmp_path: Path) -> 
         if code or row["suspicion"]:
             doubted[row["name"]] = row["suspicion"]
     assert not doubted
+
+
+@pytest.mark.skipif(not SOAK, reason="intensities of thirty people; DARTS_SOAK=1 runs it")
+def test_white_matter_is_bright_in_every_t1_by_the_labels_of_freesurfer(shared_data: Path) -> None:
+    dark, looked_at = [], 0
+    for folder in sorted((shared_data / "subjects").glob("*/mri")):
+        names = ("aparc.DKTatlas+aseg.mgz", "aparc+aseg.mgz", "aseg.mgz")
+        ids = np.asarray(nib.load(next(folder / name for name in names if (folder / name).is_file())).dataobj)
+        ids = np.where(np.isin(ids, (3, 42)), 1000, ids)  # the cortex of aseg
+        for scan in (folder / name for name in ("T1.mgz", "brain.mgz", "orig.mgz", "brainmask.mgz")):
+            if scan.is_file():
+                looked_at += 1
+                dark += [scan] if dark_white_matter(np.asarray(nib.load(scan).dataobj), ids) else []
+    assert looked_at >= 30
+    assert not dark
