@@ -64,6 +64,7 @@ window.scrollThrough = (step) => new Promise((done) => {
   list.scrollTop = 0;
   requestAnimationFrame(next);
 });
+"none of these"; // Playwright would call a function that a script ends with, and wait for it
 """
 
 
