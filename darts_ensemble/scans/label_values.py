@@ -13,6 +13,8 @@ __all__ = ["FURTHEST", "whole_numbers", "why_several_volumes"]
 FURTHEST = 0.02
 #: This number of volumes or more may be one per class.
 _FEWEST_CLASSES = 3
+#: With more classes, or with more rows or voxels in a plane through all of them, a header is damaged, and nothing is read.
+_MOST_CLASSES, _MOST_ROWS, _MOST_IN_PLANE = 10_000, 2**18, 2**28
 
 
 def whole_numbers(values: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int32], list[str]]:
@@ -66,11 +68,15 @@ def why_several_volumes(image: Any) -> str:
     shape = tuple(int(n) for n in image.shape)
     if np.dtype(image.get_data_dtype()).fields:
         return f"shape {shape} of colours"
-    if len(shape) != 4 or max(shape[0], shape[3]) < _FEWEST_CLASSES:
+    if len(shape) != 4 or min(shape) < 1 or not _FEWEST_CLASSES <= max(shape[0], shape[3]) <= _MOST_CLASSES:
+        return f"shape {shape}"
+    if shape[2] * shape[3] > _MOST_ROWS or shape[0] * shape[2] * shape[3] > _MOST_IN_PLANE:
+        return f"shape {shape}"
+    try:
+        values = np.asarray(image.dataobj[:, shape[1] // 2])
+    except Exception:  # a file cut off or damaged, of which nibabel and zlib say so in many ways
         return f"shape {shape}"
     for axis in (3, 0):  # where the classes are last, as NIfTI has it, or first, as arrays of networks have them
-        middle = shape[1] // 2
-        values = np.asarray(image.dataobj[:, middle] if axis == 0 else image.dataobj[:, middle, :, :])
         sums = values.sum(axis=0 if axis == 0 else -1)
         if shape[axis] >= _FEWEST_CLASSES and values.min() >= 0 and values.max() <= 1 and 0 < sums.max() <= 1 + 1e-3:
             whole = bool(np.isin(np.unique(values), (0, 1)).all())

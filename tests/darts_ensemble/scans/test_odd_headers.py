@@ -209,6 +209,17 @@ def test_no_damage_of_a_header_is_more_than_one_line(
     assert np.isfinite(scan.affine).all()
 
 
+@pytest.mark.parametrize("frames", [4, 9_000, 2_000_000_000])
+def test_a_label_map_that_says_it_has_many_volumes_is_refused_without_reading_them(tmp_path: Path, frames: int) -> None:
+    nib.save(nib.MGHImage(DATA, AFFINE), tmp_path / "odd.mgh")
+    content = bytearray((tmp_path / "odd.mgh").read_bytes())
+    content[16:20] = struct.pack(">i", frames)
+    (tmp_path / "odd.mgh").write_bytes(content)
+    with pytest.raises(ScanError, match=rf"shape \(.*, {frames}\); expected one 3-D volume") as told:
+        read_label_map(tmp_path / "odd.mgh")
+    assert "\n" not in str(told.value)
+
+
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.1, 0.5, 0.9, 0.98])
 @pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "a.mgh", "a.mgz"])
 def test_a_file_cut_off_anywhere_is_refused_in_one_line(tmp_path: Path, share: float, name: str) -> None:
