@@ -31,7 +31,7 @@ COMPLAINTS = {
     "truncated.nii": "damaged",
     "no-gzip.mgz": "damaged",
     "text.nii.gz": "not an image",
-    "empty.nii": "not an image",
+    "empty.nii": "an empty file",
     "notes.txt": "not a file that can be read here",
     "series.nii.gz": "expected one 3-D volume",
     "zeros.mgz": "all voxels are 0",
@@ -202,7 +202,7 @@ def bad_weights(kind: str, folder: Path, tiny_weights: Path) -> Path:
 @pytest.mark.parametrize(
     ("kind", "complaint"),
     [
-        ("truncated", "whole safetensors file"),
+        ("truncated", "not a weights file, or one cut off"),
         ("truncated-pickle", "truncated or not a PyTorch file"),
         ("malicious", "holds Python objects"),
         ("other-architecture", "features.0.weight"),

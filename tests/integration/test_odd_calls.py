@@ -128,7 +128,9 @@ OTHERS: dict[str, tuple[Callable[..., Result], list[str], int, str]] = {
         lambda words: CliRunner().invoke(train, ["pretrain", "--data", *words, "-o", "/nowhere/w"]), ["{}/page.html"], 1,
         "expected a TSV",
     ),
-    "a page as weights": (lambda words: CliRunner().invoke(weights, ["verify", *words]), ["{}/page.html"], 0, "not known"),
+    "a page as weights": (
+        lambda words: CliRunner().invoke(weights, ["verify", *words]), ["{}/page.html"], 1, "an HTML page, not weights",
+    ),
 }  # fmt: skip
 
 
