@@ -95,11 +95,11 @@ def import_ratings(
             raise UsageError(f"--value {key}: expected COLUMN:FOUND=VALUE with a column of {', '.join(found.columns)}")
         found[column] = found[column].where(found[column] != text, meant)
     if headers:
-        found = long_from_wide(found, headers, constants=constants, scale=levels, source=str(table))
+        found = long_from_wide(found, headers, constants=constants, scale=levels, source=str(table), report=notes.append)
     else:
         found = found.assign(**constants)
     names = [*known_regions(), *(region or [])]
-    ratings = check_ratings(found, levels, regions=names, least_methods=1, source=str(table))
+    ratings = check_ratings(found, levels, regions=names, least_methods=1, source=str(table), report=notes.append)
     for note in notes:
         errors.print(f"warning: {note}")
     ratings["rating"] = [f"{one:g}" for one in ratings["rating"]]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import combinations
 from pathlib import Path
 
 import matplotlib as mpl
@@ -20,10 +23,17 @@ from reader_study.figures.names import unshown
 from reader_study.figures.rankings import draw_rankings
 from reader_study.figures.ratings import draw_box_plots, draw_differences, draw_likert
 from reader_study.figures.readers import draw_agreement, draw_odds_ratios, draw_severity
+from reader_study.figures.study_style import pair_pages
 from reader_study.figures.summary_page import draw_summary_page
 from reader_study.rankings.ranking_analysis import RankingAnalysis
-from reader_study.ratings.table import SYNTHETIC
+from reader_study.ratings.study_order import places_of
+from reader_study.ratings.table import SYNTHETIC, first_ratings
 from reader_study.statistics.study_analysis import StudyAnalysis
+
+_Pairs = Sequence[tuple[str, str]]
+
+#: Figures that not every study has, nor as many pages of them.
+_SOMETIMES = ("summary_page", "paired_differences", "odds_ratios", "reader_severity", "agreement", "comparison")
 
 __all__ = ["StudyFigure", "mark_synthetic", "save_power_curve", "save_ranking_figure", "save_study_figures", "study_figures"]
 
@@ -80,21 +90,37 @@ def _figures_of_ratings(analysis: StudyAnalysis) -> Iterator[StudyFigure]:
 
 def _figures_of_tests(analysis: StudyAnalysis) -> Iterator[StudyFigure]:
     ratings, methods, case_means, models = analysis.ratings, analysis.methods, analysis.case_means, analysis.models
+    pairs = list(combinations(methods, 2))
     if case_means is not None and len(case_means):
-        yield StudyFigure(
+        yield from _pages(
             "paired_differences",
             "Differences of two methods within a case, mean over readers; the marker is the Hodges-Lehmann estimate with its "
             "95 % interval, filled where Wilcoxon's test rejects after Holm within the region and side.",
             "Differences of case means with intervals, one panel for each pair of methods",
-            lambda: draw_differences(ratings, methods, case_means),
+            pair_pages(pairs, len(places_of(first_ratings(ratings))) + 1),
+            lambda page: draw_differences(ratings, methods, case_means, pairs=page),
         )
     if models is not None and len(models.odds_ratios):
-        yield StudyFigure(
+        odds = models.odds_ratios
+        yield from _pages(
             "odds_ratios",
             "Odds ratio of a higher rating from the cumulative-logit mixed model, with 95 % intervals (Wald).",
             "Odds ratios on a logarithmic scale, one panel for each pair of methods",
-            lambda: draw_odds_ratios(models.odds_ratios, methods),
+            pair_pages(pairs, len(odds[["roi", "hemisphere"]].drop_duplicates())),
+            lambda page: draw_odds_ratios(odds, methods, pairs=page),
         )
+
+
+def _pages(
+    name: str, caption: str, alt: str, pages: Sequence[_Pairs], draw: Callable[[_Pairs], Figure]
+) -> Iterator[StudyFigure]:
+    """Yield a figure for each page of pairs; the names of all but the first end in their number, as in `odds_ratios_2`."""
+    total, first = sum(map(len, pages)), 1
+    for number, page in enumerate(pages, start=1):
+        which = f" Pairs {first} to {first + len(page) - 1} of {total}." if len(pages) > 1 else ""
+        own = f"{name}_{number}" if number > 1 else name
+        yield StudyFigure(own, f"{caption}{which}", f"{alt}.{which}" if which else alt, partial(draw, page))
+        first += len(page)
 
 
 def _figures_of_readers(analysis: StudyAnalysis) -> Iterator[StudyFigure]:
@@ -150,9 +176,10 @@ def save_study_figures(
         if report is not None:
             report(f"figure {one.name}")
     written = {one.name for one in figures}
-    for name in ("summary_page", "paired_differences", "odds_ratios", "reader_severity", "agreement", "comparison"):
-        for suffix in SUFFIXES if name not in written else ():
-            (folder / f"{name}{suffix}").unlink(missing_ok=True)
+    for path in folder.iterdir():
+        name = path.stem
+        if path.suffix in SUFFIXES and name not in written and re.sub(r"_[0-9]+$", "", name) in _SOMETIMES:
+            path.unlink()
     return figures
 
 

@@ -139,13 +139,15 @@ def likert_on(
     axes.spines["left"].set_visible(False)
 
 
-def draw_differences(ratings: pd.DataFrame, methods: Sequence[str], case_means: pd.DataFrame) -> Figure:
-    """Draw the differences of case means of every pair: dots are cases, the marker is Hodges-Lehmann with its interval.
+def draw_differences(
+    ratings: pd.DataFrame, methods: Sequence[str], case_means: pd.DataFrame, *, pairs: Sequence[tuple[str, str]] | None = None
+) -> Figure:
+    """Draw the differences of case means of `pairs`, by default all: dots are cases, marker and line Hodges-Lehmann.
 
     A filled marker means that the pair differs by Wilcoxon's test after Holm within the region and side.
     """
     places = [*places_of(first_ratings(ratings)), (ALL_REGIONS, "")]
-    pairs = list(combinations(methods, 2))
+    pairs = list(combinations(methods, 2)) if pairs is None else pairs
     rows = {(r["roi"], r["hemisphere"], r["first"], r["second"]): r for r in case_means.to_dict("records")}
     random = np.random.default_rng(0)
     with study_style():

@@ -147,13 +147,13 @@ def kappa_matrix(agreement: pd.DataFrame) -> tuple[list[str], np.ndarray]:
     return names, matrix
 
 
-def draw_odds_ratios(odds: pd.DataFrame, methods: Sequence[str]) -> Figure:
-    """Draw the odds ratio of a higher rating of every pair of methods, in every region and side, with 95 % intervals.
+def draw_odds_ratios(odds: pd.DataFrame, methods: Sequence[str], *, pairs: Sequence[tuple[str, str]] | None = None) -> Figure:
+    """Draw the odds ratio of a higher rating of `pairs`, by default all, in every region and side, with 95 % intervals.
 
     A filled marker means that the pair differs after Holm within the region and side.
     """
     places = list(dict.fromkeys(zip(odds["roi"], odds["hemisphere"], strict=True)))
-    pairs = list(combinations(methods, 2))
+    pairs = list(combinations(methods, 2)) if pairs is None else pairs
     with study_style():
         figure, panels = pair_panels(len(pairs), len(places))
         for axes, (first, second) in zip(panels, pairs, strict=True):

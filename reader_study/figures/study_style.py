@@ -11,9 +11,9 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evaluation.figures.style import PAGE_WIDTH, figure_style
+from evaluation.figures.style import PAGE_HEIGHT, PAGE_WIDTH, figure_style
 
-__all__ = ["label_ratios", "pair_panels", "ratio_ticks", "study_style"]
+__all__ = ["label_ratios", "pair_pages", "pair_panels", "ratio_ticks", "study_style"]
 
 #: Steps within a decade, from coarse to fine: the first that gives three ticks, on both sides of 1, is used.
 _STEPS = ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7))
@@ -22,6 +22,8 @@ _DISTANCES = (0.05, 0.1, 0.2, 0.25, 0.5, 1.0, 2.0, 5.0)
 _MOST_TICKS = 5
 #: A side of 1 that has this share of the axis has a tick.
 _SHARE_OF_SIDE = 0.2
+#: Most panels of pairs in a row, and inches of the legend above them.
+_PANELS, _LEGEND = 3, 0.4
 #: Odds ratios outside these limits are drawn at the limit; the table has the number.
 _LEAST, _MOST = 1e-4, 1e4
 
@@ -33,11 +35,22 @@ def study_style() -> Iterator[None]:
         yield
 
 
+def pair_pages(pairs: Sequence[tuple[str, str]], n_places: int) -> list[Sequence[tuple[str, str]]]:
+    """Split pairs of methods so that the panels of each part fit a page; a row of panels higher than a page has its own."""
+    n_rows = max(int((PAGE_HEIGHT - _LEGEND) / _height_of_panel(n_places)), 1)
+    return [pairs[start : start + _PANELS * n_rows] for start in range(0, len(pairs), _PANELS * n_rows)]
+
+
+def _height_of_panel(n_places: int) -> float:
+    """Inches."""
+    return 0.95 + 0.2 * n_places
+
+
 def pair_panels(n_pairs: int, n_places: int) -> tuple[Figure, list[Axes]]:
     """Return a figure of the page's width with one panel per pair of methods, at most three in a row, for rows of places."""
-    n_columns = min(n_pairs, 3)
+    n_columns = min(n_pairs, _PANELS)
     n_rows = -(-n_pairs // n_columns)
-    size = (PAGE_WIDTH, n_rows * (0.95 + 0.2 * n_places) + 0.4)
+    size = (PAGE_WIDTH, n_rows * _height_of_panel(n_places) + _LEGEND)
     figure, grid = plt.subplots(n_rows, n_columns, figsize=size, layout="constrained", squeeze=False, sharey=True, sharex=True)
     for axes in grid.flat[n_pairs:]:
         axes.set_visible(False)

@@ -15,7 +15,7 @@ from reader_study.ratings.layout import COLUMNS, OPTIONAL_COLUMNS, SIDES, known_
 from reader_study.ratings.scale import LIKERT, RatingScale, is_not_rated, number_of, rating_of
 from reader_study.ratings.spreadsheets import row_numbers
 
-__all__ = ["Problem", "check_ratings", "one_line", "rating_problems", "without_unrated"]
+__all__ = ["Problem", "check_ratings", "one_line", "rating_problems", "unrated_words", "without_unrated"]
 
 _KEY = ("reader", "case", "roi", "hemisphere", "method", "view", "repeat")
 _WHOLE = re.compile(r"0*[1-9][0-9]*")
@@ -149,8 +149,7 @@ def check_ratings(
         )
     unrated = len(table) - len(rated)
     if unrated and report is not None:
-        rows = "1 row has" if unrated == 1 else f"{unrated} rows have"
-        report(f"{source}: {rows} no rating (blank or N/A) and count as not rated")
+        report(f"{source}: {unrated_words(unrated, 'row')}")
     columns = [*COLUMNS, *(column for column in OPTIONAL_COLUMNS if column in rated and column != "repeat")]
     checked = rated[columns].reset_index(drop=True)
     checked["hemisphere"] = checked["hemisphere"].str.lower().map(SIDES)
@@ -161,6 +160,12 @@ def check_ratings(
         checked["seconds"] = [math.nan if is_not_rated(cell) else number_of(cell) for cell in checked["seconds"]]
         checked["seconds"] = checked["seconds"].astype(float)
     return checked
+
+
+def unrated_words(count: int, what: str) -> str:
+    """Return how many rows or cells count as not rated, as a sentence."""
+    verb, end = ("has", "s") if count == 1 else ("have", "")
+    return f"{count} {what}{'' if count == 1 else 's'} {verb} no rating (blank or N/A) and count{end} as not rated"
 
 
 def one_line(problems: Sequence[Problem]) -> str:

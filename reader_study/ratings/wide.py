@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
 from reader_study.errors import RatingsError
-from reader_study.ratings.checking import Problem, one_line
+from reader_study.ratings.checking import Problem, one_line, unrated_words
 from reader_study.ratings.layout import COLUMNS, OPTIONAL_COLUMNS
 from reader_study.ratings.scale import LIKERT, RatingScale, is_not_rated, rating_of
 from reader_study.ratings.spreadsheets import row_numbers
@@ -26,6 +26,7 @@ def long_from_wide(
     constants: Mapping[str, str] | None = None,
     scale: RatingScale = LIKERT,
     source: str = "ratings",
+    report: Callable[[str], None] | None = None,
 ) -> pd.DataFrame:
     """Turn a table with several ratings in a row into one with one row per rating.
 
@@ -45,6 +46,8 @@ def long_from_wide(
     scale : RatingScale
     source : str
         File name that an error starts with.
+    report : callable, optional
+        Called with a sentence about cells that are not rated.
 
     Returns
     -------
@@ -86,6 +89,9 @@ def long_from_wide(
         part["rating"] = table[column]
         parts.append(part[[not is_not_rated(cell) for cell in table[column]]])
     long = pd.concat(parts, ignore_index=True)
+    unrated = len(table) * len(matches) - len(long)
+    if unrated and report is not None:
+        report(f"{source}: {unrated_words(unrated, 'cell')}")
     return long[[column for column in known if column in long]]
 
 

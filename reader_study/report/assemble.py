@@ -181,7 +181,7 @@ def _case_means(analysis: StudyAnalysis, drawn: dict[str, Figure]) -> Section:
         "readers they have little power."
     )
     blocks: list[Block] = [Prose(text)]
-    blocks += [drawn[name] for name in ("paired_differences",) if name in drawn]
+    blocks += [figure for name, figure in drawn.items() if name.startswith("paired_differences")]
     caption = "Differences of case means, second method minus first"
     blocks.append(Table(analysis.case_means, CASE_MEANS, caption, "case_means.csv"))
     if analysis.equivalence is not None:
@@ -211,7 +211,7 @@ def _models(analysis: StudyAnalysis, drawn: dict[str, Figure]) -> Section:
         blocks.append(
             Facts([(f"Formula {number}", f"clmm({one}, data = ratings)") for number, one in enumerate(formulas, start=1)])
         )
-    blocks += [drawn[name] for name in ("odds_ratios",) if name in drawn]
+    blocks += [figure for name, figure in drawn.items() if name.startswith("odds_ratios")]
     if len(models.odds_ratios):
         blocks.append(Table(models.odds_ratios, ODDS_RATIOS, "Odds ratios of a higher rating", "odds_ratios.csv"))
     blocks.append(Table(models.tests, MODEL_TESTS, "Tests of the models", "model_tests.csv"))

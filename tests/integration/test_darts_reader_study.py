@@ -163,7 +163,29 @@ def test_import_turns_a_table_of_quality_control_into_ratings(tmp_path: Path, mo
     assert table[["case", "repeat", "rating"]].to_numpy().tolist() == [["i1", 1, 3], ["i1", 2, 1], ["i2", 1, 2]]
 
 
-def test_import_turns_columns_into_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("ratings", "said"),
+    [
+        (("3", "", "N/A"), "2 rows have no rating (blank or N/A) and count as not rated"),
+        (("3", "4", "-"), "1 row has no rating (blank or N/A) and counts as not rated"),
+        (("3", "4", "5"), ""),
+    ],
+)
+def test_import_says_how_many_rows_count_as_not_rated(
+    ratings: tuple[str, ...], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [f"A,c{number},Insula,L,FS,{rating}" for number, rating in enumerate(ratings)]
+    source = tmp_path / "long.csv"
+    source.write_text("\n".join(["reader,case,roi,hemisphere,method,rating", *rows, ""]), encoding="utf-8")
+    assert run(monkeypatch, "import", source, "-o", tmp_path / "ratings.csv") == 0
+    lines = "".join(capsys.readouterr().err.split("\n"))
+    assert lines == (f"warning: {source}: {said}" if said else "")
+    assert len(pd.read_csv(tmp_path / "ratings.csv")) == 3 - int(said[:1] or 0)
+
+
+def test_import_turns_columns_into_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     source = tmp_path / "wide.tsv"
     source.write_text("subject\treader\tInsula_L_FS\tInsula_L_FT\nc1\tA\t3\t5\nc2\tA\t\t4\n", encoding="utf-8")
     words = ["--headers", "{roi}_{hemisphere}_{method}", "--rename", "subject=case", "-o", tmp_path / "ratings.csv"]
@@ -171,6 +193,7 @@ def test_import_turns_columns_into_rows(tmp_path: Path, monkeypatch: pytest.Monk
     assert pd.read_csv(tmp_path / "ratings.csv")[["case", "method", "rating"]].to_numpy().tolist() == [
         ["c1", "FS", 3], ["c1", "FT", 5], ["c2", "FT", 4],
     ]  # fmt: skip
+    assert "1 cell has no rating" in capsys.readouterr().err
 
 
 def test_power_writes_a_table_and_a_curve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,

@@ -128,6 +128,7 @@ export async function createDisplay(study) {
       viewer.place.textContent = `Slice ${look.at[across()] + 1} of ${size()[across()]}${look.zoom > 1 ? ` · zoom ${look.zoom.toFixed(1)}` : ""}`;
       viewer.status.textContent = viewer.empty ? "Nothing outlined" : look.visible ? "" : "Region hidden";
     }
+    byId("viewers").dataset.shows = look.plane;
     for (const button of byId("planes").children) button.setAttribute("aria-pressed", String(button.dataset.plane === look.plane));
     const slider = byId("slice");
     slider.max = size()[across()] - 1;

@@ -44,6 +44,7 @@ export function rankingPanel(place, { item, answer }) {
     groups.forEach((group, column) => [...group.querySelectorAll("button")].forEach((button, index) => button.setAttribute("aria-pressed", String(ranks[column] === index + 1))));
     const complete = ranks.every(Boolean) && ranks.includes(1);
     confirm.disabled = !complete;
+    hint.classList.toggle("by-key", complete || !ranks.every(Boolean));
     hint.textContent = complete ? "Backspace starts anew." : ranks.every(Boolean) ? "One picture at least must be the best." : "Press the pictures' numbers from best to worst.";
   }
 

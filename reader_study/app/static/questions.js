@@ -19,7 +19,7 @@ export function questionsPanel(place, { item, study, answer }) {
   let rating = kept.rating;
   let active = 0; // the question that the number keys answer; 0 is the rating
   const confirm = make("button", { type: "button", class: "primary" }, "Confirm ", make("kbd", {}, "Enter"));
-  const hint = make("p", { class: "hint" });
+  const hint = make("p", { class: "hint by-key" });
 
   const levels = study.levels.map((level, index) => levelButton(level, index, study, rating === level));
   levels.forEach((button, index) => button.addEventListener("click", () => rate(study.levels[index])));

@@ -129,7 +129,7 @@ async function answer(given, words) {
     const body = item.answer === null ? given : { ...given, previous: item.answer };
     const { state: told, conflict, detail } = await send(`/api/items/${item.id}/answer`, body);
     state = told;
-    toast(conflict ? refusal(detail) : `${words}${state.changeable.some((one) => one.id === item.id) ? "  ·  U to change" : ""}`);
+    toast(conflict ? refusal(detail) : `${words}${state.changeable.some((one) => one.id === item.id) ? "  ·  Undo changes it" : ""}`);
     if (!conflict && state.feedback) return showFeedback(state.feedback);
     await proceed();
   });
@@ -147,6 +147,7 @@ function showFeedback(feedback) {
   byId("answers").replaceChildren(feedbackPanel(feedback, study), make("div", { class: "store" }, next));
   itemButtons({});
   byId("comment-box").hidden = true;
+  byId("panel").scrollTop = 0; // beside the picture: the region's name above it
   byId("answers").scrollIntoView({ block: "nearest" });
   display.focus();
   busy = false;

@@ -144,7 +144,7 @@ export function againText(state, open, action) {
   });
   return {
     title: "Look again",
-    body: paragraphs(`You marked ${plural(state.again.length, "item")} to look at again. Open any of them, and change the answer or leave it as it is. Continue when you are done.`, make("ol", { class: "again-list" }, ...entries)),
+    body: paragraphs(`You marked ${plural(state.again.length, "item")} to look at again. Open an item to change its answer, or leave it as it is. Continue when you are done.`, make("ol", { class: "again-list" }, ...entries)),
     action,
   };
 }
