@@ -43,6 +43,8 @@ def started(*words: object, **more: str) -> tuple[subprocess.Popen[str], str]:
     if not found:
         process.kill()
         pytest.fail(f"{line!r} {process.communicate()}")
+    # Where the shell that started the tests ignores SIGINT, as for a job in the background, only the running server heeds it.
+    httpx.get(found[0].split("/#")[0], timeout=180)
     return process, found[0]
 
 
