@@ -38,10 +38,11 @@ _FINE = 2.0
 
 
 def as_taken(data: Volume, path: Path) -> tuple[Volume, tuple[str, ...]]:
-    """Return a volume of finite values as the scanner took them, and what was mended, a phrase each.
+    """Return a volume of finite values as the scanner took them, and one phrase for each change.
 
-    NaN that hangs together with the outside is air, as SPM and the masks of pipelines leave it. Values above 32767 that became
-    negative in 16 bits are made positive again.
+    NaN connected to the outside is air, as SPM and the masks of pipelines leave it. If such air fills more than a quarter of
+    the volume, NaN in up to 1 % of all voxels further inside is made as dark as air, too; the phrase gives their number. Values
+    above 32767 that became negative in 16 bits are made positive again.
 
     Parameters
     ----------
@@ -53,7 +54,7 @@ def as_taken(data: Volume, path: Path) -> tuple[Volume, tuple[str, ...]]:
     Raises
     ------
     ScanError
-        If a value is infinite, or NaN inside the head.
+        If a value is infinite, or if more voxels inside the head are NaN.
     """
     if data.dtype.kind == "f" and not (finite := np.isfinite(data)).all():
         missing = np.isnan(data)
@@ -64,7 +65,8 @@ def as_taken(data: Volume, path: Path) -> tuple[Volume, tuple[str, ...]]:
             count = inside or data.size
             raise ScanError(f"{path}: {count} voxels are NaN or infinite; expected finite values in the head: mend the scan")
         air = data.dtype.type(min(0, data[finite].min()))
-        return np.where(missing, air, data), ("NaN around the head: taken as air",)
+        holes = f"; {inside} NaN voxels inside it became as dark" if inside else ""
+        return np.where(missing, air, data), (f"NaN around the head: taken as air{holes}",)
     wrapped = data.dtype.kind == "i" and data.dtype.itemsize == 2 and data.min() < -_WRAPPED and data.max() > _WRAPPED
     if wrapped and not np.any((data < 0) & (data >= -_GAP)):
         note = f"values up to {data.max()} and from {data.min()}, none between {-_GAP} and 0: read as unsigned 16 bits"

@@ -15,7 +15,7 @@ from darts_ensemble.segment.made_with import differences
 
 __all__ = ["NOTHING", "Earlier", "Job", "Row", "earlier_result", "start_of_row"]
 
-#: What is told of a scan: names of the account's fields to their values.
+#: The report on one scan: names of the account's fields and their values.
 Row = dict[str, Any]
 
 

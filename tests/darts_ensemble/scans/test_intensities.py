@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from darts_ensemble.errors import ScanError
 from darts_ensemble.scans.conform import conform
-from darts_ensemble.scans.intensities import from_air_up
+from darts_ensemble.scans.intensities import as_taken, from_air_up
 from darts_ensemble.scans.scan import Scan
 
 SIZE = 64
@@ -134,3 +134,12 @@ def test_what_was_done_names_the_values() -> None:
     (warning,) = conform(scan).notes
     assert warning.startswith("air is at 1000")
     assert scan.data.min() == 1000, "the scan itself is not changed"
+
+
+def test_nan_inside_a_head_with_nan_around_it_is_counted_in_the_note() -> None:
+    data = np.full((20, 20, 20), np.nan, dtype=np.float32)
+    data[3:17, 3:17, 3:17] = 100
+    data[10, 10, 9:12] = np.nan
+    mended, (note,) = as_taken(data, Path("scan.nii.gz"))
+    assert note == "NaN around the head: taken as air; 3 NaN voxels inside it became as dark"
+    assert np.isfinite(mended).all()
