@@ -91,4 +91,4 @@ def test_looking_around_the_brain_alone_changes_next_to_no_label(run: Run, share
     change = dice(near, reference) - dice(far, reference)
     assert abs(np.nanmean(change)) <= 0.001
     large = np.bincount(reference.ravel(), minlength=3000)[REGION_IDS] > 500
-    assert np.nanmax(np.abs(change[large])) <= (0.01 if SOAK else 0.015)  # of one view 0.008, more than of three
+    assert np.nanmax(np.abs(change[large])) <= 0.01  # of the coronal view 0.0084, in fp32 and in bf16
