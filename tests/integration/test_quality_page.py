@@ -44,7 +44,7 @@ def test_a_thousand_scans_are_gone_through_by_keys_and_decisions_stay(
 ) -> None:
     seen = visit(page.as_uri())
     at = seen.page
-    assert at.locator("#list li").count() == COUNT
+    assert at.locator("#list .row").count() == COUNT
     assert at.locator("#name").text_content() == "sub-0000"
     assert at.locator("#findings").text_content() == "serious: left and right are exchanged <b>0</b>"
     for key in ("f", "j", "p", "j", "u", "n"):
@@ -72,12 +72,43 @@ def test_filters_leave_what_fits_and_keys_stay_within_it(page: Path, visit: Call
     at.keyboard.press("/")
     at.keyboard.type("sub-09")
     at.keyboard.press("Enter")
-    assert at.locator("#list li:visible").count() == 100
+    assert at.locator("#list .row:visible").count() == 100
     assert at.locator("#name").text_content() == "sub-0900"
     at.keyboard.press("k")
     assert at.locator("#name").text_content() == "sub-0900"
     at.select_option("#level", "serious")
-    assert at.locator("#list li:visible").count() == 0
+    assert at.locator("#list .row:visible").count() == 0
+
+
+def test_the_list_knows_its_length_and_a_filter_reaches_every_row(page: Path, visit: Callable[..., Visit]) -> None:
+    at = visit(page.as_uri()).page
+    height = at.locator("#list .row").first.bounding_box()["height"]
+    long = at.evaluate("document.getElementById('list').scrollHeight")
+    assert abs(long - COUNT * height) < 0.02 * COUNT * height
+    at.fill("#search", "sub-0017")
+    assert at.locator("#list .row:visible").all_inner_texts()[0].split()[1] == "sub-0017"
+    assert at.evaluate("(list => list.scrollHeight <= list.clientHeight)(document.getElementById('list'))")
+    at.fill("#search", "")
+    assert abs(at.evaluate("document.getElementById('list').scrollHeight") - long) < 0.02 * long
+
+
+def test_a_finger_goes_through_the_scans_on_a_phone_and_is_shown_no_keys(page: Path, visit: Callable[..., Visit]) -> None:
+    at = visit(page.as_uri(), width=390, height=844, has_touch=True, is_mobile=True).page
+    assert at.is_hidden(".keys")
+    at.get_by_role("button", name="Fail").tap()
+    at.get_by_role("button", name="Next").tap()
+    assert at.locator("#name").text_content() == "sub-0001"
+    at.get_by_role("button", name="Previous").tap()
+    assert at.get_attribute("[data-decision=fail]", "aria-pressed") == "true"
+    assert at.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_findings_stand_in_sight_beside_the_picture(page: Path, visit: Callable[..., Visit]) -> None:
+    at = visit(page.as_uri(), width=1280, height=800).page
+    at.wait_for_function("document.getElementById('mosaic').complete")
+    picture, findings = at.locator("#mosaic").bounding_box(), at.locator("#findings").bounding_box()
+    assert findings["x"] >= picture["x"] + picture["width"]
+    assert findings["y"] + findings["height"] < 800 and picture["y"] + picture["height"] < 800
 
 
 def test_decisions_exported_before_can_be_imported(page: Path, visit: Callable[..., Visit], tmp_path: Path) -> None:

@@ -24,7 +24,8 @@
   };
 
   const items = scans.map((scan, index) => {
-    const item = element("li"), button = element("button");
+    const item = element("div", "row"), button = element("button");
+    item.setAttribute("role", "listitem");
     button.type = "button";
     const verdict = element("span", "verdict");
     button.append(element("span", `level ${scan.level}`, scan.level), element("span", "name", scan.name), verdict);
@@ -34,7 +35,14 @@
     item.append(button);
     return { item, button, verdict, text: `${scan.name} ${scan.findings.map((one) => one.text).join(" ")}`.toLowerCase() };
   });
-  list.append(...items.map((one) => one.item));
+  const together = 25;
+  const groups = Array.from({ length: Math.ceil(items.length / together) }, (_, group) => {
+    const made = element("div", "rows");
+    made.setAttribute("role", "presentation");
+    made.append(...items.slice(group * together, (group + 1) * together).map((one) => one.item));
+    return made;
+  });
+  list.append(...groups);
 
   const mark = (index) => {
     const chosen = of(scans[index]).decision;
@@ -51,13 +59,20 @@
 
   const filter = () => {
     const text = search.value.trim().toLowerCase();
+    const counts = groups.map(() => 0);
     shown = [];
     scans.forEach((scan, index) => {
       const chosen = of(scan).decision;
       const fits = (!text || items[index].text.includes(text)) && (!level.value || scan.level === level.value)
         && (!decision.value || (decision.value === "none" ? !chosen : chosen === decision.value));
       items[index].item.hidden = !fits;
-      if (fits) shown.push(index);
+      if (!fits) return;
+      shown.push(index);
+      counts[Math.floor(index / together)] += 1;
+    });
+    groups.forEach((group, place) => {
+      group.hidden = !counts[place];
+      group.style.setProperty("--count", counts[place]);
     });
     summarise();
   };
@@ -152,6 +167,8 @@
   note.addEventListener("keydown", (event) => { if (event.key === "Enter" || event.key === "Escape") note.blur(); });
   search.addEventListener("keydown", (event) => { if (event.key === "Enter" || event.key === "Escape") { search.blur(); if (shown.length) show(shown[0]); } });
   document.querySelectorAll("[data-decision]").forEach((button) => button.addEventListener("click", () => decide(button.dataset.decision)));
+  part("previous").addEventListener("click", () => step(-1));
+  part("next").addEventListener("click", () => step(1));
   for (const one of [search, level, decision]) one.addEventListener("input", filter);
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || ["INPUT", "SELECT", "TEXTAREA"].includes(event.target.tagName)) return;
