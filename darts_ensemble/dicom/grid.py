@@ -63,13 +63,18 @@ class _Slice:
 
 
 def check_readable(series: Series) -> None:
-    """Refuse pixel data in a compression that dcm2niix can't read.
+    """Refuse what dcm2niix can't make one image of: some compressions, and a volume that is divided into multi-frame files.
 
     Raises
     ------
     ScanError
-        Names the file and its transfer syntax.
+        Names the file and its transfer syntax, or the series and its files.
     """
+    if len(series.files) > 1 and len(series.files) != series.n_slices:
+        raise ScanError(
+            f"{where_is(series)}: {series.n_slices} slices in {len(series.files)} files, some of them multi-frame; expected "
+            "one multi-frame file, or one file for each slice: export the series again"
+        )
     for path, header in zip(series.files, series.headers, strict=True):
         syntax = getattr(getattr(header, "file_meta", None), "TransferSyntaxUID", None)
         if syntax is not None and str(syntax) not in _READABLE:

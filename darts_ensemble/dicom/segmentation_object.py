@@ -69,17 +69,11 @@ def write_segmentation_object(ids: npt.NDArray[Any], scan: Scan, path: Path) -> 
     Raises
     ------
     ScanError
-        If highdicom is not installed, if the source series is missing, has another grid or several multi-frame files, or if
-        the file can't be written.
+        If highdicom is not installed, if the source series is missing or has another grid, or if the file can't be written.
     """
     series = source_series(scan.path)
     pydicom = pydicom_installed(series.folder)
     highdicom = _highdicom(series.folder)
-    if len(series.files) > 1 and len(series.files) != series.n_slices:
-        raise ScanError(
-            f"{series.folder}: {series.title} in {len(series.files)} multi-frame files; expected one, or a file for each "
-            "slice, for a DICOM segmentation"
-        )
     grid = slice_grid(series)
     turn = same_voxels(scan.affine, ids.shape, grid)
     if turn is None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
 from pydicom import dcmread
 from pydicom.encaps import encapsulate
@@ -185,3 +186,17 @@ def test_a_multi_frame_file_that_lacks_frames_or_repeats_them_is_refused_by_name
     write_enhanced(tmp_path / "echoes" / "x.dcm", slices, [*range(22), *range(22)])
     with pytest.raises(ScanError, match=r"22 slices lie at the place of another \(frame 1 of x\.dcm and frame 23 of x\.dcm\)"):
         convert_folder(tmp_path / "echoes", tmp_path / "a.nii.gz")
+
+
+@pytest.mark.parametrize("last", [range(11, 22), range(21, 22)], ids=["two halves", "the last slice alone"])
+def test_a_series_divided_into_several_multi_frame_files_is_refused_by_name(tmp_path: Path, last: range) -> None:
+    slices = write_series(tmp_path / "classic")
+    for number, frames in enumerate((range(last.start), last), start=1):
+        path = write_enhanced(tmp_path / "in" / f"x{number}.dcm", slices, list(frames))
+        part = pydicom.dcmread(path)
+        part.SeriesInstanceUID, part.InstanceNumber = "1.2.3.4", number
+        part.save_as(path)
+    said = r"/in: series 4 \(t1_mprage_sag\): 22 slices in 2 files, some of them multi-frame; expected one multi-frame file"
+    with pytest.raises(ScanError, match=said):
+        convert_folder(tmp_path / "in", tmp_path / "a.nii.gz")
+    assert not list(tmp_path.glob("a.*"))
