@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from darts_ensemble.device import PRECISIONS, DeviceMemoryWarning, on_device
 from darts_ensemble.errors import DeviceError
+from darts_ensemble.inference.bf16_convolution import BFloat16Conv2d
 from darts_ensemble.inference.device_volume import DeviceVolume
 from darts_ensemble.inference.folded import FoldedConv2d, fold
 from darts_ensemble.inference.half_precision import HalfConv2d
@@ -112,9 +113,10 @@ def made_ready(view_network: ViewNetwork, device: torch.device, precision: str) 
     network = view_network.network
     if isinstance(network, _KeptClasses):
         return view_network
-    # In half precision on a CPU the sums before a normalisation would be rounded differently from training.
     if device.type == "cpu" and precision == "fp32" and isinstance(network, DenseUNet):
         ready = _KeptClasses(fold(network, WinogradConv2d if uses_winograd(view_network) else FoldedConv2d))
+    elif device.type == "cpu" and precision == "bf16" and isinstance(network, DenseUNet):
+        ready = _KeptClasses(fold(network, BFloat16Conv2d, first=BFloat16Conv2d, woven=False))
     elif device.type == "cuda" and precision != "fp32" and isinstance(network, DenseUNet):
         half = partial(HalfConv2d, kind=PRECISIONS[precision])
         ready = _KeptClasses(fold(network, half, first=half, woven=False))

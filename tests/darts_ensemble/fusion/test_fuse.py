@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from darts_ensemble.fusion.fuse import DEFAULT_WEIGHTS, FUSIONS, LEAST, Fused, fuse_views
 from darts_ensemble.labels import BACKGROUND_CLASS, N_CLASSES, REGION_BY_ID
@@ -51,6 +53,32 @@ def test_fusion_is_the_weighted_mean_of_what_its_name_says(fusion: str) -> None:
     top = np.sort(expected, axis=-1)
     clear = top[..., -1] - top[..., -2] > 0.01
     np.testing.assert_array_equal(result.classes[clear], expected.argmax(axis=-1)[clear])
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1), fusion=st.sampled_from(FUSIONS), shares=st.lists(st.floats(0, 1), min_size=3, max_size=3)
+)
+@settings(max_examples=25, deadline=None)
+def test_voxels_that_some_views_are_certain_of_are_fused_as_all_others(seed: int, fusion: str, shares: list[float]) -> None:
+    draw = np.random.default_rng(seed)
+    maps = {view: random_map(seed % 1000 + number) for number, view in enumerate(DEFAULT_WEIGHTS)}
+    for one, share in zip(maps.values(), shares, strict=True):
+        certain = draw.random(SHAPE) < share
+        one[certain] *= 3e-5 / one[certain, :BACKGROUND_CLASS].sum(axis=-1, keepdims=True)
+        one[certain, BACKGROUND_CLASS] = 1 - 3e-5
+    if fusion == "geometric":
+        expected = np.prod([np.maximum(maps[view], LEAST) ** weight for view, weight in DEFAULT_WEIGHTS.items()], axis=0)
+    else:
+        given_by = (maps[v] if fusion == "mean" else np.eye(N_CLASSES)[maps[v].argmax(axis=-1)] for v in maps)
+        expected = sum(weight * one for weight, one in zip(DEFAULT_WEIGHTS.values(), given_by, strict=True))
+    expected /= expected.sum(axis=-1, keepdims=True)
+    result = fused(maps, fusion=fusion, pooling="none")
+    np.testing.assert_allclose(result.probabilities, expected, atol=5e-3 if fusion == "geometric" else 1e-3)
+    top = np.sort(expected, axis=-1)
+    clear = top[..., -1] - top[..., -2] > 0.01
+    np.testing.assert_array_equal(result.classes[clear], expected.argmax(axis=-1)[clear])
+    for view, one in maps.items():
+        np.testing.assert_array_equal(result.view_classes[view], one.astype(np.float32).argmax(axis=-1))
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
