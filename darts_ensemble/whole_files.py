@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,8 +19,8 @@ _LONGEST_START = 200
 
 def temporary_beside(path: Path, extension: str = "") -> Path:
     """Return a temporary name beside a file, different in every process and at every call."""
-    # A name may have 255 bytes: the temporary one of a long name keeps its beginning.
-    start = path.name.encode("utf-8", "surrogateescape")[:_LONGEST_START].decode("utf-8", "ignore")
+    # A name may have 255 bytes: the temporary one of a long name keeps its beginning, of characters that this system can write.
+    start = os.fsencode(path.name)[:_LONGEST_START].decode(sys.getfilesystemencoding(), "ignore")
     return path.with_name(f".{start}.{os.getpid()}-{secrets.token_hex(4)}.tmp{extension}")
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,3 +43,20 @@ def test_the_error_names_the_file_and_what_was_expected(tmp_path: Path) -> None:
         written_whole(path, error=UsageError, expected="a place of yours"),
     ):
         pass
+
+
+def test_a_name_that_the_system_reads_as_bytes_is_written_too(tmp_path: Path) -> None:
+    """As where neither locale nor Python speak UTF-8: such a name holds bytes that stand for no character."""
+    script = (
+        "import sys, pathlib\n"
+        "from darts_ensemble.whole_files import written_whole\n"
+        "assert sys.getfilesystemencoding() == 'ascii'\n"
+        "name = next(pathlib.Path(sys.argv[1]).iterdir())\n"
+        "with written_whole(name.with_suffix('.tsv')) as temporary:\n"
+        "    temporary.write_text('whole')\n"
+    )
+    (tmp_path / "José.mgz").touch()
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, env=plain)
+    assert (tmp_path / "José.tsv").read_text() == "whole"
+    assert len(list(tmp_path.iterdir())) == 2
