@@ -36,5 +36,6 @@ def test_it_gives_the_paragraphs_with_the_numbers_of_twelve_people() -> None:
         "".join(output.get("data", {}).get("text/markdown", [])) for cell in code(SHOWN) for output in cell["outputs"]
     )
     assert "**Results.** Mean Dice over the 31 regions that every method has of its own, mean ± SD over 12 subjects" in text
-    assert "ensemble − freesurfer over 31 regions: +" in text
+    assert "fine-tuned − non-fine-tuned over 93 regions: +" in text
+    assert "non-fine-tuned − freesurfer over 31 regions: +" in text
     assert "freesurfer was not scored in 62 regions" in text
