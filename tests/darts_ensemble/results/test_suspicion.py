@@ -26,11 +26,11 @@ def without(count: int, ids: np.ndarray = IDS) -> np.ndarray:
 
 
 def placed() -> np.ndarray:
-    """A brain with the cerebellum below the cortex and the frontal lobe in front."""
+    """A brain with the cerebellum below the cortex and behind, and the frontal lobe in front."""
     voxels = np.stack(np.meshgrid(*(np.arange(n) for n in SHAPE), indexing="ij"), axis=-1)
     mm = voxels @ AFFINE[:3, :3].T + AFFINE[:3, 3]
     ids = np.where(IDS > 0, 1022, 0)
-    ids[(IDS > 0) & (mm[..., 2] < -25)] = 8
+    ids[(IDS > 0) & (mm[..., 2] < -25) & (mm[..., 1] < 0)] = 8
     ids[(IDS > 0) & (mm[..., 1] > 30)] = 1028
     ids[(IDS > 0) & (mm[..., 1] < -40) & (mm[..., 2] > -20)] = 1011
     return ids
@@ -49,7 +49,17 @@ def test_orientation_is_named_where_the_order_of_lobes_is_turned() -> None:
     assert "orientation" in found and "contrast" in found
     upside_down, backwards = (np.flip(upright, axis) for axis in (1, 2))
     assert "cerebellum lies above" in str(suspicion(upside_down, AFFINE, 0.5))
-    assert "frontal lobe lies behind" in str(suspicion(backwards, AFFINE, 0.5))
+    assert "cerebellum lies in front" in str(suspicion(backwards, AFFINE, 0.5))
+    without_cerebellum = np.where(backwards == 8, 1022, backwards)
+    assert "frontal lobe lies behind" in str(suspicion(without_cerebellum, AFFINE, 0.5))
+
+
+def test_a_head_back_to_front_is_named_also_where_the_lobes_follow_the_place() -> None:
+    """As networks label that know the position in the head: frontal in front, whatever lies there."""
+    ids = placed()
+    lobes = np.isin(ids, (1028, 1011))
+    turned = np.where(lobes, ids, np.where(np.flip(ids, 2) == 8, 8, np.where(ids == 8, 1022, ids)))
+    assert "back to front" in str(suspicion(turned, AFFINE, 0.54))
 
 
 @pytest.mark.parametrize("agreement", [None, 0.2])
