@@ -11,6 +11,8 @@ __all__ = ["tell"]
 
 #: Flags shown in the line of a scan; its account holds all.
 _MOST_FLAGS = 3
+#: Of one flag that are named there.
+_MOST_REGIONS = 3
 
 
 def tell(
@@ -60,4 +62,13 @@ def _notes(row: dict[str, Any]) -> str:
     else:
         shown = flags[:_MOST_FLAGS]
     more = len(flags) - sum(flag in flags for flag in shown)
-    return "".join(f"; {one}" for one in shown) + (f"; {more} more flags in the account" if more else "")
+    return "".join(f"; {_short(one)}" for one in shown) + (f"; {more} more flags in the account" if more else "")
+
+
+def _short(flag: str) -> str:
+    """Return a flag with three regions at most; the others are counted."""
+    kind, separator, names = flag.partition(": ")
+    regions = names.split(", ")
+    if kind not in ("missing region", "volume outside the usual range") or len(regions) <= _MOST_REGIONS:
+        return flag
+    return f"{kind}{separator}{', '.join(regions[:_MOST_REGIONS])} and {len(regions) - _MOST_REGIONS} more"
