@@ -50,7 +50,9 @@ CENTRE = """([column, [r, g, b]]) => {
 
 
 @contextmanager
-def serving(case: ViewedCase, *, labels: int = 2, agreement: bool = True, region: str = "") -> Iterator[str]:
+def serving(
+    case: ViewedCase, *, labels: int = 2, agreement: bool = True, region: str = "", names: tuple[str, str] = ("one", "two")
+) -> Iterator[str]:
     import uvicorn
 
     from evaluation.serving.listening import listen, safe_address
@@ -58,7 +60,7 @@ def serving(case: ViewedCase, *, labels: int = 2, agreement: bool = True, region
     from evaluation.viewer.server import create_app
 
     viewed = read_viewed(
-        case.scan, [case.first, case.second][:labels], case.agreement if agreement else None, ["one", "two"][:labels]
+        case.scan, [case.first, case.second][:labels], case.agreement if agreement else None, list(names)[:labels]
     )
     listening = listen(safe_address("127.0.0.1", 0, i_have_tls=False, behind_proxy=False, public_hosts=()))
     app = create_app(Shown(viewed, region), TOKEN, read_viewer_library())
@@ -303,6 +305,35 @@ def test_a_finger_points_and_scrolls_on_a_phone_and_nothing_overflows(opened: Ca
     page.click("#modes [data-mode=side]")
     settled(page)
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+
+
+def test_on_a_phone_the_list_that_is_searched_and_the_place_stand_in_sight(opened: Callable[..., Any]) -> None:
+    page = opened(width=390, height=844, touch=True)
+    page.tap("#search")
+    page.keyboard.type("putam")
+    settled(page)
+    pictures = page.locator("#pictures").bounding_box()
+    for found in (page.locator("#search"), page.locator("#legend tr:visible").last):
+        box = found.bounding_box()
+        assert pictures["y"] + pictures["height"] <= box["y"] + 1 and box["y"] + box["height"] <= 844
+    page.tap("#legend button.region:visible >> nth=0")
+    settled(page)
+    place = page.locator("#readout div").first
+    assert place.locator("dd").bounding_box()["height"] < 25, "one line"
+    assert place.locator("dt").inner_text() == "Position"
+    page.evaluate("() => scrollTo(0, 0)")
+    page.tap("#open-help")
+    settled(page)
+    heading, touch = page.locator("#help-title").bounding_box(), page.locator("#help p").first
+    assert heading["y"] >= 0 and "tap" in touch.inner_text() and touch.bounding_box()["y"] < 300
+
+
+def test_names_of_two_maps_stand_whole_below_the_pictures(opened: Callable[..., Any]) -> None:
+    page = opened(region="left cerebral white matter", names=("DARTS ensemble", "manual labels"))
+    cut = page.eval_on_selector_all(
+        "#readout dd", "all => all.filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.textContent)"
+    )
+    assert cut == []
 
 
 def test_a_wrong_address_says_what_to_do_and_a_reload_keeps_the_token(opened: Callable[..., Any]) -> None:

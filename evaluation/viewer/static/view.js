@@ -204,6 +204,8 @@ async function createPage(about, scan, agreement, maps) {
     });
   }
 
+  // On a phone the list that is searched comes into sight below the pictures.
+  byId("search").addEventListener("focus", () => matchMedia("(max-width: 820px)").matches && byId("regions").scrollIntoView());
   byId("maps").hidden = maps.length < 2;
   byId("show-field").hidden = maps.length < 2 && !agreement; // nothing to choose from
   byId("regions").hidden = !about.legend.length;
