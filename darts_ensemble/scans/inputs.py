@@ -20,6 +20,8 @@ __all__ = ["NamedScan", "find_scans", "name_scans", "names_in_lists", "part_of"]
 
 #: Files that this and similar toolkits write next to scans; they are not scans when a folder is given.
 _NOT_SCANS = re.compile(r"(^\.|_(dseg|probseg|agreement|mask|top-ids|top-probabilities)\.|\.MNI152\.|^labels\.|aseg)")
+#: What the label map or the mask of a scan is called after it, by those who write them side by side.
+_MAP_OF_A_SCAN = re.compile(r"^(.+)[_.-](aseg|brain_?mask|labels?|mask|parc|parcellation|seg|segmentation)$", re.IGNORECASE)
 #: BIDS spaces that mean the subject's own space.
 _OWN_SPACES = ("", "orig", "T1w", "native", "individual", "scanner", "anat")
 _BIDS_LEVELS = ("", "anat/", "ses-*/anat/", "sub-*/anat/", "sub-*/ses-*/anat/")
@@ -171,11 +173,26 @@ def _in_folder(folder: Path, left_out: Callable[[str], None], *, dicom: bool) ->
     if not images and dicom and holds_dicom(folder):
         return [folder]
     if not images:
+        below = (path for levels in ("*/*", "*/*/*") for path in sorted(folder.glob(levels)))
+        deeper = next((path for path in below if path.name.lower().endswith(EXTENSIONS)), None)
+        hint = f"name those below it, such as {deeper}" if deeper else "DICOM: convert it with dcm2niix"
         raise ScanError(
-            f"{folder}: no scan found; expected a SUBJECTS_DIR, a BIDS data set or files {', '.join(EXTENSIONS)} "
-            "(DICOM: convert it with dcm2niix)"
+            f"{folder}: no scan found; expected a SUBJECTS_DIR, a BIDS data set or files {', '.join(EXTENSIONS)} ({hint})"
         )
-    return images
+    return _without_their_maps(images, left_out)
+
+
+def _without_their_maps(images: Sequence[Path], left_out: Callable[[str], None]) -> list[Path]:
+    """Return the images of a folder without those that another one's name with an ending says to be its label map or mask."""
+    stems = {without_extension(path) for path in images}
+    scans = []
+    for path in images:
+        found = _MAP_OF_A_SCAN.match(without_extension(path))
+        if found and found[1] in stems:
+            left_out(f"{path}: left out, by its name a label map or mask of {found[1]}; name it to segment it")
+        else:
+            scans.append(path)
+    return scans
 
 
 def _subjects_in(folder: Path, left_out: Callable[[str], None]) -> list[Path]:

@@ -67,6 +67,35 @@ def test_a_plain_folder_gives_its_images_but_not_what_was_written_beside_them(tm
     assert found(tmp_path, "d") == ["d/C.NII", "d/a.nii.gz", "d/b.mgz", "d/e.mgh"]
 
 
+def test_a_map_or_mask_beside_its_scan_is_left_out_with_a_word_and_a_name_like_it_is_a_scan(tmp_path: Path) -> None:
+    names = ("a.nii.gz", "a_seg.nii.gz", "a-labels.nii", "a.brainmask.nii.gz", "b_seg.nii.gz", "mask.nii.gz")
+    for name in names:
+        (tmp_path / name).touch()
+    said: list[str] = []
+    found = find_scans([tmp_path], said.append)
+    assert [path.name for path in found] == ["a.nii.gz", "b_seg.nii.gz", "mask.nii.gz"]
+    assert len(said) == 3
+    assert all("label map or mask of a; name it to segment it" in line for line in said)
+    assert find_scans([tmp_path / "a_seg.nii.gz"]) == [tmp_path / "a_seg.nii.gz"]
+
+
+def test_scans_that_lie_deeper_are_said_by_name(tmp_path: Path) -> None:
+    (tmp_path / "ann/raw").mkdir(parents=True)
+    (tmp_path / "ann/raw/T1.nii.gz").touch()
+    with pytest.raises(ScanError, match=r"no scan found; .*name those below it, such as .*ann/raw/T1\.nii\.gz"):
+        find_scans([tmp_path])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes in folders")
+def test_a_pipe_is_no_scan_and_nobody_waits_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "scan.nii.gz")
+    os.mkfifo(tmp_path / "series.dcm")
+    with pytest.raises(ScanError, match="no scan found"):
+        find_scans([tmp_path], dicom=True)
+    with pytest.raises(ScanError, match="no such file"):
+        read_scan(tmp_path / "scan.nii.gz")
+
+
 def test_a_scan_named_twice_is_taken_once_in_the_order_given(tmp_path: Path) -> None:
     touched(tmp_path, "d/b.mgz", "d/a.mgz")
     (tmp_path / "link.mgz").symlink_to(tmp_path / "d" / "b.mgz")
