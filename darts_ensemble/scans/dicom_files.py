@@ -13,11 +13,11 @@ _ENDINGS = (".dcm", ".ima")
 
 def is_dicom(path: Path) -> bool:
     """Whether a file has DICOM's mark at byte 128, or the ending of one."""
-    if not path.is_file():  # to open a pipe would wait for ever
-        return False
-    if path.suffix.lower() in _ENDINGS:
-        return True
     try:
+        if not path.is_file():  # to open a pipe would wait for ever
+            return False
+        if path.suffix.lower() in _ENDINGS:
+            return True
         with path.open("rb") as file:
             return file.read(132)[128:] == b"DICM"
     except OSError:

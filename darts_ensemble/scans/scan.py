@@ -257,9 +257,9 @@ def _state_units(image: Any) -> None:
 
 def file_checksum(path: Path) -> str | None:
     """Return the sha256 of a file's bytes, in hexadecimal; None where it can't be read."""
-    if not path.is_file():  # to open a pipe would wait for ever
-        return None
     try:
+        if not path.is_file():  # to open a pipe would wait for ever
+            return None
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
