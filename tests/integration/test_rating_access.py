@@ -263,6 +263,11 @@ def test_on_a_phone_the_picture_of_every_item_lies_below_the_header(browser: Any
         before = page.inner_text("#progress-text")
         page.tap(".level:has(kbd:text-is('2'))")  # which scrolls the page to the button
         wait_past(page, before)
+        # What is said of the answer covers neither the scale nor the bar; where it fades it keeps its place.
+        if page.is_visible("canvas.region"):
+            said = page.locator("#toast").bounding_box()
+            assert said["y"] >= header["y"] + header["height"]
+            assert said["y"] + said["height"] <= picture["y"] + picture["height"]
     context.close()
 
 
@@ -285,6 +290,8 @@ def test_an_answer_that_is_not_stored_yet_warns_before_the_page_closes(browser: 
         with suppress(PlaywrightTimeoutError):
             page.wait_for_selector("body.offline", timeout=WAIT)
             break
+    said, picture = page.locator("#toast").bounding_box(), page.locator("canvas.region").bounding_box()
+    assert picture["x"] <= said["x"] and said["x"] + said["width"] <= picture["x"] + picture["width"]
     page.close(run_before_unload=True)
     page.wait_for_timeout(500)
     assert asked == ["beforeunload"] and not page.is_closed()

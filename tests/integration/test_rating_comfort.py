@@ -44,8 +44,17 @@ def test_a_reader_is_taught_answers_questions_and_keeps_what_they_set(browser: A
     assert page.evaluate("document.querySelector('#text-body img').complete")
     pass_screen(page)
     assert "A rating counts as right when it is at most 1 step of the scale from theirs." in page.inner_text("#text-body")
-    assert "The study begins when 1 of 2 ratings are right" in page.inner_text("#text-body")
+    assert "The study begins when 1 of 2 ratings is right" in page.inner_text("#text-body")
+    # The keys of help and instructions are named on every screen, and work there.
+    for key, dialog in (("h", "#help"), ("g", "#guide")):
+        page.keyboard.press(key)
+        assert page.is_visible(f"{dialog}[open]")
+        page.keyboard.press("Escape")
+        assert not page.is_visible(dialog)
     pass_screen(page)
+    # A long title has a second line.
+    page.evaluate("text => { document.querySelector('.study').textContent = text }", "Seven regions and three methods, " * 3)
+    assert page.evaluate("document.querySelector('.study').scrollHeight <= document.querySelector('.study').clientHeight")
     # The item begins at its region, which fills the view.
     assert page.get_attribute("#start", "aria-pressed") == "true"
     assert float(page.input_value("#zoom")) > 2
@@ -66,6 +75,7 @@ def test_a_reader_is_taught_answers_questions_and_keeps_what_they_set(browser: A
     page.wait_for_selector(".feedback")
     assert "The experts rated differently" in page.inner_text(".feedback")
     assert "The experts agreed on 5, excellent." in page.inner_text(".feedback")
+    assert "Rated" not in (page.text_content("#toast") or "")  # the panel says it, and nothing lies over its button
     for button in ("#undo", "#again", "#open-comment", "#pause"):
         assert page.is_disabled(button)
     assert broken_rules(page) == []

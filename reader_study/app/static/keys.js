@@ -9,10 +9,10 @@ function nameOf(event) {
 }
 
 /**
- * Listen. `answerKey` and `displayKey` take a key and say whether it was theirs; `pageKeys` are functions by key;
- * `toImage` gives the keys back to the image.
+ * Listen. `answerKey` and `displayKey` take a key and say whether it was theirs; `pageKeys` and `helpKeys` are functions by
+ * key, the latter also on screens of text; `toImage` gives the keys back to the image.
  */
-export function listenForKeys({ answerKey, pageKeys, displayKey, toImage }) {
+export function listenForKeys({ answerKey, pageKeys, helpKeys, displayKey, toImage }) {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || byId("help").open || byId("guide").open) return;
     const { target } = event;
@@ -20,7 +20,13 @@ export function listenForKeys({ answerKey, pageKeys, displayKey, toImage }) {
       if (event.key === "Escape") toImage();
       return;
     }
-    if (!byId("keys-on").checked || byId("screen-item").hidden) return;
+    if (!byId("keys-on").checked) return;
+    if (helpKeys[nameOf(event)]) {
+      if (!event.repeat) helpKeys[nameOf(event)]();
+      event.preventDefault();
+      return;
+    }
+    if (byId("screen-item").hidden) return;
     // Space and Enter belong to a button in focus, arrows to a slider.
     if (target.matches("button, a, input, select") && [" ", "Enter"].includes(event.key)) return;
     if (target.matches("input") && /^(Arrow|Page|Home|End)/.test(event.key)) return;

@@ -129,8 +129,8 @@ async function answer(given, words) {
     const body = item.answer === null ? given : { ...given, previous: item.answer };
     const { state: told, conflict, detail } = await send(`/api/items/${item.id}/answer`, body);
     state = told;
+    if (!conflict && state.feedback) return showFeedback(state.feedback); // it says what was rated
     toast(conflict ? refusal(detail) : `${words}${state.changeable.some((one) => one.id === item.id) ? "  ·  Undo changes it" : ""}`);
-    if (!conflict && state.feedback) return showFeedback(state.feedback);
     await proceed();
   });
 }
@@ -255,13 +255,11 @@ const pageKeys = {
   p: pause,
   n: openComment,
   l: markAgain,
-  g: openGuide,
-  h: openHelp,
-  "?": openHelp,
   Escape: backToCurrent,
 };
+const helpKeys = { g: openGuide, h: openHelp, "?": openHelp };
 
-listenForKeys({ answerKey: (key) => panel?.key(key), pageKeys, displayKey: (key) => display.key(key), toImage: () => display.focus() });
+listenForKeys({ answerKey: (key) => panel?.key(key), pageKeys, helpKeys, displayKey: (key) => display.key(key), toImage: () => display.focus() });
 
 function openComment() {
   if (byId("open-comment").disabled) return;
