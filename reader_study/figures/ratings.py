@@ -23,7 +23,7 @@ from reader_study.figures.study_style import pair_panels, study_style
 from reader_study.ratings.study_order import places_of
 from reader_study.ratings.summary import ALL_REGIONS
 from reader_study.ratings.table import RatingScale, first_ratings
-from reader_study.statistics.case_means import case_differences
+from reader_study.statistics.case_means import column_differences, method_columns
 
 __all__ = [
     "draw_box_plots", "draw_differences", "draw_likert", "level_colours", "likert_on", "place_name",
@@ -149,13 +149,16 @@ def draw_differences(
     places = [*places_of(first_ratings(ratings)), (ALL_REGIONS, "")]
     pairs = list(combinations(methods, 2)) if pairs is None else pairs
     rows = {(r["roi"], r["hemisphere"], r["first"], r["second"]): r for r in case_means.to_dict("records")}
+    columns = [
+        method_columns(ratings if roi == ALL_REGIONS else ratings[(ratings["roi"] == roi) & (ratings["hemisphere"] == side)])
+        for roi, side in places
+    ]
     random = np.random.default_rng(0)
     with study_style():
         figure, panels = pair_panels(len(pairs), len(places))
         for axes, (first, second) in zip(panels, pairs, strict=True):
             for y, (roi, side) in enumerate(places):
-                here = ratings if roi == ALL_REGIONS else ratings[(ratings["roi"] == roi) & (ratings["hemisphere"] == side)]
-                values = case_differences(here, first, second).mean(axis=1).to_numpy(dtype=np.float64)
+                values = column_differences(columns[y], first, second).mean(axis=1).to_numpy(dtype=np.float64)
                 spread = y + random.uniform(-0.25, 0.25, len(values))
                 axes.scatter(values, spread, s=3, color="0.6", linewidths=0, zorder=2)
                 if (roi, side, first, second) in rows:

@@ -13,6 +13,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from evaluation.results.run_facts import count_of
 from evaluation.statistics.corrections import adjust_within
 from evaluation.statistics.intervals import Bootstrap
 from evaluation.statistics.paired import paired_differences, summarise_differences
@@ -23,7 +24,7 @@ from reader_study.ratings.table import first_ratings, region_blocks
 from reader_study.statistics.crossed_test import crossed_test
 from reader_study.statistics.few_cases import FEWEST_CASES, few_cases_note
 
-__all__ = ["case_differences", "compare_case_means"]
+__all__ = ["case_differences", "column_differences", "compare_case_means", "method_columns"]
 
 #: Up to this number of cases, all combinations of signs are counted; for more, the normal approximation is as good.
 _MOST_FOR_PERMUTATION = 400
@@ -46,12 +47,21 @@ def case_differences(ratings: pd.DataFrame, first: str, second: str) -> pd.DataF
         both methods; NaN if there are none. Cases without any value are left out.
     """
     rows = first_ratings(ratings)
-    rows = rows[rows["method"].isin([first, second])]
+    return column_differences(method_columns(rows[rows["method"].isin([first, second])]), first, second)
+
+
+def method_columns(ratings: pd.DataFrame) -> pd.DataFrame:
+    """First ratings with one column per method, one row per case, reader, region, side and view; NaN where not rated."""
+    rows = first_ratings(ratings)
     keys = [column for column in ("case", "reader", "roi", "hemisphere", "view") if column in rows]
-    wide = rows.pivot_table(index=keys, columns="method", values="rating", aggfunc="first", sort=False)
-    both = wide.reindex(columns=[first, second]).dropna()
+    return rows.pivot_table(index=keys, columns="method", values="rating", aggfunc="first", sort=False)
+
+
+def column_differences(columns: pd.DataFrame, first: str, second: str) -> pd.DataFrame:
+    """Differences of two methods, as :func:`case_differences` returns them, of the table of :func:`method_columns`."""
+    both = columns.reindex(columns=[first, second]).dropna()
     if both.empty:
-        return pd.DataFrame(columns=rows["reader"].unique(), dtype=np.float64)
+        return pd.DataFrame(columns=columns.index.unique("reader"), dtype=np.float64)
     difference = pd.Series(paired_differences(both[second], both[first]), index=both.index)
     return difference.groupby(["case", "reader"], sort=False).mean().unstack("reader")  # noqa: PD010
 
@@ -84,8 +94,9 @@ def compare_case_means(
     everything = (ALL_REGIONS, "", first_ratings(ratings))
     rows = []
     for roi, side, part in [*region_blocks(ratings), everything]:
+        columns = method_columns(part)
         for first, second in combinations(names, 2):
-            table = case_differences(part, first, second)
+            table = column_differences(columns, first, second)
             values = table.mean(axis=1).to_numpy(dtype=np.float64)
             few = few_cases_note(len(values))
             known = part.loc[part["method"].isin([first, second]), "case"].nunique()
@@ -100,7 +111,7 @@ def compare_case_means(
             complete = used.dropna().to_numpy(dtype=np.float64).T
             crossed = crossed_test(complete, confidence=settings.confidence)
             left_out = len(used) - complete.shape[1]
-            note = f"{left_out} cases left out that not all readers rated by both" if left_out else ""
+            note = f"{count_of(left_out, 'case')} left out that not all readers rated by both" if left_out else ""
             rows.append(
                 {"roi": roi, "hemisphere": side, "first": first, "second": second}
                 | {"n": len(values), "n_readers": used.shape[1], "n_dropped": known - len(values)}

@@ -14,7 +14,7 @@ from scipy import stats
 from evaluation.statistics.corrections import adjust_within
 from reader_study.ratings.summary import ALL_REGIONS
 from reader_study.ratings.table import first_ratings, region_blocks
-from reader_study.statistics.case_means import case_differences
+from reader_study.statistics.case_means import column_differences, method_columns
 from reader_study.statistics.crossed_test import crossed_test
 
 __all__ = ["equivalence_table", "two_one_sided"]
@@ -64,8 +64,9 @@ def equivalence_table(ratings: pd.DataFrame, methods: Sequence[str], margin: flo
     """
     rows = []
     for roi, side, part in [*region_blocks(ratings), (ALL_REGIONS, "", first_ratings(ratings))]:
+        columns = method_columns(part)
         for first, second in combinations(methods, 2):
-            table = case_differences(part, first, second)
+            table = column_differences(columns, first, second)
             place = {"roi": roi, "hemisphere": side, "first": first, "second": second, "margin": margin}
             rows.append(place | _on_case_means(table, margin) | _with_readers(table, margin))
     result = pd.DataFrame(rows)

@@ -11,6 +11,7 @@ import pytest
 
 from evaluation.figures.style import PAGE_HEIGHT
 from evaluation.statistics.intervals import Bootstrap
+from reader_study.figures import draw
 from reader_study.figures.draw import save_study_figures, study_figures
 from reader_study.figures.study_style import pair_pages
 from reader_study.ratings.checking import check_ratings
@@ -58,11 +59,16 @@ def test_no_page_of_many_pairs_is_longer_than_paper_and_each_says_which_pairs_it
     plt.close(drawn)
 
 
-def test_pages_of_a_larger_study_do_not_stay_in_the_folder(tmp_path: Path) -> None:
+def test_pages_of_a_larger_study_do_not_stay_in_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # One figure is enough to see what is removed; that all are written is tested with the command.
+    monkeypatch.setattr(
+        draw, "study_figures", lambda *given: [one for one in study_figures(*given) if one.name == "paired_differences"]
+    )
     stale = [tmp_path / f"paired_differences_2{suffix}" for suffix in (".pdf", ".svg", ".png")]
     kept = [tmp_path / "paired_differences_2.txt", tmp_path / "rankings.png"]
     for path in (*stale, *kept):
         path.touch()
     save_study_figures(analysis_of(2, 1), tmp_path, "Study")
+    assert (tmp_path / "paired_differences.png").exists()
     assert not any(path.exists() for path in stale)
     assert all(path.exists() for path in kept)
