@@ -11,6 +11,7 @@ from rich.console import Console
 
 from darts_ensemble.commands.command_line import errors, words
 from darts_ensemble.errors import UsageError
+from evaluation.results.run_facts import count_of
 from reader_study.commands.options import named, pairs_of, printed_table_of, scale_of
 
 if TYPE_CHECKING:  # what they import takes longer to load than --help may
@@ -106,7 +107,7 @@ def import_ratings(
     write_text(out, ratings.to_csv(index=False, lineterminator="\n"))
     if not quiet:
         counts = {name: ratings[name].nunique() for name in ("reader", "case", "method")}
-        typer.echo(f"{out}: {len(ratings)} ratings, " + ", ".join(f"{n} {name}s" for name, n in counts.items()))
+        typer.echo(f"{out}: {count_of(len(ratings), 'rating')}, " + ", ".join(count_of(n, name) for name, n in counts.items()))
 
 
 _ANALYSE = """Examples:
@@ -252,7 +253,9 @@ def check_table(
         return
     places = len(dict.fromkeys((cell.roi, cell.hemisphere) for cell in summary.cells))
     console = Console(markup=False, highlight=False, soft_wrap=True)
-    console.print(f"{table}: {len(cells)} means of {', '.join(summary.methods)} in {places} rows, n = {n}")
+    console.print(
+        f"{table}: {count_of(len(cells), 'mean')} of {', '.join(summary.methods)} in {count_of(places, 'row')}, n = {n}"
+    )
     for sentence in found:
         console.print(f"  - {sentence}")
     if not found:

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from evaluation.results.run_facts import count_of
 from reader_study.commands.links import BASE_URL, print_links
 
 __all__ = ["register"]
@@ -137,7 +138,7 @@ def backup(
 
     done = back_up(study, out, who=_who(), with_key=not without_key, overwrite=overwrite)
     key = "with key.json: keep it away from readers" if done.with_key else "without key.json"
-    typer.echo(f"{done.path}: {done.n_events} events, {key}")
+    typer.echo(f"{done.path}: {count_of(done.n_events, 'event')}, {key}")
 
 
 def restore_study(

@@ -185,8 +185,8 @@ def _describe(console: Console, design: Design, sources: Sources, orders: Orders
     size = ((len(sources.cases), "case"), (len(design.methods), "method"), (len(design.readers), "reader"))
     console.print(f"{design.title}: {', '.join(count_of(number, noun) for number, noun in size)}")
     regions = ", ".join(f"{region.name} ({region.view})" for region in design.regions)
-    console.print(f"Regions: {regions}; sides {', '.join(design.sides)}; {places} places to rate by each method")
-    console.print(f"Seed {design.seed}; between two items of one case and region at least {orders.washout} others")
+    console.print(f"Regions: {regions}; sides {', '.join(design.sides)}; {count_of(places, 'place')} to rate by each method")
+    console.print(f"Seed {design.seed}; between two items of one case and region at least {count_of(orders.washout, 'other')}")
     for case, why in sources.left_out.items():
         console.print(f"  left out: {case}, {why}")
     length, balance = length_table(design, orders), balance_table(design, orders)

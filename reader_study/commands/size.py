@@ -12,6 +12,7 @@ from rich.console import Console
 
 from darts_ensemble.commands.command_line import words
 from darts_ensemble.errors import UsageError
+from evaluation.results.run_facts import count_of
 from reader_study.commands.options import numbers_of, printed_table_of, scale_of, whole_numbers_of
 
 if TYPE_CHECKING:  # what they import takes longer to load than --help may
@@ -94,7 +95,7 @@ def simulate(
     for target in targets:
         if target.note:
             console.print(f"{target.roi} {target.hemisphere}, {target.method}: {target.note}")
-    console.print(f"{out}: {len(table)} ratings. {SYNTHETIC}.")
+    console.print(f"{out}: {count_of(len(table), 'rating')}. {SYNTHETIC}.")
 
 
 _POWER = """Examples:

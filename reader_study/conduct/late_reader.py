@@ -6,6 +6,7 @@ import json
 import sqlite3
 from pathlib import Path
 
+from evaluation.results.run_facts import count_of
 from reader_study.errors import StudyError
 from reader_study.planning.design import Design, design_of, places_of
 from reader_study.planning.names import checked_names
@@ -53,7 +54,7 @@ def add_reader(connection: sqlite3.Connection, name: str, key: Path, *, who: str
         items = order_of(design, name, len(names), rated, practice, int(setting(connection, "washout")))
         number = connection.execute("INSERT INTO reader (name, token_hash) VALUES (?, ?)", (name, hash_token(token))).lastrowid
         write_order(connection, int(number or 0), items, arms)
-        note_audit(connection, who, "reader added", f"{name}; {len(items)} items")
+        note_audit(connection, who, "reader added", f"{name}; {count_of(len(items), 'item')}")
     return token
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from evaluation.results.run_facts import count_of
 from reader_study.errors import RatingsError
 from reader_study.models.ordinal_data import OrdinalDesign
 
@@ -64,7 +65,8 @@ def ordinal_design(
     for term in random:
         codes, levels = _crossed_levels(ratings, term.split(":"))
         if len(levels) < 2 or len(levels) == len(ratings):
-            raise RatingsError(f"model: {len(levels)} levels of {term} in {len(ratings)} ratings; leave its variance out")
+            size = f"{count_of(len(levels), 'level')} of {term} in {count_of(len(ratings), 'rating')}"
+            raise RatingsError(f"model: {size}; leave its variance out")
         groups.append(codes)
         term_levels.append(levels)
     sets = np.zeros(len(ratings), dtype=np.int64)

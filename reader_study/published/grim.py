@@ -215,6 +215,10 @@ def grim_by_size(summary: Summary, sizes: Sequence[int]) -> dict[int, int]:
     return {n: sum(grim(cell.mean, n, summary.decimals) for cell in summary.cells) for n in sizes}
 
 
+def _is(number: int) -> str:
+    return "is" if number == 1 else "are"
+
+
 def findings(summary: Summary, n: int, scale: RatingScale = LIKERT) -> list[str]:
     """Return sentences on everything in a printed table that is not consistent; empty for a table without a finding."""
     cells = check_cells(summary, n, scale)
@@ -225,11 +229,13 @@ def findings(summary: Summary, n: int, scale: RatingScale = LIKERT) -> list[str]
             sentences += _misprint_finding(summary, cell, row["sd_max"])
     possible, count = int(cells["grim"].sum()), len(cells)
     if possible < count:
-        sentences.append(f"GRIM: {possible} of the {count} means are possible for {n} whole ratings.")
+        sentences.append(f"GRIM: {possible} of the {count} means {_is(possible)} possible for {n} whole ratings.")
     with_sd = cells[cells["sd"] != ""]
     both = sum(value is True for value in with_sd["grimmer"])
     if both < len(with_sd):
-        sentences.append(f"GRIMMER: {both} of the {len(with_sd)} pairs of mean and SD are possible for {n} whole ratings.")
+        sentences.append(
+            f"GRIMMER: {both} of the {len(with_sd)} pairs of mean and SD {_is(both)} possible for {n} whole ratings."
+        )
     for row in check_totals(summary, n).to_dict("records"):
         if not row["mean_agrees"]:
             sentences.append(

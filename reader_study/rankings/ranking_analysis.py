@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from evaluation.results.run_facts import count_of
 from evaluation.statistics.corrections import adjust_within
 from reader_study.rankings.friedman import friedman, kendalls_w
 from reader_study.rankings.plackett_luce import (
@@ -113,7 +114,9 @@ def analyse_rankings(
     tests["p_holm"] = tests["p_holm"].fillna(tests["p"])
     pairs["p_holm"] = adjust_within(pairs, "p", ["roi", "hemisphere"], "holm")
     incomplete = int((rows.groupby("item")["method"].size() < len(names)).sum())
-    warnings = [f"{incomplete} rankings do not include all methods; Friedman's test leaves them out"] if incomplete else []
+    verb, them = ("does", "it") if incomplete == 1 else ("do", "them")
+    told = f"{count_of(incomplete, 'ranking')} {verb} not include all methods; Friedman's test leaves {them} out"
+    warnings = [told] if incomplete else []
     return RankingAnalysis(
         rows, names, pd.DataFrame(parts["means"]), tests, pairs, pd.DataFrame(parts["worths"]), tuple(warnings)
     )
@@ -167,7 +170,8 @@ def _pairs(wide: pd.DataFrame, items: pd.DataFrame, methods: Sequence[str], conf
         table = both.pivot_table(index="reader", columns="case", values="difference").dropna(axis=1)
         found = crossed_test(table.to_numpy(dtype=np.float64), confidence=confidence)
         left_out = both["case"].nunique() - table.shape[1]
-        note = f"{left_out} cases left out because not all readers ranked them" if left_out else ""
+        them = "it" if left_out == 1 else "them"
+        note = f"{count_of(left_out, 'case')} left out because not all readers ranked {them}" if left_out else ""
         mean = float(difference.mean()) if len(difference) else math.nan
         yield row | {
             "preferred": preferred, "rank_difference": mean, "low": found.low, "high": found.high, "p": found.p,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from evaluation.results.run_facts import count_of
 from reader_study.errors import RatingsError
 
 __all__ = ["LIKERT", "NOT_RATED", "RatingScale", "is_not_rated", "number_of", "rating_of"]
@@ -45,7 +46,9 @@ class RatingScale:
         if len(self.levels) < 2 or any(b <= a for a, b in zip(self.levels, self.levels[1:], strict=False)):
             raise RatingsError(f"scale: levels {self.levels} do not increase over at least two; list them from worst to best")
         if len(self.words) != len(self.levels):
-            raise RatingsError(f"scale: {len(self.words)} words for {len(self.levels)} levels; give one word per level")
+            raise RatingsError(
+                f"scale: {count_of(len(self.words), 'word')} for {count_of(len(self.levels), 'level')}; give one word per level"
+            )
 
     @property
     def allowed(self) -> tuple[float, ...]:

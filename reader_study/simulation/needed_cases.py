@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from evaluation.results.run_facts import count_of
 from reader_study.errors import SummaryError
 from reader_study.simulation.agreement_size import agreement_widths
 from reader_study.simulation.power import planned_studies, power_table
@@ -90,7 +91,7 @@ def cases_for_power(
             table = power_table(plans, [of[2]], simulations=simulations, level=level, seed=seed, jobs=jobs)
             found[cases] = dict(table.iloc[0])
             if report is not None:
-                report(f"{of[2]}, {of[0]} readers, {cases} cases: power {found[cases]['power']:.2f}")
+                report(f"{of[2]}, {count_of(of[0], 'reader')}, {count_of(cases, 'case')}: power {found[cases]['power']:.2f}")
             return bool(found[cases]["power"] >= power)
 
         cases = smallest_size(reached)
@@ -150,7 +151,7 @@ def cases_for_width(
             )
             found[cases] = dict(table.iloc[0])
             if report is not None:
-                report(f"{of[1]}, {of[0]} readers, {cases} cases: width {found[cases]['width']:.2f}")
+                report(f"{of[1]}, {count_of(of[0], 'reader')}, {count_of(cases, 'case')}: width {found[cases]['width']:.2f}")
             return bool(found[cases]["width"] <= width)
 
         cases = smallest_size(reached)

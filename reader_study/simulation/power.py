@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
+from evaluation.results.run_facts import count_of
 from evaluation.statistics.signed_rank import signed_rank_test
 from reader_study.errors import RatingsError, SummaryError
 from reader_study.models.mixed_model import RANDOM_TERMS
@@ -93,7 +94,8 @@ class PlannedStudy:
 
     def __post_init__(self) -> None:
         if self.cases < 2 or self.readers < 1:
-            raise SummaryError(f"{self.cases} cases and {self.readers} readers; expected two cases and one reader at least")
+            size = f"{count_of(self.cases, 'case')} and {count_of(self.readers, 'reader')}"
+            raise SummaryError(f"{size}; expected two cases and one reader at least")
 
     @property
     def targets(self) -> tuple[CellTarget, ...]:

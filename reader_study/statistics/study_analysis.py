@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from evaluation.results.run_facts import count_of
 from evaluation.statistics.intervals import Bootstrap
 from reader_study.models.mixed_model import RANDOM_TERMS, ModelTables, model_study
 from reader_study.ratings.study_order import StudyOrder, in_study_order, methods_in_order, natural_key
@@ -206,8 +207,9 @@ def _several_readers(ratings: pd.DataFrame) -> bool:
 def _warnings(methods: Sequence[str], n_missing: int, *, several_readers: bool) -> tuple[str, ...]:
     warnings = []
     if n_missing:
+        missing = f"{count_of(n_missing, 'rating')} of a complete one {'is' if n_missing == 1 else 'are'} missing"
         warnings.append(
-            f"the design is not balanced: {n_missing} ratings of a complete one are missing (who_rated_what.csv); the table as "
+            f"the design is not balanced: {missing} (who_rated_what.csv); the table as "
             "published compares methods on different ratings, the other tests only on ratings that both have"
         )
     if len(methods) < 2:

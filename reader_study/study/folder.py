@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from darts_ensemble.versions import package_versions
+from evaluation.results.run_facts import count_of
 from reader_study.errors import StudyError
 from reader_study.planning.design import Design, places_of
 from reader_study.planning.images import image_bytes, read_case, region_masks
@@ -129,7 +130,8 @@ def _write(design: Design, sources: Sources, folder: Path, source_text: str, rep
                     f"a text for readers (title, instructions, questions, training) names {', '.join(named)}: "
                     "they would know what is compared"
                 )
-            note_audit(connection, "plan", "planned", f"{len(orders.places)} places, {len(design.readers)} readers")
+            size = f"{count_of(len(orders.places), 'place')}, {count_of(len(design.readers), 'reader')}"
+            note_audit(connection, "plan", "planned", size)
         # The write-ahead log is merged into the file, so that the folder can be copied as it is.
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     finally:

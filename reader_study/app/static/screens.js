@@ -42,6 +42,10 @@ const howToAnswer = (study) =>
     ? "Answer the questions by number keys or buttons, then press Enter or Confirm; the next item follows."
     : "Press a number key or a button to rate; the next item follows at once.";
 
+/** Which answers can be changed, in words. */
+const lastAnswers = ({ undo_items: n }) =>
+  n === 0 ? "" : n === 1 ? "The last answer of a part can be changed (U)." : `The last ${n} answers of a part can be changed (U).`;
+
 export function instructions(study, state) {
   const { progress } = state;
   const total = Object.values(progress).reduce((sum, part) => sum + part.total, 0);
@@ -52,13 +56,13 @@ export function instructions(study, state) {
     body: paragraphs(
       done ? null : document.getElementById("instructions-template").content.firstElementChild?.cloneNode(true),
       done
-        ? `${done} of ${plural(total, "item")} are done. You continue where you left off; nothing is lost.`
+        ? `${done} of ${plural(total, "item")} ${done === 1 ? "is" : "are"} done. You continue where you left off; nothing is lost.`
         : `You will see ${plural(total, "item")}. Each shows a brain scan and the outline of one region, as one of several methods drew it. The method is not named.`,
       progress.rating ? "Rate how well the outline follows the region you see in the scan. Look at as many slices as you need; you need not see them all. Rate each picture by itself, even where it seems familiar." : null,
       progress.rating ? scaleWithAnchors(study) : null,
       progress.ranking ? "Some items show all methods side by side: put them in order. Their places change from item to item." : null,
       `The patient's left is on the ${left} of the screen in axial and coronal slices; L and R mark the sides.`,
-      progress.rating ? `${howToAnswer(study)} The last ${plural(study.undo_items, "answer")} of a part can be changed (U).` : null,
+      progress.rating ? `${howToAnswer(study)} ${lastAnswers(study)}` : null,
       make("p", { class: "hint" }, "Your answers, comments and the time an item was on the screen are recorded, with your name or code. The coordinator sees them."),
     ).filter(Boolean),
     action: done ? "Continue" : progress.practice?.total ? "Begin with practice" : "Begin",
@@ -80,7 +84,7 @@ export function partText(study, state) {
         `${plural(left, "item")} to get used to the screen. These ratings don't count.`,
         state.training ? `After ${state.training.of < total ? `${state.training.of} of them` : "each item"} you see which score experts agreed on, and why.` : undefined,
         state.training ? rightWhen(state.training) : undefined,
-        state.training?.pass_mark ? `The study begins when ${state.training.needed} of ${state.training.of} ratings are right; otherwise the practice is repeated.` : undefined,
+        state.training?.pass_mark ? `The study begins when ${state.training.needed} of ${plural(state.training.of, "rating")} ${state.training.needed === 1 ? "is" : "are"} right; otherwise the practice is repeated.` : undefined,
       ),
       action: "Start practice",
     },

@@ -168,3 +168,9 @@ def test_a_summary_that_is_none_names_row_and_column(tmp_path: Path) -> None:
     path.write_text("roi,hemisphere,A_mean,A_sd\nInsula,L,7.1,0.5\n", encoding="utf-8")
     with pytest.raises(SummaryError, match=r"row 2 \(Insula L, A\): mean 7\.1: outside the scale 1 to 5"):
         check_cells(read_summary(path), 20)
+
+
+def test_one_possible_mean_is_told_in_the_singular(tmp_path: Path) -> None:
+    # Of 20 whole ratings 3.05 can be the mean, 3.03 can't.
+    (tmp_path / "printed.csv").write_text("roi,hemisphere,A_mean,A_sd,B_mean,B_sd\nInsula,L,3.05,,3.03,\n", encoding="utf-8")
+    assert "GRIM: 1 of the 2 means is possible for 20 whole ratings." in findings(read_summary(tmp_path / "printed.csv"), 20)

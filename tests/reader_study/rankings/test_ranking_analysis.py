@@ -77,6 +77,13 @@ def test_one_reader_one_case_and_a_sure_winner_have_reasons() -> None:
     plt.close(drawn)
 
 
+def test_rankings_left_out_are_counted_in_the_singular_and_plural() -> None:
+    rows = table(cases=3)
+    for left_out, said in ((1, "1 ranking does not include"), (2, "2 rankings do not include")):
+        incomplete = rows.drop(index=[3 * item for item in range(left_out)])
+        assert said in " ".join(analyse_rankings(check_rankings(incomplete), METHODS).warnings)
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [

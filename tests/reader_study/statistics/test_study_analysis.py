@@ -110,3 +110,12 @@ def test_what_is_no_study_is_said_in_the_warnings() -> None:
     assert "nothing to compare" in warned["one method"]
     assert "10 ratings of a complete one are missing" in warned["a method missing for a reader"]
     assert warned["two cases"] == ""
+
+
+def test_one_missing_rating_and_the_one_case_without_it_are_told_in_the_singular() -> None:
+    found = analyse_study(
+        study(cases=4).query("hemisphere == 'L'").iloc[1:], bootstrap=Bootstrap(resamples=100), random=("case",)
+    )
+    assert "1 rating of a complete one is missing" in " ".join(found.warnings)
+    assert found.case_means is not None
+    assert {"1 case left out that not all readers rated by both"} <= set(found.case_means["crossed_note"])
