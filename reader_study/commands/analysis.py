@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +12,7 @@ import typer
 from rich.console import Console
 
 from darts_ensemble.commands.command_line import errors, words
-from darts_ensemble.errors import UsageError
+from darts_ensemble.errors import DartsError, UsageError
 from evaluation.results.run_facts import count_of
 from reader_study.commands.options import named, pairs_of, printed_table_of, scale_of
 
@@ -81,26 +83,27 @@ def import_ratings(
     constants = pairs_of(constant or [], "--constant", "method=raw")
     meanings = pairs_of(value or [], "--value", "rating:good=4")
     notes: list[str] = []
-    found = read_text_table(table, encoding=encoding, separator=_typed(separator), report=notes.append)
-    if redcap is not None:
-        from reader_study.exchange.redcap import ratings_of_redcap
+    with _said_before_errors(notes):
+        found = read_text_table(table, encoding=encoding, separator=_typed(separator), report=notes.append)
+        if redcap is not None:
+            from reader_study.exchange.redcap import ratings_of_redcap
 
-        found = ratings_of_redcap(found, read_text_table(redcap))
-    unknown = [name for name in renamed if name not in found]
-    if unknown:
-        raise UsageError(f"--rename {', '.join(unknown)}: no such column in {table}; found {', '.join(found.columns)}")
-    found = found.rename(columns=renamed)
-    for key, meant in meanings.items():
-        column, colon, text = key.partition(":")
-        if not colon or column not in found:
-            raise UsageError(f"--value {key}: expected COLUMN:FOUND=VALUE with a column of {', '.join(found.columns)}")
-        found[column] = found[column].where(found[column] != text, meant)
-    if headers:
-        found = long_from_wide(found, headers, constants=constants, scale=levels, source=str(table), report=notes.append)
-    else:
-        found = found.assign(**constants)
-    names = [*known_regions(), *(region or [])]
-    ratings = check_ratings(found, levels, regions=names, least_methods=1, source=str(table), report=notes.append)
+            found = ratings_of_redcap(found, read_text_table(redcap))
+        unknown = [name for name in renamed if name not in found]
+        if unknown:
+            raise UsageError(f"--rename {', '.join(unknown)}: no such column in {table}; found {', '.join(found.columns)}")
+        found = found.rename(columns=renamed)
+        for key, meant in meanings.items():
+            column, colon, text = key.partition(":")
+            if not colon or column not in found:
+                raise UsageError(f"--value {key}: expected COLUMN:FOUND=VALUE with a column of {', '.join(found.columns)}")
+            found[column] = found[column].where(found[column] != text, meant)
+        if headers:
+            found = long_from_wide(found, headers, constants=constants, scale=levels, source=str(table), report=notes.append)
+        else:
+            found = found.assign(**constants)
+        names = [*known_regions(), *(region or [])]
+        ratings = check_ratings(found, levels, regions=names, least_methods=1, source=str(table), report=notes.append)
     for note in notes:
         errors.print(f"warning: {note}")
     ratings["rating"] = [f"{one:g}" for one in ratings["rating"]]
@@ -179,12 +182,13 @@ def analyse(
     levels = opened.scale or scale_of(scale, half_points)
     names = [*known_regions(), *opened.regions]
     notes: list[str] = []
-    text = read_text_table(ratings, encoding=encoding, separator=_typed(separator), report=notes.append)
     order = exported_order(ratings)
-    if is_ranking_table(text):
-        analyse_only_rankings(text, ratings, out, methods or [], order, names, title, console, as_json=as_json, notes=notes)
-        return
-    table = check_ratings(text, levels, regions=names, least_methods=1, source=str(ratings), report=notes.append)
+    with _said_before_errors(notes):
+        text = read_text_table(ratings, encoding=encoding, separator=_typed(separator), report=notes.append)
+        if is_ranking_table(text):
+            analyse_only_rankings(text, ratings, out, methods or [], order, names, title, console, as_json=as_json, notes=notes)
+            return
+        table = check_ratings(text, levels, regions=names, least_methods=1, source=str(ratings), report=notes.append)
     known = methods_in_order(table["method"], order)
     chosen = named(methods, known, "--methods") if methods else list(known)
     guessed = read_guesses(guesses, chosen) if guesses is not None else None
@@ -208,6 +212,17 @@ def analyse(
         typer.echo(json.dumps(account, indent=1))
     show_study(console, analysis, out, verbose=verbose)
     ranked.show(console)
+
+
+@contextmanager
+def _said_before_errors(notes: Sequence[str]) -> Iterator[None]:
+    """Print the notes on how a table was read before the error that refuses it: they often say why."""
+    try:
+        yield
+    except DartsError:
+        for note in notes:
+            errors.print(f"warning: {note}")
+        raise
 
 
 def _typed(separator: str) -> str:

@@ -7,6 +7,8 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
+from reader_study.ratings.workbooks import kind_of_workbook
+
 __all__ = ["decoded", "read_delimited", "separator_of"]
 
 _SEPARATORS = (",", ";", "\t", "|")
@@ -39,11 +41,15 @@ def read_delimited(
     Raises
     ------
     ValueError
-        If the bytes are not text in the encoding, or a quoted cell does not end.
+        If the bytes are those of a workbook or not text in the encoding, or a quoted cell does not end.
     LookupError
         If Python knows no such encoding.
     """
-    text, guessed = decoded(path.read_bytes(), encoding)
+    data = path.read_bytes()
+    workbook = kind_of_workbook(data[:8])
+    if workbook:
+        raise ValueError("it is a workbook; give it a name that ends in .xlsx" if workbook == "xlsx" else workbook)
+    text, guessed = decoded(data, encoding)
     if guessed and report is not None:
         report(f"{path}: not UTF-8; read as {guessed}, so check names with accents (or give --encoding)")
     first, _, rest = text.partition("\n")

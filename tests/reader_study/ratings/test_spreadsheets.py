@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from reader_study.commands.main import main
 from reader_study.errors import RatingsError
 from reader_study.ratings.spreadsheets import read_text_table, row_numbers
 from reader_study.ratings.summary import read_summary
@@ -106,6 +107,58 @@ def test_only_the_first_sheet_is_read_and_the_others_are_named(tmp_path: Path) -
     said: list[str] = []
     assert len(read_ratings(path, report=said.append)) == 4
     assert "second reader" in said[0]
+
+
+def test_a_file_with_the_name_of_another_kind_is_told_by_its_content(tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for line in TEXT.splitlines():
+        book.active.append(line.split(","))
+    book.save(tmp_path / "saved.xlsx")
+    (tmp_path / "workbook.csv").write_bytes((tmp_path / "saved.xlsx").read_bytes())
+    (tmp_path / "text.xlsx").write_text(TEXT, encoding="utf-8")
+    # The first bytes of workbooks before 2007, and of those with a password.
+    for name in ("old.xlsx", "old.csv"):
+        (tmp_path / name).write_bytes(bytes.fromhex("d0cf11e0a1b11ae1") + bytes(600))
+    for name, says in (
+        ("workbook.csv", "a name that ends in .xlsx"), ("text.xlsx", "a name that ends in .csv"),
+        ("old.xlsx", "without a password"), ("old.csv", "without a password"),
+    ):  # fmt: skip
+        with pytest.raises(RatingsError, match=says):
+            read_ratings(tmp_path / name)
+
+
+def test_a_formula_that_was_never_computed_is_no_blank(tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for line in TEXT.splitlines():
+        book.active.append(line.split(","))
+    book.active["F4"] = "=2+2"
+    book.save(tmp_path / "ratings.xlsx")  # openpyxl computes nothing
+    with pytest.raises(RatingsError, match="cell F4 holds a formula without its value"):
+        read_ratings(tmp_path / "ratings.xlsx")
+
+
+def test_what_was_guessed_of_a_table_is_said_before_it_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    book.active.title = "Notes"
+    for line in (["remark"], ["a study"]):
+        book.active.append(line)
+    sheet = book.create_sheet("Ratings")
+    for line in TEXT.splitlines():
+        sheet.append(line.split(","))
+    book.save(tmp_path / "ratings.xlsx")
+    for command in ("analyse", "import"):
+        given = ["darts-reader-study", command, str(tmp_path / "ratings.xlsx"), "-o", str(tmp_path / f"{command}.out")]
+        monkeypatch.setattr("sys.argv", given)
+        with pytest.raises(SystemExit):
+            main()
+        said = " ".join(capsys.readouterr().err.split())
+        assert "only the first sheet, Notes, is read; not Ratings" in said
+        assert "no column reader" in said
 
 
 def test_an_encoding_and_a_separator_can_be_named(tmp_path: Path) -> None:
