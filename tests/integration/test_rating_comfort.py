@@ -51,10 +51,21 @@ def test_a_reader_is_taught_answers_questions_and_keeps_what_they_set(browser: A
         assert page.is_visible(f"{dialog}[open]")
         page.keyboard.press("Escape")
         assert not page.is_visible(dialog)
-    pass_screen(page)
-    # A long title has a second line.
-    page.evaluate("text => { document.querySelector('.study').textContent = text }", "Seven regions and three methods, " * 3)
+    # At every width the bar has room for a long title, in two lines, and a long text of progress.
+    page.evaluate(
+        """([title, progress]) => {
+          document.querySelector('.study').textContent = title;
+          document.getElementById('progress-text').textContent = progress;
+          document.getElementById('pause').hidden = false;
+        }""",
+        ["Seven regions and three methods, " * 3, "Side by side: item 112 of 140 · about 120 min left"],
+    )
+    for width, tallest in ((390, 125), (768, 70), (1024, 70), (1280, 70)):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        assert page.locator("header").bounding_box()["height"] < tallest
     assert page.evaluate("document.querySelector('.study').scrollHeight <= document.querySelector('.study').clientHeight")
+    pass_screen(page)
     # The item begins at its region, which fills the view.
     assert page.get_attribute("#start", "aria-pressed") == "true"
     assert float(page.input_value("#zoom")) > 2

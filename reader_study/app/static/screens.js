@@ -82,7 +82,7 @@ export function partText(study, state) {
       title: state.training?.rounds > 1 ? "Practice once more" : "Practice",
       body: paragraphs(
         `${plural(left, "item")} to get used to the screen. These ratings don't count.`,
-        state.training ? `After ${state.training.of < total ? `${state.training.of} of them` : "each item"} you see which score experts agreed on, and why.` : undefined,
+        state.training ? `After ${state.training.of < left ? `${state.training.of} of them` : "each item"} you see which score experts agreed on, and why.` : undefined,
         state.training ? rightWhen(state.training) : undefined,
         state.training?.pass_mark ? `The study begins when ${state.training.needed} of ${plural(state.training.of, "rating")} ${state.training.needed === 1 ? "is" : "are"} right; otherwise the practice is repeated.` : undefined,
       ),
