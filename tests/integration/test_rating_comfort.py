@@ -58,7 +58,7 @@ def test_a_reader_is_taught_answers_questions_and_keeps_what_they_set(browser: A
           document.getElementById('progress-text').textContent = progress;
           document.getElementById('pause').hidden = false;
         }""",
-        ["Seven regions and three methods, " * 3, "Side by side: item 112 of 140 · about 120 min left"],
+        ["Seven regions and three methods, " * 2, "Side by side: item 112 of 140 · about 120 min left"],
     )
     for width, tallest in ((390, 125), (768, 70), (1024, 70), (1280, 70)):
         page.set_viewport_size({"width": width, "height": 800})
