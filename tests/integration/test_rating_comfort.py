@@ -31,6 +31,32 @@ def pressed(page: Any) -> list[str]:
     return [" ".join(text.split()) for text in texts]
 
 
+def keys_of_help_work(page: Any) -> None:
+    """The keys of help and instructions are named on every screen, and work there."""
+    for key, dialog in (("h", "#help"), ("g", "#guide")):
+        page.keyboard.press(key)
+        assert page.is_visible(f"{dialog}[open]")
+        page.keyboard.press("Escape")
+        assert not page.is_visible(dialog)
+
+
+def bar_has_room(page: Any) -> None:
+    """At every width the bar has room for a long title, in two lines, and a long text of progress."""
+    page.evaluate(
+        """([title, progress]) => {
+          document.querySelector('.study').textContent = title;
+          document.getElementById('progress-text').textContent = progress;
+          document.getElementById('pause').hidden = false;
+        }""",
+        ["Seven regions and three methods, " * 2, "Side by side: item 112 of 140 · about 120 min left"],
+    )
+    for width, tallest in ((390, 125), (768, 70), (1024, 70), (1280, 70)):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        assert page.locator("header").bounding_box()["height"] < tallest
+    assert page.evaluate("document.querySelector('.study').scrollHeight <= document.querySelector('.study').clientHeight")
+
+
 @pytest.mark.timeout(900)
 def test_a_reader_is_taught_answers_questions_and_keeps_what_they_set(browser: Any, rich: Any) -> None:
     study, base = rich
@@ -45,26 +71,8 @@ def test_a_reader_is_taught_answers_questions_and_keeps_what_they_set(browser: A
     pass_screen(page)
     assert "A rating counts as right when it is at most 1 step of the scale from theirs." in page.inner_text("#text-body")
     assert "The study begins when 1 of 2 ratings is right" in page.inner_text("#text-body")
-    # The keys of help and instructions are named on every screen, and work there.
-    for key, dialog in (("h", "#help"), ("g", "#guide")):
-        page.keyboard.press(key)
-        assert page.is_visible(f"{dialog}[open]")
-        page.keyboard.press("Escape")
-        assert not page.is_visible(dialog)
-    # At every width the bar has room for a long title, in two lines, and a long text of progress.
-    page.evaluate(
-        """([title, progress]) => {
-          document.querySelector('.study').textContent = title;
-          document.getElementById('progress-text').textContent = progress;
-          document.getElementById('pause').hidden = false;
-        }""",
-        ["Seven regions and three methods, " * 2, "Side by side: item 112 of 140 · about 120 min left"],
-    )
-    for width, tallest in ((390, 125), (768, 70), (1024, 70), (1280, 70)):
-        page.set_viewport_size({"width": width, "height": 800})
-        assert page.evaluate("document.documentElement.scrollWidth") == width
-        assert page.locator("header").bounding_box()["height"] < tallest
-    assert page.evaluate("document.querySelector('.study').scrollHeight <= document.querySelector('.study').clientHeight")
+    keys_of_help_work(page)
+    bar_has_room(page)
     pass_screen(page)
     # The item begins at its region, which fills the view.
     assert page.get_attribute("#start", "aria-pressed") == "true"
