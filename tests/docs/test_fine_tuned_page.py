@@ -47,3 +47,20 @@ def test_each_row_follows_from_the_scores(dice: pd.DataFrame, group: str, method
     exact = stats.ttest_1samp(gain, 0).pvalue
     assert (p == "<0.001" and exact < 0.001) or float(p) == pytest.approx(exact, abs=0.0006)
     assert better == f"{(gain > 0).sum()} of {len(gain)}"
+
+
+def test_the_curve_follows_from_the_scores(dice: pd.DataFrame) -> None:
+    few = pd.read_csv(PAGE.with_suffix("") / "fewer_people.csv")
+    all_ = pd.concat([few, dice[dice["scan"].isin(few["scan"])]])
+    all_ = all_[all_["method"] == "ensemble"]
+    means = all_.groupby(["networks", "group"])["dice"].mean()
+    rows = {"0 (bundled)": "bundled", "1": "fine-tuned on 1", "2": "fine-tuned on 2", "8": "fine-tuned on 8"}
+    for label, networks in rows.items():
+        row = re.search(rf"^\| {re.escape(label)} \|(.*)\|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+        assert row, label
+        shown = [float(cell) for cell in row[1].split("|")]
+        assert shown == pytest.approx(
+            [means[networks, group] for group in ("cortex", "deep structures", "pallidum")], abs=0.0006
+        )
+    people = all_[all_["group"] == "cortex"].pivot_table(index="scan", columns="networks", values="dice")
+    assert (people[list(rows.values())].diff(axis=1).iloc[:, 1:] > 0).all(axis=None)
