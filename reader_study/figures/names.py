@@ -16,21 +16,22 @@ __all__ = ["shown_name", "shown_names", "unshown"]
 WIDTH, LINES = 20, 2
 
 
-def shown_names(names: Sequence[str], width: int = WIDTH, lines: int = LINES, kind: str = "name") -> list[str]:
+def shown_names(
+    names: Sequence[str], width: int = WIDTH, lines: int = LINES, kind: str = "name", *, among: Sequence[str] = ()
+) -> list[str]:
     """Return names for a figure, each different from the others.
 
     A name longer than `width` letters is wrapped at spaces, hyphens and underscores; if this gives more than `lines` lines, its
-    middle is left out. A name with letters that no font has is shown as its number, ``name 3``; :func:`unshown` lists these
-    names for the caption.
+    middle is left out. A name with letters that no font has is shown as its number, ``name 3``, its place in `among` (by
+    default in `names`); :func:`unshown` lists these names for the caption.
     """
-    shown = [
-        shown_name(name, width, lines) if has_letters(name) else f"{kind} {place}" for place, name in enumerate(names, start=1)
-    ]
+    places = {name: place for place, name in enumerate(among or names, start=1)}
+    shown = [shown_name(name, width, lines) if has_letters(name) else f"{kind} {places[name]}" for name in names]
     alike = {name for name in shown if shown.count(name) > 1}
     for name in alike:
-        places = [place for place, one in enumerate(shown) if one == name]
-        cut = _where_they_differ([names[place] for place in places], width)
-        for number, place in enumerate(places):
+        same = [place for place, one in enumerate(shown) if one == name]
+        cut = _where_they_differ([names[place] for place in same], width)
+        for number, place in enumerate(same):
             shown[place] = cut[number] if len(set(cut)) == len(cut) else f"{name} ({place + 1})"
     return shown
 

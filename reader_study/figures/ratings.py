@@ -14,10 +14,12 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.textpath import text_to_path
 
-from evaluation.figures.style import FONT_SIZE, INK, PAGE_WIDTH, legend_below, method_colours
+from evaluation.figures.style import INK, PAGE_WIDTH, legend_below, method_colours
 from reader_study.figures.names import shown_name, shown_names
 from reader_study.figures.study_style import pair_panels, study_style
 from reader_study.ratings.study_order import places_of
@@ -106,7 +108,7 @@ def likert_on(
     step = len(methods) + 0.8
     # Width in points of the widest name of a method next to the axes.
     shown = shown_names(methods, LIKERT_WIDTH, 1, "method")
-    beside = 12 + 0.83 * FONT_SIZE * max(map(_width_in_letters, shown))
+    beside = 12 + max(map(_width_of_small, shown))
     labels, ends = [], []
     for number, (roi, side) in enumerate(places):
         here = ratings if roi == ALL_REGIONS else ratings[(ratings["roi"] == roi) & (ratings["hemisphere"] == side)]
@@ -165,7 +167,7 @@ def draw_differences(
                     _marker(axes, y, rows[(roi, side, first, second)])
             axes.axvline(0, color=INK, linewidth=0.6)
             axes.axhline(len(places) - 1.5, color="0.7", linewidth=0.5)
-            axes.set_title("{1}\n− {0}".format(*shown_names([first, second], 24, 1, "method")), loc="left")
+            axes.set_title("{1}\n− {0}".format(*shown_names([first, second], 24, 1, "method", among=methods)), loc="left")
             axes.set(ylim=(len(places) - 0.5, -0.5), xlabel="Difference in rating")
             axes.grid(visible=True, axis="x")
             axes.set_yticks(range(len(places)), [place_name(*place) for place in places])
@@ -179,9 +181,10 @@ def level_colours(scale: RatingScale) -> list[Any]:
     return ["0.86" if abs(place - 0.5) < 1e-9 else mpl.colormaps["BrBG"](place) for place in places]
 
 
-def _width_in_letters(name: str) -> float:
-    """Width of a name, in sizes of the font: capital letters are wider than others."""
-    return sum(0.72 if letter.isupper() else 0.6 for letter in name)
+def _width_of_small(name: str) -> float:
+    """Width in points of a name in the small font of the figure."""
+    width, _, _ = text_to_path.get_text_width_height_descent(name, FontProperties(size="small"), ismath=False)
+    return float(width)
 
 
 def _level_handles(scale: RatingScale) -> list[Patch]:

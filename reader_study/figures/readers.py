@@ -157,7 +157,7 @@ def draw_odds_ratios(odds: pd.DataFrame, methods: Sequence[str], *, pairs: Seque
     with study_style():
         figure, panels = pair_panels(len(pairs), len(places))
         for axes, (first, second) in zip(panels, pairs, strict=True):
-            odds_ratios_on(axes, odds, places, first, second)
+            odds_ratios_on(axes, odds, places, (first, second), methods)
         look = {"marker": "D", "markersize": 3.4, "markeredgecolor": "black", "color": "black", "linewidth": 1.1}
         handles = [
             Line2D([], [], markerfacecolor="black", label="p < 0.05 (Wald, Holm)", **look),  # type: ignore[arg-type]
@@ -167,8 +167,11 @@ def draw_odds_ratios(odds: pd.DataFrame, methods: Sequence[str], *, pairs: Seque
     return figure
 
 
-def odds_ratios_on(axes: Axes, odds: pd.DataFrame, places: Sequence[tuple[str, str]], first: str, second: str) -> None:
-    """Draw one pair's odds ratios on axes with a logarithmic scale."""
+def odds_ratios_on(
+    axes: Axes, odds: pd.DataFrame, places: Sequence[tuple[str, str]], pair: tuple[str, str], methods: Sequence[str]
+) -> None:
+    """Draw the odds ratios of one pair of the study's methods on axes with a logarithmic scale."""
+    first, second = pair
     rows = {(r["roi"], r["hemisphere"], r["first"], r["second"]): r for r in odds.to_dict("records")}
     for y, (roi, side) in enumerate(places):
         if (roi, side, first, second) not in rows:
@@ -190,7 +193,7 @@ def odds_ratios_on(axes: Axes, odds: pd.DataFrame, places: Sequence[tuple[str, s
     axes.axvline(1, color=INK, linewidth=0.6)
     label_ratios(axes, odds[["odds_ratio", "low", "high"]].to_numpy(dtype=float).ravel().tolist())
     axes.set(ylim=(len(places) - 0.5, -0.5), xlabel="Odds ratio of a higher rating")
-    axes.set_title("{1}\nagainst {0}".format(*shown_names([first, second], 24, 1, "method")), loc="left")
+    axes.set_title("{1}\nagainst {0}".format(*shown_names([first, second], 24, 1, "method", among=methods)), loc="left")
     axes.set_yticks(range(len(places)), [place_name(*place) for place in places])
     axes.grid(visible=True, axis="x")
 

@@ -91,7 +91,7 @@ def _tests_on(axes: Axes, analysis: StudyAnalysis) -> None:
         if len(overall) > _MOST_PAIRS:
             lines += [("", "normal"), (f"{_MOST_PAIRS} of {len(overall)} pairs; all are in the tables", "normal")]
         for one in overall.to_dict("records")[:_MOST_PAIRS]:
-            first, second = shown_names([one["first"], one["second"]], 30, 1, "method")
+            first, second = shown_names([one["first"], one["second"]], 30, 1, "method", among=analysis.methods)
             pair = f"{second} − {first}"
             lines += [("", "normal")]
             lines += [(text, "bold") for text in ([pair] if len(pair) < 36 else [second, f"− {first}"])]
@@ -124,7 +124,7 @@ def _models_on(part: Any, analysis: StudyAnalysis) -> None:
         part.suptitle("; ".join(left_out), x=0.01, ha="left", fontsize=FONT_SIZE)
     grid = part.subplots(1, len(pairs), sharey=True, sharex=True, squeeze=False)
     for axes, (first, second) in zip(grid[0], pairs, strict=True):
-        odds_ratios_on(axes, odds, kept, first, second)
+        odds_ratios_on(axes, odds, kept, (first, second), analysis.methods)
 
 
 def _readers_on(part: Any, analysis: StudyAnalysis) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import matplotlib.pyplot as plt
+import pandas as pd
 import pytest
 
 from reader_study.figures.names import shown_name, shown_names, unshown
+from reader_study.figures.ratings import draw_likert
 from reader_study.figures.study_style import ratio_ticks
+from reader_study.ratings.table import LIKERT, check_ratings
 
 LONG = [f"reader number {number} with a long name" for number in range(12)]
 
@@ -36,6 +40,21 @@ def test_letters_that_no_font_has_become_a_number_that_the_caption_explains() ->
     names = ["Müller, Eva", "山田 太郎", "Ольга"]
     assert shown_names(names, kind="reader") == ["Müller, Eva", "reader 2", "Ольга"]
     assert unshown(names, "reader") == "reader 2: 山田 太郎"
+    # In the panel of a pair a method has the number that the caption explains.
+    assert shown_names(["Ольга", "山田 太郎"], kind="reader", among=names) == ["Ольга", "reader 2"]
+
+
+@pytest.mark.parametrize("letter", ["W", "m", "i", "é"])
+def test_a_region_s_name_beside_bars_does_not_touch_the_methods_names(letter: str) -> None:
+    methods = [letter * 17 + end for end in ("-a", "-b", "-c")]
+    rows = [("r", "c", "Insula", "L", method, "3") for method in methods]
+    ratings = check_ratings(pd.DataFrame(rows, columns=["reader", "case", "roi", "hemisphere", "method", "rating"]))
+    drawn = draw_likert(ratings, methods, LIKERT)
+    drawn.canvas.draw()
+    axes = drawn.axes[0]
+    region = next(text for text in axes.texts if text.get_text().startswith("Insula")).get_window_extent()
+    assert all(region.x1 <= label.get_window_extent().x0 for label in axes.get_yticklabels())
+    plt.close(drawn)
 
 
 _RANGES = [(0.7, 1.4), (0.9, 1.1), (0.4, 6), (0.59, 1.45), (0.1, 1.9), (0.01, 300), (1e-4, 1e4)]
