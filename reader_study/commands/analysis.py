@@ -74,6 +74,7 @@ def import_ratings(
 ) -> None:
     """Turn a table of ratings, long or wide, into the one that analyse reads, and check it."""
     from darts_ensemble.results.outputs import write_text
+    from reader_study.ratings.checking import without_withdrawn
     from reader_study.ratings.spreadsheets import read_text_table
     from reader_study.ratings.table import check_ratings, known_regions
     from reader_study.ratings.wide import long_from_wide
@@ -85,6 +86,7 @@ def import_ratings(
     notes: list[str] = []
     with _said_before_errors(notes):
         found = read_text_table(table, encoding=encoding, separator=_typed(separator), report=notes.append)
+        found = without_withdrawn(found, str(table), notes.append)
         if redcap is not None:
             from reader_study.exchange.redcap import ratings_of_redcap
 
@@ -168,6 +170,7 @@ def analyse(
     from reader_study.exchange.archive import from_archive
     from reader_study.figures.draw import save_study_figures
     from reader_study.rankings.table import is_ranking_table
+    from reader_study.ratings.checking import without_withdrawn
     from reader_study.ratings.spreadsheets import read_text_table
     from reader_study.ratings.study_order import exported_order, methods_in_order
     from reader_study.ratings.table import check_ratings, known_regions
@@ -185,6 +188,7 @@ def analyse(
     order = exported_order(ratings)
     with _said_before_errors(notes):
         text = read_text_table(ratings, encoding=encoding, separator=_typed(separator), report=notes.append)
+        text = without_withdrawn(text, str(ratings), notes.append)
         if is_ranking_table(text):
             analyse_only_rankings(text, ratings, out, methods or [], order, names, title, console, as_json=as_json, notes=notes)
             return

@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterable
 
 from reader_study.errors import StudyError
+from reader_study.ratings.alike import folded_name
 
 __all__ = ["LONGEST_NAME", "RESERVED", "checked_names"]
 
@@ -49,7 +50,7 @@ def checked_names(values: Iterable[object], key: str) -> tuple[str, ...]:
         _refuse_unusable(name, key)
     seen: dict[str, str] = {}
     for name in names:
-        folded = _folded(name)
+        folded = folded_name(name)
         if folded in seen:
             if seen[folded] == name:
                 raise StudyError(f"{key}: {name} given twice; expected each name once")
@@ -68,11 +69,7 @@ def _refuse_unusable(name: str, key: str) -> None:
         raise StudyError(f"{key}: {name[:20]}… has {len(name)} characters; expected 1 to {LONGEST_NAME} for each name")
     if not all(character.isprintable() or character in _JOINERS for character in name):
         raise StudyError(f"{key}: {name!r} holds characters that are not printable; expected one line of text for each name")
-    if _folded(name) in {_folded(word) for word in RESERVED.get(key, ())}:
+    if folded_name(name) in {folded_name(word) for word in RESERVED.get(key, ())}:
         raise StudyError(f"{key}: {name} has another meaning in commands and tables; expected another name")
     if name.startswith(_FORMULA):
         raise StudyError(f"{key}: a spreadsheet takes {name} for a formula; expected a name that does not begin with {name[0]}")
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFKC", name).casefold().replace("’", "'")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from reader_study.errors import RatingsError
-from reader_study.ratings.checking import Problem, one_line
+from reader_study.ratings.checking import Problem, one_line, without_withdrawn
 from reader_study.ratings.layout import SIDES, known_regions
 from reader_study.ratings.scale import is_not_rated, number_of
 from reader_study.ratings.spreadsheets import read_text_table, row_numbers
@@ -29,7 +29,8 @@ def read_rankings(
     path: Path, *, regions: Collection[str] | None = None, report: Callable[[str], None] | None = None
 ) -> pd.DataFrame:
     """Read and check a rankings table: :func:`reader_study.ratings.spreadsheets.read_text_table`, :func:`check_rankings`."""
-    return check_rankings(read_text_table(path, report=report), regions=regions, source=str(path))
+    table = without_withdrawn(read_text_table(path, report=report), str(path), report or (lambda line: None))
+    return check_rankings(table, regions=regions, source=str(path))
 
 
 def check_rankings(table: pd.DataFrame, *, regions: Collection[str] | None = None, source: str = "rankings") -> pd.DataFrame:

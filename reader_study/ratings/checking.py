@@ -11,11 +11,14 @@ from dataclasses import dataclass
 import pandas as pd
 
 from reader_study.errors import RatingsError
+from reader_study.ratings.alike import alike_names
 from reader_study.ratings.layout import COLUMNS, OPTIONAL_COLUMNS, SIDES, known_regions
 from reader_study.ratings.scale import LIKERT, RatingScale, is_not_rated, number_of, rating_of
 from reader_study.ratings.spreadsheets import row_numbers
 
-__all__ = ["Problem", "check_ratings", "one_line", "rating_problems", "unrated_words", "without_unrated"]
+__all__ = [
+    "Problem", "check_ratings", "one_line", "rating_problems", "unrated_words", "without_unrated", "without_withdrawn",
+]  # fmt: skip
 
 _KEY = ("reader", "case", "roi", "hemisphere", "method", "view", "repeat")
 _WHOLE = re.compile(r"0*[1-9][0-9]*")
@@ -114,7 +117,7 @@ def check_ratings(
     source : str
         File name at the beginning of errors.
     report : callable, optional
-        Called with a sentence about rows that are not rated.
+        Called with a sentence about rows that are not rated, and about names that look alike.
 
     Returns
     -------
@@ -150,6 +153,8 @@ def check_ratings(
     unrated = len(table) - len(rated)
     if unrated and report is not None:
         report(f"{source}: {unrated_words(unrated, 'row')}")
+    if report is not None:
+        _tell_alike(rated, source, report)
     columns = [*COLUMNS, *(column for column in OPTIONAL_COLUMNS if column in rated and column != "repeat")]
     checked = rated[columns].reset_index(drop=True)
     checked["hemisphere"] = checked["hemisphere"].str.lower().map(SIDES)
@@ -160,6 +165,27 @@ def check_ratings(
         checked["seconds"] = [math.nan if is_not_rated(cell) else number_of(cell) for cell in checked["seconds"]]
         checked["seconds"] = checked["seconds"].astype(float)
     return checked
+
+
+def without_withdrawn(table: pd.DataFrame, source: str, report: Callable[[str], None]) -> pd.DataFrame:
+    """Leave out the rows that `export --with-withdrawn` marked in the column `withdrawn`, and say how many they are."""
+    if "withdrawn" not in table:
+        return table
+    marked = table["withdrawn"] != ""
+    if marked.any():
+        readers = ", ".join(dict.fromkeys(table.loc[marked, "reader"])) if "reader" in table else "withdrawn readers"
+        rows = f"1 row of {readers} is" if marked.sum() == 1 else f"{marked.sum()} rows of {readers} are"
+        report(f"{source}: {rows} marked in the column withdrawn and left out (without that column they count)")
+    return table[~marked]
+
+
+def _tell_alike(table: pd.DataFrame, source: str, report: Callable[[str], None]) -> None:
+    for column in ("reader", "case", "method"):
+        for group in alike_names(table[column]):
+            report(
+                f"{source}: column {column}: {' and '.join(group)} look alike and count as {len(group)} different names; give "
+                "them one spelling if they are the same"
+            )
 
 
 def unrated_words(count: int, what: str) -> str:

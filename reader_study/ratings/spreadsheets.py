@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -88,9 +89,13 @@ def row_numbers(table: pd.DataFrame) -> list[int]:
 
 
 def as_text(cell: object) -> str:
-    """Return a cell as text: "" for a missing value, `3` for the float 3.0 that Parquet and Excel make of whole numbers."""
+    """Return a cell as text: "" for a missing value, `3` for the float 3.0 that Parquet and Excel make of whole numbers.
+
+    An accent that is written beside its letter becomes one character with it, as it looks: macOS writes `é` so, others do not.
+    """
     if isinstance(cell, str):
-        return cell.strip("\ufeff\u200b ").strip()
+        text = cell if cell.isascii() else unicodedata.normalize("NFC", cell)
+        return text.strip("\ufeff\u200b ").strip()
     if cell is None or cell is pd.NA or cell is pd.NaT or (isinstance(cell, float) and cell != cell):
         return ""
     if isinstance(cell, float) and cell.is_integer():

@@ -53,7 +53,11 @@ def read_workbook(path: Path, *, report: Callable[[str], None] | None = None) ->
     sheet = book.worksheets[0]
     rows = [list(row) for row in sheet.iter_rows(values_only=True)]
     if any(cell is None for row in rows for cell in row):
-        _check_formulas(load_workbook(path, read_only=True).worksheets[0], rows)
+        formulas = load_workbook(path, read_only=True)
+        try:
+            _check_formulas(formulas.worksheets[0], rows)
+        finally:
+            formulas.close()
     merged = sorted(sheet.merged_cells.ranges, key=lambda cells: (cells.min_row, cells.min_col))
     if merged:
         first = merged[0]

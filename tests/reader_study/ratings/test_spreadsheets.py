@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -159,6 +161,34 @@ def test_what_was_guessed_of_a_table_is_said_before_it_is_refused(
         said = " ".join(capsys.readouterr().err.split())
         assert "only the first sheet, Notes, is read; not Ratings" in said
         assert "no column reader" in said
+
+
+def test_accents_written_beside_their_letter_make_no_second_reader_and_names_that_look_alike_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "ratings.csv"
+    beside = unicodedata.normalize("NFD", "Jörg")
+    path.write_text(TEXT.replace("Jörg,c2", f"{beside},c2") + "jörg,c3,Insula,L,FS,4\n", encoding="utf-8")
+    said: list[str] = []
+    assert set(read_ratings(path, report=said.append)["reader"]) == {"Jörg", "jörg"}
+    assert len(said) == 1
+    assert "column reader: Jörg and jörg look alike and count as 2 different names" in said[0]
+
+
+@pytest.mark.parametrize("command", ["import", "analyse"])
+def test_ratings_marked_as_withdrawn_are_left_out_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    path = tmp_path / "ratings.csv"
+    kept = "\n".join(f"{line},{'withdrawn' if line == HEADER else ''}" for line in TEXT.splitlines())
+    path.write_text(kept + "\nben,c1,Insula,L,FS,1,yes\nben,c1,Insula,L,FT,9,yes\n", encoding="utf-8")
+    monkeypatch.setattr("reader_study.figures.draw.save_study_figures", lambda *_, **__: [])
+    monkeypatch.setattr("reader_study.report.assemble.write_study_report", lambda *_, **__: None)
+    monkeypatch.setattr("sys.argv", ["darts-reader-study", command, str(path), "-o", str(tmp_path / "out"), "--quiet"])
+    with suppress(SystemExit):
+        main()
+    assert "2 rows of ben are marked in the column withdrawn and left out" in " ".join(capsys.readouterr().err.split())
+    written = tmp_path / "out" if command == "import" else tmp_path / "out" / "who_rated_what.csv"
+    assert "Jörg" in written.read_text(encoding="utf-8")
+    assert "ben" not in written.read_text(encoding="utf-8")
 
 
 def test_an_encoding_and_a_separator_can_be_named(tmp_path: Path) -> None:
