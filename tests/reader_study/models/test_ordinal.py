@@ -223,7 +223,7 @@ def test_separation_is_said_and_what_can_not_be_modelled_is_refused() -> None:
     for changed, expected in (
         (table.assign(rating=4), "all 300 ratings are 4"),
         (table.assign(method="FS"), "method holds only FS"),
-        (table.assign(reader="r1"), "1 levels of reader"),
+        (table.assign(reader="r1"), "1 level of reader"),
     ):
         with pytest.raises(RatingsError, match=expected):
             ordinal_design(changed)

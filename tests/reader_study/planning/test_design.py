@@ -155,7 +155,7 @@ def test_a_dry_run_shows_length_balance_and_washout_and_writes_nothing(laid_out:
     assert done.exit_code == 0, done.output
     assert sorted(laid_out.parent.rglob("*")) == before
     assert "Small study: 1 case, 3 methods, 2 readers" in done.output
-    assert "at least 1 others" in done.output
+    assert "at least 1 other" in done.output
     for word in ("anna", "ben", "NetworkTuned", "Power: cannot be computed for one case", "no image was opened"):
         assert word in done.output
     assert isinstance(CliRunner().invoke(cli, ["plan", str(laid_out)]).exception, UsageError)
