@@ -3,43 +3,32 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from darts_ensemble.inference.folded import scale_and_shift
+from darts_ensemble.inference.folded import FoldedConv2d
 
 __all__ = ["BFloat16Conv2d"]
 
 
-class BFloat16Conv2d(nn.Module):
-    """A convolution in bfloat16 whose weights include the normalisation after it; then ReLU.
+class BFloat16Conv2d(FoldedConv2d):
+    """A folded convolution in bfloat16, which rounds once, after sum and ReLU, and not after each step.
 
-    Sums are float32 until the result is rounded once. The steps after a convolution read and write as much memory as the
-    convolution itself; on two cores with AMX they took longer than it.
+    The steps after a convolution read and write as much memory as the convolution itself; on cores with AMX they took longer
+    than it.
 
     Parameters
     ----------
-    convolution : Conv2d
-        Stride 1.
-    norm : BatchNorm2d or None
-        If None, there is no ReLU either.
+    convolution, norm
+        As for :class:`darts_ensemble.inference.folded.FoldedConv2d`.
     """
 
     def __init__(self, convolution: nn.Conv2d, norm: nn.BatchNorm2d | None = None) -> None:
-        super().__init__()
-        scale, shift = scale_and_shift(convolution, norm)
-        self.relu = norm is not None
-        assert not isinstance(convolution.padding, str)
-        self.padding = list(convolution.padding)
-        weight = convolution.weight.detach().double() * scale[:, None, None, None]
-        self.weight: Tensor
-        self.scale: Tensor
-        self.shift: Tensor
-        self.register_buffer("weight", weight.to(torch.bfloat16))
-        self.register_buffer("scale", scale.to(torch.bfloat16)[:, None, None])
-        self.register_buffer("shift", shift.float())
+        super().__init__(convolution, norm)
+        self.weight, self.scale = self.weight.to(torch.bfloat16), self.scale.to(torch.bfloat16)
 
     def forward(self, x: Tensor, added: Tensor | None = None) -> Tensor:
         """Convolve (B, C, R, K) to (B, outputs, R, K), in bfloat16; `added` has type and shape of the result."""
@@ -52,7 +41,7 @@ class BFloat16Conv2d(nn.Module):
         return done.relu_() if self.relu else done
 
 
-def _convolved(x: Tensor, weight: Tensor, shift: Tensor, padding: list[int], added: Tensor | None, *, relu: bool) -> Tensor:
+def _convolved(x: Tensor, weight: Tensor, shift: Tensor, padding: Any, added: Tensor | None, *, relu: bool) -> Tensor:
     """Convolve, add and apply ReLU by the operation of oneDNN that torch.compile uses on CPUs."""
     one = [1, 1]
     after = "relu" if relu else "none"

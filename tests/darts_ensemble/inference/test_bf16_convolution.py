@@ -12,6 +12,7 @@ from darts_ensemble.inference import bf16_convolution
 from darts_ensemble.inference.bf16_convolution import BFloat16Conv2d
 from darts_ensemble.inference.folded import fold
 from darts_ensemble.networks.dense_unet import DenseUNet
+from tests.phantoms.random_network import network_with_statistics
 
 
 @pytest.fixture(autouse=True)
@@ -19,20 +20,6 @@ def asked_anew() -> Iterator[None]:
     bf16_convolution._in_one_step.cache_clear()
     yield
     bf16_convolution._in_one_step.cache_clear()
-
-
-def network_with_statistics(filters: int = 6) -> DenseUNet:
-    """A random network whose normalisations have learnt something; one of them turns a channel's sign."""
-    torch.manual_seed(filters)
-    network = DenseUNet(3, filters=filters).eval()
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.normal_(module.running_mean)  # type: ignore[arg-type]
-            nn.init.uniform_(module.running_var, 0.5, 2)  # type: ignore[arg-type]
-            nn.init.uniform_(module.weight, 0.1, 0.6)
-            module.weight.data[0] *= -1
-            nn.init.normal_(module.bias)
-    return network
 
 
 def in_bf16(network: DenseUNet, slices: torch.Tensor) -> torch.Tensor:

@@ -10,26 +10,13 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from torch import nn
 
 from darts_ensemble.inference.folded import fold
 from darts_ensemble.inference.half_precision import HalfConv2d, SlowerWarning, scaled_relu, single_pass
 from darts_ensemble.networks.dense_unet import DenseUNet
+from tests.phantoms.random_network import network_with_statistics
 
 CPU = torch.device("cpu")
-
-
-def network_with_statistics(filters: int = 6) -> DenseUNet:
-    """A random network whose normalisations have learnt something."""
-    torch.manual_seed(filters)
-    network = DenseUNet(3, filters=filters).eval()
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.normal_(module.running_mean)  # type: ignore[arg-type]
-            nn.init.uniform_(module.running_var, 0.5, 2)  # type: ignore[arg-type]
-            nn.init.uniform_(module.weight, 0.1, 0.6)
-            nn.init.normal_(module.bias)
-    return network
 
 
 def folded_to(network: DenseUNet, kind: torch.dtype) -> DenseUNet:
