@@ -24,7 +24,7 @@ from darts_ensemble.weights.view_file import save_view
 
 AFFINE = np.array([[-1.0, 0, 0, 12], [0, 1, 0, -13], [0, 0, 1, -11], [0, 0, 0, 1]])
 SHAPE = (24, 26, 22)
-#: What each kind of bad scan is told, after its path.
+#: What the error says of each kind of bad scan, after its path.
 COMPLAINTS = {
     "truncated.nii.gz": "damaged",
     "truncated.mgz": "damaged",

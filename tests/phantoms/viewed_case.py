@@ -25,7 +25,7 @@ class ViewedCase:
 
 
 def scan_of(ids: np.ndarray) -> np.ndarray:
-    """Intensities: air 0, tissue by id, right brighter than left, so that a mirrored picture is told."""
+    """Intensities: air 0, tissue by id, right brighter than left, so that a mirrored picture is noticed."""
     return np.where(ids > 0, 60 + ids % 100, 0).astype(np.int16)
 
 

@@ -63,7 +63,7 @@ def test_a_head_back_to_front_is_named_also_where_the_lobes_follow_the_place() -
 
 
 @pytest.mark.parametrize("agreement", [None, 0.2])
-def test_next_to_no_brain_is_told_with_its_volume(agreement: float | None) -> None:
+def test_next_to_no_brain_is_reported_with_its_volume(agreement: float | None) -> None:
     little = IDS.copy()
     little[:, :, 12:] = 0
     found = str(suspicion(without(30, little), AFFINE, agreement))

@@ -1,4 +1,4 @@
-"""Values and extents that no T1 of a whole head has are told from those that it has, whatever a pipeline did to it."""
+"""Values and extents that no T1 of a whole head has differ from those that it has, whatever a pipeline did to it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def ct(offset: float = 0, padding: float = -1000) -> np.ndarray:
 
 @pytest.mark.parametrize("offset", [0, 1000, 1024])
 @pytest.mark.parametrize("padding", [-1000, -1024, -2000, -3024])
-def test_a_ct_is_told_by_its_units(offset: float, padding: float) -> None:
+def test_a_ct_is_recognised_by_its_units(offset: float, padding: float) -> None:
     assert looks_like_ct(ct(offset, padding))
 
 

@@ -102,7 +102,7 @@ LINKS = {
 
 
 @pytest.mark.parametrize("kind", LINKS)
-def test_a_link_of_any_kind_is_told_in_one_line(tmp_path: Path, kind: str) -> None:
+def test_a_link_of_any_kind_is_named_in_one_line(tmp_path: Path, kind: str) -> None:
     target, back = LINKS[kind]
     (tmp_path / "folder").mkdir()
     (tmp_path / "a.nii").symlink_to(target)

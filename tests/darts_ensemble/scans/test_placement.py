@@ -61,7 +61,7 @@ def test_where_both_forms_agree_nothing_is_told_and_the_sform_counts(tmp_path: P
     assert scan.notes == ()
 
 
-def test_forms_of_opposite_hand_or_far_apart_are_told(tmp_path: Path) -> None:
+def test_forms_of_opposite_hand_or_far_apart_give_a_warning(tmp_path: Path) -> None:
     mirrored = RIGID @ np.diag([-1.0, 1, 1, 1])
     mirrored[:3, 3] += RIGID[:3, 0] * (SHAPE[0] - 1)
     far = RIGID.copy()

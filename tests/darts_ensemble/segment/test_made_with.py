@@ -81,7 +81,7 @@ def test_agreement_and_probabilities_that_nobody_asks_for_now_do_no_harm(setting
     assert differences(asked(replace(settings, probabilities="17")), made) == ["probability type float32, was uint8"]
 
 
-def test_other_weights_of_the_same_name_and_another_version_are_told(settings: Settings, tmp_path: Path) -> None:
+def test_other_weights_of_the_same_name_and_another_version_are_named(settings: Settings, tmp_path: Path) -> None:
     shutil.copytree(str(settings.weights), tmp_path / "weights")
     mine = replace(settings, weights=str(tmp_path / "weights"))
     made = asked(mine)

@@ -98,7 +98,7 @@ def test_what_of_a_data_set_is_taken(tmp_path: Path, name: str) -> None:
     found = [path.name for path in find_scans([tmp_path], said.append)]
     assert found == ["sub-0_T1w.nii.gz", *([name] if FILES[name] else [])]
     image = name.endswith(("T1w.nii.gz", "UNIT1.nii.gz")) and name.startswith("sub-1_")
-    assert bool(said) is (image and not FILES[name]), "a T1w that is not taken is told"
+    assert bool(said) is (image and not FILES[name]), "a T1w that is not taken is named"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A region that equals the reference in every voxel was copied: it has no score, and the reader of the report is told so."""
+"""A region that equals the reference in every voxel was copied: it has no score, and the report says so."""
 
 from __future__ import annotations
 
