@@ -123,7 +123,9 @@ def test_signs_are_typed_and_letters_escaped(text: str, plain: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="this system's names of files are Unicode")
-def test_a_file_name_that_is_no_unicode_is_printed_and_written_as_escapes(scan: Path, tmp_path: Path, tiny_weights: Path) -> None:
+def test_a_file_name_that_is_no_unicode_is_printed_and_written_as_escapes(
+    scan: Path, tmp_path: Path, tiny_weights: Path
+) -> None:
     name = os.fsdecode(b"Jos\xe9.nii.gz")
     (tmp_path / name).write_bytes(scan.read_bytes())
     module, function = SCRIPTS["darts-segment"].split(":")
