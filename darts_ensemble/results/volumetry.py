@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -11,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from darts_ensemble.labels import REGIONS
+from darts_ensemble.labels import REGIONS, Region
 
-__all__ = ["quality_flags", "region_agreement", "region_volumes", "unusual_volumes", "voxels_of_ids"]
+__all__ = ["asymmetric_pairs", "quality_flags", "region_agreement", "region_volumes", "unusual_volumes", "voxels_of_ids"]
 
 #: FreeSurfer ids of regions lie below this.
 _MOST_IDS = 3000
@@ -105,6 +106,18 @@ def unusual_volumes(volumes: pd.DataFrame) -> list[str]:
     return [f"volume outside the usual range: {', '.join(named)}"] if named else []
 
 
+def asymmetric_pairs(volume: Mapping[int, float]) -> list[Region]:
+    """Return the left region of each pair whose sides differ much, given the volume in mm^3 of each FreeSurfer id."""
+    pairs = []
+    for region in REGIONS:
+        if region.hemisphere == "left" and region.homologue is not None:
+            left, right = volume[region.id], volume[region.homologue]
+            mean = (left + right) / 2
+            if mean >= 500 and abs(left - right) > ASYMMETRY * mean:
+                pairs.append(region)
+    return pairs
+
+
 def quality_flags(volumes: pd.DataFrame, ids: npt.NDArray[Any], agreement: float | None) -> list[str]:
     """Return the quality flags of a segmentation.
 
@@ -123,12 +136,9 @@ def quality_flags(volumes: pd.DataFrame, ids: npt.NDArray[Any], agreement: float
     missing = [region.name for region in REGIONS if volume[region.id] == 0]
     if missing:
         flags.append(f"missing region: {', '.join(missing)}")
-    for region in REGIONS:
-        if region.hemisphere == "left" and region.homologue is not None:
-            left, right = volume[region.id], volume[region.homologue]
-            mean = (left + right) / 2
-            if mean >= 500 and abs(left - right) > ASYMMETRY * mean:
-                flags.append(f"left/right asymmetry: {region.name} {left:.0f} mm3, other side {right:.0f} mm3")
+    for region in asymmetric_pairs(volume):
+        left, right = volume[region.id], volume[region.homologue]
+        flags.append(f"left/right asymmetry: {region.name} {left:.0f} mm3, other side {right:.0f} mm3")
     brain = float(volumes["volume_mm3"].sum()) / 1000
     if not BRAIN_CM3[0] <= brain <= BRAIN_CM3[1]:
         flags.append(f"volume of all regions {brain:.0f} cm3, outside {BRAIN_CM3[0]} to {BRAIN_CM3[1]}")

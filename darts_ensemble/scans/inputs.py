@@ -165,11 +165,8 @@ def _in_folder(folder: Path, left_out: Callable[[str], None], *, dicom: bool) ->
                 best.setdefault(scan.parent, scan)
         if best:
             return sorted(best.values())
-    images = [
-        path
-        for path in sorted(folder.iterdir())
-        if is_there(path) and path.name.lower().endswith(EXTENSIONS) and not _NOT_SCANS.search(path.name)
-    ]
+    files = [path for path in sorted(folder.iterdir()) if is_there(path) and path.name.lower().endswith(EXTENSIONS)]
+    images = [path for path in files if not _NOT_SCANS.search(path.name)]
     if not images and dicom and holds_dicom(folder):
         return [folder]
     if not images:
@@ -179,7 +176,17 @@ def _in_folder(folder: Path, left_out: Callable[[str], None], *, dicom: bool) ->
         raise ScanError(
             f"{folder}: no scan found; expected a SUBJECTS_DIR, a BIDS data set or files {', '.join(EXTENSIONS)} ({hint})"
         )
+    _tell_of_maps(files, images, left_out)
     return _without_their_maps(images, left_out)
+
+
+def _tell_of_maps(files: Sequence[Path], images: Sequence[Path], left_out: Callable[[str], None]) -> None:
+    """Tell in one line of the files that are named like label maps or masks and belong to no scan beside them."""
+    beside = tuple(f"{without_extension(path)}{sign}" for path in images for sign in "_-.")
+    maps = [path for path in files if path not in images and not path.name.startswith((".", *beside))]
+    if maps:
+        more = f" and {len(maps) - 1} more" if len(maps) > 1 else ""
+        left_out(f"{maps[0]}{more}: left out, by their names label maps or masks; name such a file to segment it")
 
 
 def _without_their_maps(images: Sequence[Path], left_out: Callable[[str], None]) -> list[Path]:

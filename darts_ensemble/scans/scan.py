@@ -92,6 +92,8 @@ def find_scan_in_subject(folder: Path) -> Path:
     raise ScanError(f"{folder}: no scan found; expected mri/ with one of {', '.join(SCAN_NAMES)}")
 
 
+#: Fewer different values than any scanner writes: a map of tissue classes has four to seven.
+_FEW_VALUES = 8
 #: The two values of a binary mask, as tools write them.
 _VALUES_OF_MASKS = {(0, 1), (0, 255)}
 
@@ -116,6 +118,9 @@ def read_scan(path: str | Path) -> Scan:
         raise ScanError(f"{path}: only the values {values[0]} and {values[1]} found; expected a T1 scan, not a mask")
     if _looks_like_labels(values):
         raise ScanError(f"{path}: FreeSurfer label ids found; expected a T1 scan such as mri/T1.mgz, not a label map")
+    if len(values) <= _FEW_VALUES and len(values := np.unique(scan.data)) <= _FEW_VALUES:
+        told = f"only {len(values)} different values found: is it a map of tissue classes or labels, and no scan?"
+        scan = replace(scan, notes=(*scan.notes, told))
     return scan
 
 

@@ -39,7 +39,30 @@ def placed() -> np.ndarray:
 def test_a_whole_brain_whose_views_agree_raises_no_doubt() -> None:
     for agreement in (None, 0.95, 0.75):
         assert suspicion(IDS, AFFINE, agreement) is None
-        assert suspicion(without(8), AFFINE, agreement) is None
+        assert suspicion(without(3), AFFINE, agreement) is None
+
+
+def uneven(pairs: int) -> np.ndarray:
+    """The phantom with a third of so many regions of the left side."""
+    ids = IDS.copy()
+    for region in [one for one in REGIONS if one.hemisphere == "left" and one.homologue][:pairs]:
+        where = np.flatnonzero(ids == region.id)
+        ids.flat[where[len(where) // 3 :]] = 0
+    return ids
+
+
+def test_many_pairs_with_sides_that_differ_and_missing_regions_are_a_doubt_of_one_view() -> None:
+    assert suspicion(uneven(7), AFFINE, None) is None
+    found = str(suspicion(uneven(8), AFFINE, None))
+    assert "(8 pairs of regions differ much between the sides)" in found
+    gone = np.where(np.isin(uneven(6), (16, 85)), 0, uneven(6))  # the brain stem and the optic chiasm have no other side
+    assert "(2 of 102 regions are missing, 6 pairs" in str(suspicion(gone, AFFINE, 0.9))
+
+
+def test_a_brain_larger_than_any_is_a_doubt_about_voxel_sizes() -> None:
+    wide = AFFINE @ np.diag([1.3, 1.3, 1.3, 1])
+    assert "voxel sizes" in str(suspicion(IDS, wide, 0.95))
+    assert suspicion(IDS, AFFINE @ np.diag([1.1, 1.1, 1.1, 1]), 0.95) is None
 
 
 def test_orientation_is_named_where_the_order_of_lobes_is_turned() -> None:

@@ -79,6 +79,17 @@ def test_a_map_or_mask_beside_its_scan_is_left_out_with_a_word_and_a_name_like_i
     assert find_scans([tmp_path / "a_seg.nii.gz"]) == [tmp_path / "a_seg.nii.gz"]
 
 
+def test_a_map_of_no_scan_in_the_folder_is_left_out_with_a_word(tmp_path: Path) -> None:
+    for name in ("a.nii.gz", "a_dseg.nii.gz", "a_agreement.nii.gz", "brain_mask.nii.gz", "aseg.mgz"):
+        (tmp_path / name).touch()
+    said: list[str] = []
+    assert find_scans([tmp_path], said.append) == [tmp_path / "a.nii.gz"]
+    # Results beside their scan, as of an earlier run, are no news.
+    assert said == [
+        f"{tmp_path / 'aseg.mgz'} and 1 more: left out, by their names label maps or masks; name such a file to segment it"
+    ]
+
+
 def test_scans_that_lie_deeper_are_said_by_name(tmp_path: Path) -> None:
     (tmp_path / "ann/raw").mkdir(parents=True)
     (tmp_path / "ann/raw/T1.nii.gz").touch()

@@ -153,3 +153,18 @@ def test_what_holds_no_tissue_is_refused_with_what_was_found(
     nib.save(nib.Nifti1Image(values(), AFFINE), tmp_path / "x.nii")
     with pytest.raises(ScanError, match=f"x.nii: .*{words}"):
         read_scan(tmp_path / "x.nii")
+
+
+@pytest.mark.parametrize("classes", [3, 7])
+def test_a_map_of_tissue_classes_is_read_with_a_warning_and_a_scan_of_few_grey_levels_is_not(
+    tmp_path: Path, classes: int
+) -> None:
+    for levels, kind in ((classes, np.uint8), (classes, np.float32), (31, np.uint8)):
+        voxels = np.rint(HEAD / HEAD.max() * levels).astype(kind)
+        nib.save(nib.Nifti1Image(voxels, AFFINE), tmp_path / "x.nii")
+        told = [note for note in read_scan(tmp_path / "x.nii").notes if "different values" in note]
+        assert told == (
+            [f"only {classes + 1} different values found: is it a map of tissue classes or labels, and no scan?"]
+            if levels == classes
+            else []
+        )
