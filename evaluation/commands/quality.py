@@ -71,8 +71,11 @@ def run_quality(console: Console, folder: Path, out: Path | None, exclude: Path 
             console.print(f"{level}: {name}: {run.findings[name].findings[0].text}")
         if len(names) > 5:
             console.print(f"{level}: and {len(names) - 5} more")
-    if absent := failed_by_hand - set(run.findings):
-        errors.print(f"warning: {exclude}: not in {folder}: {', '.join(sorted(absent)[:5])}")
+    if absent := sorted(failed_by_hand - set(run.findings)):
+        more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
+        errors.print(f"warning: {exclude}: failed there, but not in {folder}: {', '.join(absent[:5])}{more}")
+    if failed_by_hand >= set(run.findings):
+        errors.print(f"warning: {exclude}: every scan failed: no tables of volumes")
     scans = "1 scan" if count == 1 else f"{count} scans"
     console.print(f"{run.page}: {scans}, {len(levels['serious'])} serious, {len(levels['look'])} to look at")
     if as_json:

@@ -43,7 +43,7 @@ def excluded_names(path: Path) -> set[str]:
 def save_volumes(
     out: Path, volumes: Mapping[str, pd.DataFrame], sessions: Mapping[str, str], intracranial: Mapping[str, float | None]
 ) -> list[Path]:
-    """Write `volumes_long.tsv` and `volumes_wide.tsv` (mm3).
+    """Write `volumes_long.tsv` and `volumes_wide.tsv` (mm3); without a scan, earlier ones are removed.
 
     Parameters
     ----------
@@ -59,6 +59,7 @@ def save_volumes(
     -------
     list of Path
     """
+    paths = [out / "volumes_long.tsv", out / "volumes_wide.tsv"]
     parts = []
     for name, table in volumes.items():
         part = table.copy()
@@ -69,6 +70,8 @@ def save_volumes(
         part["estimated_intracranial_mm3"] = float("nan") if estimate is None else round(estimate)
         parts.append(part)
     if not parts:
+        for path in paths:
+            path.unlink(missing_ok=True)
         return []
     long = pd.concat(parts, ignore_index=True)
     who = ["name", "subject", "session"]
@@ -77,7 +80,6 @@ def save_volumes(
     wide.insert(0, "all_regions_mm3", wide.sum(axis=1).round(3))
     estimates = long.groupby("name")["estimated_intracranial_mm3"].first()
     wide.insert(0, "estimated_intracranial_mm3", estimates.reindex(wide.index.get_level_values("name")).to_numpy())
-    paths = [out / "volumes_long.tsv", out / "volumes_wide.tsv"]
     write_text(paths[0], long.to_csv(sep="\t", index=False, na_rep="n/a"))
     write_text(paths[1], wide.reset_index().to_csv(sep="\t", index=False, na_rep="n/a"))
     return paths

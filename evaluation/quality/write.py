@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from darts_ensemble.errors import DartsError
+from darts_ensemble.errors import CohortError, DartsError
 from darts_ensemble.results.outputs import write_text
 from darts_ensemble.scans.scan import Scan, read_label_map, read_scan
 from darts_ensemble.versions import package_version
@@ -88,6 +88,9 @@ def write_quality(
         except DartsError as error:
             failures.append(str(error))
         report(one.name)
+    if not measured:
+        others = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
+        raise CohortError(f"{folder}: no label map that can be read: {failures[0]}{others}")
     flags = {one.name: one.account["flags"] for one in maps if isinstance(one.account.get("flags"), list)}
     doubts = {one.name: one.account["suspicion"] for one in maps if isinstance(one.account.get("suspicion"), str)}
     found = findings_of_cohort(measured, flags, doubts)

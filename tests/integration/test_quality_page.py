@@ -101,6 +101,7 @@ def test_a_finger_goes_through_the_scans_on_a_phone_and_is_shown_no_keys(page: P
     at.get_by_role("button", name="Previous").tap()
     assert at.get_attribute("[data-decision=fail]", "aria-pressed") == "true"
     assert at.evaluate("document.documentElement.scrollWidth") <= 390
+    assert at.evaluate("(box => box.scrollWidth <= box.clientWidth)(document.querySelector('.scroll'))"), "whole table in sight"
 
 
 def test_findings_stand_in_sight_beside_the_picture(page: Path, visit: Callable[..., Visit]) -> None:
@@ -116,6 +117,17 @@ def test_decisions_exported_before_can_be_imported(page: Path, visit: Callable[.
     at = visit(page.as_uri()).page
     at.set_input_files("#import", tmp_path / "qc.tsv")
     at.wait_for_function("document.querySelector('#summary').textContent.includes('1 decided')")
+    assert at.inner_text("#told") == "qc.tsv: 1 read, 1 of scans that are not on this page"
+
+
+def test_a_table_that_holds_no_decisions_is_told_and_changes_nothing(
+    page: Path, visit: Callable[..., Visit], tmp_path: Path
+) -> None:
+    (tmp_path / "other.tsv").write_text("name,decision\nsub-0005,fail\n")
+    at = visit(page.as_uri()).page
+    at.set_input_files("#import", tmp_path / "other.tsv")
+    at.wait_for_function("document.querySelector('#told').textContent.includes('not read')")
+    assert "0 decided" in at.inner_text("#summary")
 
 
 def test_the_page_passes_the_accessibility_rules(tmp_path: Path, visit: Callable[..., Visit]) -> None:

@@ -147,14 +147,23 @@
   part("import").addEventListener("change", async (event) => {
     const [file] = event.target.files;
     if (!file) return;
-    const [head, ...rows] = (await file.text()).replace(/\r/g, "").split("\n").map((line) => line.split("\t"));
+    event.target.value = ""; // so that the same file can be chosen again
+    const [head, ...rows] = (await file.text()).replace(/^\uFEFF|\r/g, "").split("\n").map((line) => line.split("\t").map((cell) => cell.trim()));
+    if (!head.includes("name") || !head.includes("decision")) {
+      part("told").textContent = `${file.name}: not read. Expected a table with tabs and the columns name and decision, as this page exports it.`;
+      return;
+    }
     const known = new Set(scans.map((scan) => scan.name));
+    let read = 0, others = 0;
     for (const row of rows) {
       const one = Object.fromEntries(head.map((name, place) => [name, row[place] || ""]));
-      if (known.has(one.name) && (words.includes(one.decision) || one.note)) {
-        decisions[one.name] = { decision: words.includes(one.decision) ? one.decision : "", note: one.note || "", time: one.time || "" };
-      }
+      const word = one.decision.toLowerCase();
+      if (!words.includes(word) && !one.note) continue;
+      if (!known.has(one.name)) { others += 1; continue; }
+      decisions[one.name] = { decision: words.includes(word) ? word : "", note: one.note || "", time: one.time || "" };
+      read += 1;
     }
+    part("told").textContent = `${file.name}: ${read} read${others ? `, ${others} of scans that are not on this page` : ""}`;
     keep();
     scans.forEach((_, index) => mark(index));
     filter();

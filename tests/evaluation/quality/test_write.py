@@ -100,6 +100,26 @@ def test_what_failed_by_hand_is_left_out_of_the_tables_and_a_broken_map_stops_no
     assert set(pd.read_csv(folder / "quality/quality.tsv", sep="\t")["name"]) == {"one", "two"}
 
 
+def test_tables_of_an_earlier_run_go_where_every_scan_failed(tmp_path: Path) -> None:
+    folder = results(tmp_path / "out", ["one", "two"])
+    write_quality(folder)
+    assert (folder / "quality/volumes_wide.tsv").is_file()
+    (tmp_path / "qc.tsv").write_text("name\tdecision\none\tfail\ntwo\tfail\nelsewhere\tfail\n")
+    done = CliRunner().invoke(app, [str(folder), "--exclude", str(tmp_path / "qc.tsv")])
+    assert done.exit_code == 0
+    assert "every scan failed: no tables of volumes" in done.stderr
+    assert "not in" in done.stderr and "elsewhere" in done.stderr
+    assert not list((folder / "quality").glob("volumes_*"))
+
+
+def test_a_folder_whose_label_maps_are_all_damaged_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "one_dseg.nii.gz").write_bytes(b"not an image")
+    done = CliRunner().invoke(app, [str(tmp_path)])
+    assert done.exit_code == 1
+    assert "no label map that can be read" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
