@@ -84,7 +84,18 @@ def bids_app(
         wanted = read_filter(bids_filter_file) if bids_filter_file else None
         if exclude is not None:
             errors.print("warning: participant segments all scans: --exclude not used")
-        scans = find_raw_scans(bids_dir, participants=participant_label or (), sessions=session_label or (), wanted=wanted)
+        without: list[str] = []
+        scans = find_raw_scans(
+            bids_dir,
+            participants=participant_label or (),
+            sessions=session_label or (),
+            wanted=wanted,
+            without=without.append,
+        )
+        if without:
+            more = f" and {len(without) - 5} more" if len(without) > 5 else ""
+            fitting = " that fits" if wanted else ""
+            errors.print(f"note: no T1w or UNIT1 image{fitting}: {', '.join(without[:5])}{more}")
         if not skip_bids_validation:
             _validate(bids_dir, console)
         raise typer.Exit(_segment(scans, output_dir, context.args))

@@ -68,6 +68,7 @@ def test_every_t1w_and_unit1_is_found_and_labels_choose(bids: Path) -> None:
         ({"acquisition": None, "suffix": "T1w"}, [SCANS[0], SCANS[3]]),
         ({"session": ["a", "b"], "datatype": "anat"}, list(SCANS[2:])),
         ({"session": "*", "run": None}, [SCANS[3]]),
+        ({"session": "Query.ANY", "run": "Query.NONE", "acquisition": "Query.OPTIONAL"}, [SCANS[3]]),
     ],
 )
 def test_a_filter_file_chooses_by_entities(bids: Path, tmp_path: Path, wanted: dict[str, object], found: list[str]) -> None:
@@ -76,6 +77,33 @@ def test_a_filter_file_chooses_by_entities(bids: Path, tmp_path: Path, wanted: d
     (tmp_path / "filter.json").write_text('{"t1w": {"aquisition": "x"}}')
     with pytest.raises(UsageError, match="entity aquisition"):
         read_filter(tmp_path / "filter.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"T1w": {"acquisition": "fast"}}', r"no entry t1w \(found T1w\)"),
+        ('["t1w"]', "no entry t1w; expected JSON"),
+        ("{t1w", "expected JSON such as"),
+        (None, "filter.json: No such file or directory; expected"),
+    ],
+)
+def test_a_filter_file_that_would_choose_nothing_is_refused(tmp_path: Path, text: str | None, message: str) -> None:
+    if text is not None:
+        (tmp_path / "filter.json").write_text(text)
+    with pytest.raises(UsageError, match=message):
+        read_filter(tmp_path / "filter.json")
+
+
+def test_people_and_sessions_without_a_scan_are_told_and_an_unknown_session_refused(bids: Path) -> None:
+    (bids / "sub-03/anat").mkdir(parents=True)
+    (bids / "sub-03/anat/sub-03_T2w.nii.gz").touch()
+    (bids / "sub-02/ses-c/func").mkdir(parents=True)
+    told: list[str] = []
+    assert names(bids, without=told.append) == list(SCANS)
+    assert told == ["sub-02/ses-c", "sub-03"]
+    with pytest.raises(UsageError, match="no session d; expected some of a, b, c"):
+        find_raw_scans(bids, sessions=["d"])
 
 
 def test_participants_then_the_group(tmp_path: Path, tiny_weights: Path) -> None:
