@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import tempfile
@@ -116,7 +117,7 @@ def _convert(series: Series, files: Sequence[Path], grid: SliceGrid, target: Pat
             (work / "in").mkdir()
             for number, path in enumerate(files):
                 _link(path, work / "in" / f"{number:05d}.dcm")
-            image = _result(series, _run(series.folder, work), work)
+            image = _result(series, files, _run(series.folder, work), work)
             _check_place(series, grid, image)
             # Neither a name nor a time in the file: the same series is the same bytes.
             with (
@@ -149,8 +150,12 @@ def _run(folder: Path, work: Path) -> str:
     return " ".join((done.stdout + done.stderr).split())
 
 
-def _result(series: Series, said: str, work: Path) -> Any:
+def _result(series: Series, files: Sequence[Path], said: str, work: Path) -> Any:
     images = sorted(work.glob("*.nii"))
+    if cut := re.search(r"not large enough to store image data: \S*?(\d{5})\.dcm", said):
+        raise ScanError(
+            f"{files[int(cut[1])]}: cut short, some of its voxels are missing; expected a whole file: copy it again"
+        )
     if len(images) != 1:
         what = f"{len(images)} images" if images else "no image"
         raise ScanError(f"{where_is(series)}: dcm2niix made {what} of it; expected one; it says: {said[-300:]}")

@@ -69,7 +69,8 @@ def describe_dataset(out: Path, scans: Sequence[Path], *, version: str, weights:
         If the folder is a data set of its own, not a derivative.
     """
     earlier = _description(out)
-    if earlier and earlier.get("DatasetType") != "derivative":
+    # A description that is empty or damaged is a user's, too.
+    if (out / "dataset_description.json").is_file() and earlier.get("DatasetType") != "derivative":
         raise UsageError(f"{out}: the root of a raw BIDS data set; expected a folder for results, as {out}/derivatives/darts")
     links: dict[str, str] = dict(earlier.get("DatasetLinks", {}))
     sources: list[dict[str, str]] = list(earlier.get("SourceDatasets", []))

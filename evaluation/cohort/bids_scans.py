@@ -53,6 +53,8 @@ def find_raw_scans(
     UsageError
         If a participant or a session is not there.
     """
+    if not root.is_dir():
+        raise CohortError(f"{root}: no such folder; expected the root of a BIDS data set")
     if not (root / "dataset_description.json").is_file():
         raise CohortError(f"{root}: no dataset_description.json; expected the root of a BIDS data set")
     there = sorted(path.name.removeprefix("sub-") for path in root.glob("sub-*") if path.is_dir())
@@ -82,7 +84,9 @@ def _chosen(root: Path, what: str, wanted: list[str], there: list[str]) -> list[
     """Return the labels that are wanted, or all; one that is not there is refused."""
     if missing := [one for one in wanted if one not in there]:
         more = f" and {len(there) - 20} more" if len(there) > 20 else ""
-        raise UsageError(f"{root}: no {what} {', '.join(missing)}; expected some of {', '.join(there[:20]) or 'none'}{more}")
+        known = f"some of {', '.join(there[:20])}{more}" if there else f"none: this data set has no {what}s"
+        advice = " (labels have spaces between, no commas)" if any("," in one for one in missing) else ""
+        raise UsageError(f"{root}: no {what} {', '.join(missing)}; expected {known}{advice}")
     return list(dict.fromkeys(wanted)) or there
 
 

@@ -52,7 +52,7 @@ def quality(
 
 def run_quality(console: Console, folder: Path, out: Path | None, exclude: Path | None, *, as_json: bool = False) -> bool:
     """Write the page and say what was found; return whether a label map could not be read."""
-    from evaluation.quality.cohort_volumes import excluded_names
+    from evaluation.quality.cohort_volumes import excluded_names, same_name
     from evaluation.quality.label_maps import find_label_maps
     from evaluation.quality.write import write_quality
 
@@ -71,10 +71,11 @@ def run_quality(console: Console, folder: Path, out: Path | None, exclude: Path 
             console.print(f"{level}: {name}: {run.findings[name].findings[0].text}")
         if len(names) > 5:
             console.print(f"{level}: and {len(names) - 5} more")
-    if absent := sorted(failed_by_hand - set(run.findings)):
+    found_names = {same_name(name) for name in run.findings}
+    if absent := sorted(failed_by_hand - found_names):
         more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
         errors.print(f"warning: {exclude}: failed there, but not in {folder}: {', '.join(absent[:5])}{more}")
-    if failed_by_hand >= set(run.findings):
+    if failed_by_hand >= found_names:
         errors.print(f"warning: {exclude}: every scan failed: no tables of volumes")
     scans = "1 scan" if count == 1 else f"{count} scans"
     console.print(f"{run.page}: {scans}, {len(levels['serious'])} serious, {len(levels['look'])} to look at")

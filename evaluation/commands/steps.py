@@ -21,7 +21,7 @@ from evaluation.metrics.pair_scores import Scoring
 from evaluation.metrics.surface import Definition
 from evaluation.protocols.groups import DEEP_STRUCTURES
 from evaluation.protocols.protocol import Protocol, ProtocolRegion, load_protocol
-from evaluation.quality.cohort_volumes import excluded_names
+from evaluation.quality.cohort_volumes import excluded_names, same_name
 from evaluation.results.labelling import means_by_labelling
 from evaluation.results.summaries import summarise
 from evaluation.run.account import run_account
@@ -124,8 +124,8 @@ def _find(console: Console, given: dict[str, Any]) -> _Found:
 def _without_failed(console: Console, cohort: Cohort, decisions: Path) -> Cohort:
     """Return the cohort without the subjects that failed in a table of decisions of the quality page."""
     failed = excluded_names(decisions)
-    left_out = [subject.id for subject in cohort.subjects if subject.id in failed]
-    kept = tuple(subject for subject in cohort.subjects if subject.id not in failed)
+    left_out = [subject.id for subject in cohort.subjects if same_name(subject.id) in failed]
+    kept = tuple(subject for subject in cohort.subjects if same_name(subject.id) not in failed)
     if not kept:
         raise CohortError(f"{decisions}: all {len(cohort.subjects)} subjects failed; expected at least one that did not")
     console.print(f"left out, failed in {decisions}: {named(left_out) if left_out else 'none'}")

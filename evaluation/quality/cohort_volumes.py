@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pandas as pd
 from darts_ensemble.errors import CohortError
 from darts_ensemble.results.outputs import write_text
 
-__all__ = ["DECISIONS", "excluded_names", "save_volumes"]
+__all__ = ["DECISIONS", "excluded_names", "same_name", "save_volumes"]
 
 DECISIONS = ("pass", "fail", "unsure")
 
@@ -19,25 +21,38 @@ DECISIONS = ("pass", "fail", "unsure")
 def excluded_names(path: Path) -> set[str]:
     """Return the scans that failed in a table of decisions: the column `name` of the rows with the `decision` `fail`.
 
+    Letters with accents are composed (Unicode NFC), as :func:`same_name` has them.
+
     Raises
     ------
     CohortError
-        If it can't be read, lacks a column, or holds another decision.
+        If it can't be read, lacks a column, holds another decision, or two decisions on one scan.
     """
+    expected = "expected the table that the quality page exports: name, decision, with tabs between"
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file, delimiter="\t")
-            columns = rows.fieldnames or []
-            if not {"name", "decision"} <= set(columns):
-                found = ", ".join(columns) or "none"
-                raise CohortError(f"{path}: columns {found}; expected the table that the quality page exports: name, decision")
-            given = [((row["name"] or "").strip(), (row["decision"] or "").strip().lower()) for row in rows]
+        content = path.read_bytes()
+        # Excel's "Unicode text" is UTF-16.
+        text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+        rows = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t")
+        columns = rows.fieldnames or []
+        if not {"name", "decision"} <= set(columns):
+            raise CohortError(f"{path}: columns {', '.join(columns) or 'none'}; {expected}")
+        given = [(same_name((row["name"] or "").strip()), (row["decision"] or "").strip().lower()) for row in rows]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise CohortError(f"{path}: {reason}; expected the table that the quality page exports: name, decision") from None
-    if wrong := next(((name, word) for name, word in given if word not in ("", *DECISIONS)), None):
-        raise CohortError(f"{path}: decision {wrong[1]} of {wrong[0]}; expected {', '.join(DECISIONS)} or nothing")
-    return {name for name, decision in given if decision == "fail"}
+        raise CohortError(f"{path}: {reason}; {expected}") from None
+    decided: dict[str, str] = {}
+    for name, word in given:
+        if word not in ("", *DECISIONS):
+            raise CohortError(f"{path}: decision {word} of {name}; expected {', '.join(DECISIONS)} or nothing")
+        if word and decided.setdefault(name, word) != word:
+            raise CohortError(f"{path}: {name} has the decisions {decided[name]} and {word}; expected one")
+    return {name for name, decision in decided.items() if decision == "fail"}
+
+
+def same_name(name: str) -> str:
+    """Return a name with its accents composed: systems store one name in two ways (`é`, or `e` and an accent)."""
+    return unicodedata.normalize("NFC", name)
 
 
 def save_volumes(

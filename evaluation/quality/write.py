@@ -16,7 +16,7 @@ from darts_ensemble.errors import CohortError, DartsError
 from darts_ensemble.results.outputs import write_text
 from darts_ensemble.scans.scan import Scan, read_label_map, read_scan
 from darts_ensemble.versions import package_version
-from evaluation.quality.cohort_volumes import save_volumes
+from evaluation.quality.cohort_volumes import same_name, save_volumes
 from evaluation.quality.findings import LEVELS, ScanFindings, findings_of_cohort
 from evaluation.quality.label_maps import LabelMap, find_label_maps
 from evaluation.quality.measures import Measures, measure
@@ -99,7 +99,7 @@ def write_quality(
     footer = f"darts-ensemble {package_version('darts-ensemble')}"
     page = write_page(out / "quality.html", folder.resolve().name, rows, footer)
     write_text(out / "quality.tsv", _table(rows).to_csv(sep="\t", index=False, na_rep="n/a"))
-    kept = {one.name: measured[one.name].volumes for one in maps if one.name in measured and one.name not in exclude}
+    kept = {one.name: measured[one.name].volumes for one in maps if one.name in measured and same_name(one.name) not in exclude}
     estimates = {name: measured[name].intracranial_mm3 for name in kept}
     tables = save_volumes(out, kept, {one.name: one.session for one in maps}, estimates)
     return QualityRun(page, found, failures, without_scan, [page, out / "quality.tsv", *tables])

@@ -56,6 +56,12 @@ def test_every_t1w_and_unit1_is_found_and_labels_choose(bids: Path) -> None:
     assert names(bids, participants=["02"], sessions=["ses-b"]) == [SCANS[3]]
     with pytest.raises(UsageError, match="no participant 07"):
         find_raw_scans(bids, participants=["07"])
+    with pytest.raises(UsageError, match="no session 1; expected some of a, b"):
+        find_raw_scans(bids, sessions=["1"])
+    with pytest.raises(UsageError, match=r"no participant 01,02; .* no commas"):
+        find_raw_scans(bids, participants=["01,02"])
+    with pytest.raises(CohortError, match="no such folder"):
+        find_raw_scans(bids / "nowhere")
     with pytest.raises(CohortError, match=r"no dataset_description\.json"):
         find_raw_scans(bids / "sub-01")
 

@@ -231,6 +231,19 @@ def test_the_worst_disagreement_is_jumped_to_and_drawn_as_a_difference(opened: C
     assert page.is_disabled("#place-worst")
 
 
+def test_worst_that_is_pressed_while_places_are_looked_for_is_gone_to_when_they_are_here(opened: Callable[..., Any]) -> None:
+    page = opened("RAS")
+    held: list[Any] = []
+    page.route("**/api/places/**", lambda route: held.append(route))
+    choose(page, "left putamen")
+    press(page, "w")
+    page.wait_for_function("() => document.getElementById('places-total').textContent.startsWith('Looking')")
+    assert held and page.inner_text("#place") == ""
+    for route in held:
+        route.continue_()
+    page.wait_for_function("() => document.getElementById('place').textContent.startsWith('1 of')")
+
+
 def test_side_by_side_shows_each_map_at_the_same_place(opened: Callable[..., Any]) -> None:
     page = opened(region="left putamen")
     assert page.get_attribute("#modes [aria-pressed=true]", "data-mode") == "side"

@@ -33,6 +33,15 @@ def test_a_finger_points_and_scrolls_on_a_phone_and_nothing_overflows(opened: Ca
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
 
 
+def test_a_page_that_opens_at_a_region_stands_at_its_top_with_the_region_in_the_list(opened: Callable[..., Any]) -> None:
+    for width, height, touch in ((390, 844, True), (820, 1180, True), (1280, 800, False)):
+        page = opened(width=width, height=height, touch=touch, region="left hippocampus")
+        settled(page)
+        assert page.evaluate("scrollY") == 0
+        row, shown = page.locator("#legend tr.chosen").bounding_box(), page.locator("#legend-scroll").bounding_box()
+        assert shown["y"] <= row["y"] and row["y"] + row["height"] <= shown["y"] + shown["height"]
+
+
 def test_on_a_phone_the_list_that_is_searched_and_the_place_stand_in_sight(opened: Callable[..., Any]) -> None:
     page = opened(width=390, height=844, touch=True)
     page.tap("#search")

@@ -153,14 +153,15 @@
       part("told").textContent = `${file.name}: not read. Expected a table with tabs and the columns name and decision, as this page exports it.`;
       return;
     }
-    const known = new Set(scans.map((scan) => scan.name));
+    const known = new Map(scans.map((scan) => [scan.name.normalize(), scan.name])); // é, or e and an accent
     let read = 0, others = 0;
     for (const row of rows) {
       const one = Object.fromEntries(head.map((name, place) => [name, row[place] || ""]));
       const word = one.decision.toLowerCase();
       if (!words.includes(word) && !one.note) continue;
-      if (!known.has(one.name)) { others += 1; continue; }
-      decisions[one.name] = { decision: words.includes(word) ? word : "", note: one.note || "", time: one.time || "" };
+      const name = known.get(one.name.normalize());
+      if (name === undefined) { others += 1; continue; }
+      decisions[name] = { decision: words.includes(word) ? word : "", note: one.note || "", time: one.time || "" };
       read += 1;
     }
     part("told").textContent = `${file.name}: ${read} read${others ? `, ${others} of scans that are not on this page` : ""}`;

@@ -89,7 +89,14 @@ export function createLegend(about, choose) {
       one.row.classList.toggle("chosen", one.place === place);
       one.button.setAttribute("aria-pressed", String(one.place === place));
     }
-    if (place) rows[place - 1].row.scrollIntoView({ block: "nearest" });
+    if (place) bringIntoSight(rows[place - 1].row);
+  }
+
+  /** Scroll the list, never the page: on small screens the pictures stand above the list. */
+  function bringIntoSight(row) {
+    const box = byId("legend-scroll"), shown = box.getBoundingClientRect(), at = row.getBoundingClientRect();
+    const top = shown.top + byId("legend-head").offsetHeight;
+    if (at.top < top || at.bottom > shown.bottom) box.scrollTop += (at.top + at.bottom) / 2 - (top + shown.bottom) / 2;
   }
 
   /** Choose the next (+1) or previous (-1) region of the table. */

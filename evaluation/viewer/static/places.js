@@ -10,6 +10,7 @@ export function createPlaces(about, go, nameAt) {
   let list = null; // { mm3, places } of what is asked for now
   let asked = "";
   let number = -1;
+  let wish = null; // the place that was asked for while they were looked for
 
   /** Ask for the places of a comparison (an address), unless they are here. */
   async function load(path, title) {
@@ -18,11 +19,13 @@ export function createPlaces(about, go, nameAt) {
     asked = path;
     list = null;
     number = -1;
+    wish = null;
     refresh();
     const found = await json(path);
     if (path !== asked) return; // another one was asked for meanwhile
     list = found;
     refresh();
+    if (wish !== null) goTo(wish);
   }
 
   function refresh() {
@@ -34,6 +37,7 @@ export function createPlaces(about, go, nameAt) {
   }
 
   function goTo(wanted) {
+    if (!list) wish = wanted;
     if (!list?.places.length) return;
     number = (wanted + list.places.length) % list.places.length;
     go(list.places[number].at);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,14 @@ def test_a_series_that_can_not_be_placed_is_refused_by_name_and_leaves_nothing(t
         convert_folder(tmp_path / "in", tmp_path / "out" / "a_T1w.nii.gz")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_was_cut_short_is_named(tmp_path: Path) -> None:
+    files = write_series(tmp_path / "in put")
+    files[5].write_bytes(files[5].read_bytes()[:-600])
+    with pytest.raises(ScanError, match=f"^{re.escape(str(files[5]))}: cut short"):
+        convert_folder(tmp_path / "in put", tmp_path / "scan.nii.gz")
+    assert not (tmp_path / "scan.nii.gz").exists()
 
 
 def test_two_echoes_in_one_series_are_refused(tmp_path: Path) -> None:

@@ -59,6 +59,14 @@ def test_the_root_of_a_raw_data_set_is_not_made_a_derivative(tmp_path: Path) -> 
     assert description(tmp_path / "study")["Name"] == "raw"
 
 
+@pytest.mark.parametrize("text", ["{}", "{damaged"])
+def test_a_description_that_is_empty_or_damaged_is_not_replaced(tmp_path: Path, text: str) -> None:
+    (tmp_path / "dataset_description.json").write_text(text)
+    with pytest.raises(UsageError, match="derivatives/darts"):
+        describe_dataset(tmp_path, [], version="1")
+    assert (tmp_path / "dataset_description.json").read_text() == text
+
+
 def test_the_table_beside_a_label_map_names_colours_and_measures_each_region() -> None:
     ids = np.array([17, 17, 53, 1024, 0, 0, 0, 0]).reshape(2, 2, 2)
     agreement = np.linspace(0, 1, 8, dtype=np.float32).reshape(2, 2, 2)

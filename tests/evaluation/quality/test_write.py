@@ -100,6 +100,14 @@ def test_what_failed_by_hand_is_left_out_of_the_tables_and_a_broken_map_stops_no
     assert set(pd.read_csv(folder / "quality/quality.tsv", sep="\t")["name"]) == {"one", "two"}
 
 
+def test_names_with_accents_are_found_however_they_are_stored_and_so_are_tables_of_excel(tmp_path: Path) -> None:
+    folder = results(tmp_path / "out", ["Jose\u0301", "b"])
+    (tmp_path / "qc.tsv").write_bytes("name\tdecision\r\nJos\u00e9\tFail\r\n".encode("utf-16"))
+    done = CliRunner().invoke(app, [str(folder), "--exclude", str(tmp_path / "qc.tsv")])
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert list(pd.read_csv(folder / "quality/volumes_wide.tsv", sep="\t")["name"]) == ["b"]
+
+
 def test_tables_of_an_earlier_run_go_where_every_scan_failed(tmp_path: Path) -> None:
     folder = results(tmp_path / "out", ["one", "two"])
     write_quality(folder)
@@ -125,6 +133,8 @@ def test_a_folder_whose_label_maps_are_all_damaged_is_told_in_one_line(tmp_path:
     [
         ("subject\tdecision\n", "columns subject, decision"),
         ("name\tdecision\na\tbad\n", "decision bad of a"),
+        ("name\tdecision\na\tfail\na\tpass\n", "a has the decisions fail and pass"),
+        ("name,decision\na,fail\n", "columns name,decision; expected .* with tabs between"),
         (None, "No such file"),
     ],
 )
