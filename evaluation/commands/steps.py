@@ -127,7 +127,9 @@ def _without_failed(console: Console, cohort: Cohort, decisions: Path) -> Cohort
     left_out = [subject.id for subject in cohort.subjects if same_name(subject.id) in failed]
     kept = tuple(subject for subject in cohort.subjects if same_name(subject.id) not in failed)
     if not kept:
-        raise CohortError(f"{decisions}: all {len(cohort.subjects)} subjects failed; expected at least one that did not")
+        count = len(cohort.subjects)
+        who = "the only subject" if count == 1 else f"all {count} subjects"
+        raise CohortError(f"{decisions}: {who} failed; expected at least one that did not")
     console.print(f"left out, failed in {decisions}: {named(left_out) if left_out else 'none'}")
     return replace(cohort, subjects=kept)
 

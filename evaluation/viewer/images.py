@@ -104,6 +104,8 @@ def read_viewed(scan: Path, labels: Sequence[Path] = (), agreement: Path | None 
         raise UsageError(f"--name: {len(names)} names for {len(labels)} label maps; expected one for each at most")
     base = read_scan(scan_path(scan))
     notes = [f"{base.path}: {note}" for note in base.notes]
+    if same := next((path for path in labels if path.exists() and path.samefile(base.path)), None):
+        raise ScanError(f"{same}: given as the scan and as a label map; expected a label map of the scan")
     called = [*names, *distinct_names(labels)[len(names) :]]
     maps = tuple(_label_map(path, name, base, notes) for path, name in zip(labels, called, strict=True))
     canonical, sizes = to_canonical(_as_bytes(base.data), base.affine)

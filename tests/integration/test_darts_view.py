@@ -98,6 +98,7 @@ def test_the_browser_is_opened_without_the_token_among_its_words(case: ViewedCas
         (("scan.nii.gz", "first_dseg.nii.gz", "--region", "nose"), 2, "--region nose: not in the label maps"),
         (("scan.nii.gz", "--name", "x"), 2, "--name: 1 names for 0 label maps"),
         (("first_dseg.nii.gz",), 1, "FreeSurfer label ids found; expected a T1 scan"),
+        (("scan.nii.gz", "scan.nii.gz"), 1, "scan.nii.gz: given as the scan and as a label map"),
         (("scan.nii.gz", "none.nii.gz", "--print"), 1, "none.nii.gz: no such file"),
     ],
 )

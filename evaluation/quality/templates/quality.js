@@ -54,7 +54,7 @@
     const done = scans.filter((scan) => of(scan).decision).length;
     const levels = ["serious", "look"].map((one) => `${scans.filter((scan) => scan.level === one).length} ${one}`);
     const hidden = shown.length < scans.length ? `; ${shown.length} shown` : "";
-    part("summary").textContent = `${scans.length} scans: ${levels.join(", ")}; ${done} decided${hidden}`;
+    part("summary").textContent = `${scans.length} ${scans.length === 1 ? "scan" : "scans"}: ${levels.join(", ")}; ${done} decided${hidden}`;
   };
 
   const filter = () => {
