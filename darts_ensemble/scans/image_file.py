@@ -18,7 +18,7 @@ from darts_ensemble.errors import ScanError
 from darts_ensemble.scans.links import why_empty
 from darts_ensemble.scans.packing import open_packed, packed_image
 
-__all__ = ["EXTENSIONS", "one_volume", "open_image"]
+__all__ = ["EXTENSIONS", "damaged", "one_volume", "open_image"]
 
 EXTENSIONS = (".nii.gz", ".nii", ".mgz", ".mgh")
 _GZIP = b"\x1f\x8b"
@@ -31,6 +31,7 @@ _OTHERS = {
     b"NRRD": "an NRRD image: convert it to NIfTI",
     b"<": "a page, perhaps in place of a download: download the image again",
 }
+_PAIR = "of a pair of files, .hdr and .img, make one .nii.gz"
 _HEADER_BYTES = {348: nib.Nifti1Header, 540: nib.Nifti2Header}
 
 
@@ -46,8 +47,9 @@ def open_image(path: Path) -> tuple[Any, list[str]]:
     """
     start = _first_bytes(path)
     if not path.name.lower().endswith(EXTENSIONS):
-        dicom = path.suffix.lower() == ".dcm" or start[128:] == b"DICM"
-        hint = "DICOM: convert it with dcm2niix" if dicom else "convert it to NIfTI"
+        dicom = path.suffix.lower() == ".dcm" or start[128:132] == b"DICM"
+        pair = path.name.lower().endswith((".hdr", ".img"))
+        hint = "DICOM: convert it with dcm2niix" if dicom else _PAIR if pair else "convert it to NIfTI"
         raise ScanError(f"{path}: not a file that can be read here; expected {', '.join(EXTENSIONS)} ({hint})")
     try:
         with _silent():
@@ -55,7 +57,13 @@ def open_image(path: Path) -> tuple[Any, list[str]]:
     except (ImageFileError, gzip.BadGzipFile):
         raise ScanError(f"{path}: {_what_else(start)}; expected {', '.join(EXTENSIONS)}") from None
     except Exception as error:  # nibabel lets through whatever gzip, zlib and struct raise on damaged files
-        raise ScanError(f"{path}: damaged ({type(error).__name__}); expected a whole image: copy it again") from None
+        raise damaged(path, error) from None
+
+
+def damaged(path: Path, error: Exception) -> ScanError:
+    """Return the error for an image that can't be read to its end: copied in part, or half of a pair of header and image."""
+    hint = _PAIR if _first_bytes(path)[344:347] == b"ni1" else "copy it again"
+    return ScanError(f"{path}: damaged ({type(error).__name__}); expected a whole image: {hint}")
 
 
 def one_volume(shape: tuple[int, ...]) -> tuple[int, ...] | None:
@@ -156,7 +164,7 @@ def _is_single(header: bytes) -> bool:
 
 
 def _first_bytes(path: Path) -> bytes:
-    """Read 132 bytes, enough to tell DICOM; nibabel takes a file that may not be opened for one that is no image."""
+    """Read 348 bytes, which tell DICOM and half a pair; nibabel takes a file that may not be opened for no image."""
     try:
         if why := why_empty(path, b""):
             raise ScanError(f"{path}: {why}")
@@ -165,7 +173,7 @@ def _first_bytes(path: Path) -> bytes:
         if not path.is_file():
             raise ScanError(f"{path}: no such file; expected a scan {', '.join(EXTENSIONS)}")
         with path.open("rb") as file:
-            start = file.read(132)
+            start = file.read(348)
         if why := why_empty(path, start):
             raise ScanError(f"{path}: {why}")
         return start

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from darts_ensemble.errors import ScanError
 from darts_ensemble.labels import REGION_BY_ID
 from darts_ensemble.scans.header import open_header
-from darts_ensemble.scans.image_file import EXTENSIONS
+from darts_ensemble.scans.image_file import EXTENSIONS, damaged
 from darts_ensemble.scans.intensities import as_taken
 from darts_ensemble.scans.label_values import whole_numbers
 from darts_ensemble.scans.links import is_there
@@ -165,7 +165,7 @@ def _read(path: Path, *, labels: bool = False) -> Scan:
         data = np.asarray(image.dataobj).reshape(shape, order="F")
         close_image(image)
     except Exception as error:  # as for opening
-        raise ScanError(f"{path}: damaged ({type(error).__name__}); expected a whole image: copy it again") from None
+        raise damaged(path, error) from None
     if data.dtype.kind not in "iufb":
         raise ScanError(f"{path}: voxels of type {data.dtype}; expected one number per voxel")
     data, mended = (data, ()) if labels else as_taken(data, path)

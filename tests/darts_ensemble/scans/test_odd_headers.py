@@ -236,3 +236,13 @@ def test_a_header_extension_of_any_length_is_passed_over(tmp_path: Path) -> None
     image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"x" * 5000))
     nib.save(image, tmp_path / "a.nii.gz")
     np.testing.assert_array_equal(read_scan(tmp_path / "a.nii.gz").data, DATA)
+
+
+@pytest.mark.parametrize("name", ["x.nii", "x.hdr", "x.img"])
+def test_half_of_a_pair_of_header_and_image_is_named_as_that(tmp_path: Path, name: str) -> None:
+    image = nib.Nifti1Pair(np.ones((40, 40, 40), np.int16), np.diag([5.0, 5, 5, 1]))
+    nib.save(image, tmp_path / "pair.hdr")
+    half = "pair.img" if name.endswith(".img") else "pair.hdr"
+    (tmp_path / half).replace(tmp_path / name)
+    with pytest.raises(ScanError, match=r"of a pair of files, \.hdr and \.img, make one \.nii\.gz"):
+        read_scan(tmp_path / name)
