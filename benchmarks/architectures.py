@@ -1,16 +1,16 @@
 """Dense U-Net against U-Net at full resolution: pre-trained on FreeSurfer's labels, fine-tuned on manual ones, scored by hand.
 
     python benchmarks/bundled_training_set.py DATA set/
-    python benchmarks/architectures.py set/manifest.tsv MINDBOGGLE -o architectures/ [--steps 6000] [--fine-steps 400]
+    python benchmarks/architectures.py set/manifest.tsv MINDBOGGLE -o architectures/ [--steps 5000] [--fine-steps 400]
 
 Three networks of one view: a Dense U-Net, a U-Net with about as many parameters, and a U-Net whose step takes about as long.
 All see the same slices in the same order for the same number of steps. `darts-train pretrain` starts from random weights on
 the people of the manifest; `darts-train finetune` goes on with the eight people of MINDBOGGLE outside the first fold (see
 `fine_tuning_folds.py`). `accuracy.py` scores both on the four people of the first fold, whom no network was trained on. A
-step of the Dense U-Net takes 0.38 s of one core with AMX. From random weights, 1,500 steps are far too few
-(benchmarks/README.md).
+step of the Dense U-Net takes 0.31 s of one core with AMX. From random weights, 1,500 steps are far too few.
 
-After an interruption the same command continues. In the output folder: `scores.csv` (one row per network, seed, stage, person,
+`--kept architectures.csv --only unet-6` adds a network to the scores that are kept here. After an interruption the same
+command continues. In the output folder: `scores.csv` (one row per network, seed, stage, person,
 reference and region), `runs.csv` (parameters and CPU seconds a step), `table.md` and box plots of the regions.
 """
 
@@ -48,6 +48,11 @@ class Candidate:
     architecture: str
     filters: int
 
+    @property
+    def key(self) -> str:
+        """As folders and `--only` call it."""
+        return f"{self.architecture}-{self.filters}"
+
 
 DENSE = Candidate("Dense U-Net", "dense-unet", 32)
 #: 6 filters: 349,181 parameters, where the Dense U-Net has 311,377. 18 filters: a step as long, by train_step.py.
@@ -56,7 +61,7 @@ CANDIDATES = (DENSE, Candidate("U-Net, same time", "unet", 18), Candidate("U-Net
 
 def train(given: argparse.Namespace, one: Candidate, seed: int, people: Sequence[LabelledSubject]) -> dict[str, Path]:
     """Pre-train and fine-tune one network, unless done before; return the folder of weights of each stage."""
-    home = given.out / "weights" / f"{one.architecture}-{one.filters}-seed{seed}"
+    home = given.out / "weights" / f"{one.key}-seed{seed}"
     folders = {stage: home / stage for stage in STAGES}
     common = {"architecture": one.architecture, "filters": one.filters, "seed": seed}
     recipes = {
@@ -109,6 +114,8 @@ def measured(given: argparse.Namespace) -> Iterator[pd.DataFrame]:
     everyone = sorted(find_labelled(given.mindboggle), key=by_number)
     for seed in map(int, words(given.seeds)):
         for one in CANDIDATES:
+            if given.only and one.key not in words(given.only):
+                continue
             folders = train(given, one, seed, training_people(everyone, 1))
             for stage in STAGES:
                 yield score(given, folders[stage], held_out(everyone, 1)).assign(networks=one.name, seed=seed, stage=stage)
@@ -180,14 +187,16 @@ def main() -> None:
     parser.add_argument("manifest", type=Path, help="training set with FreeSurfer's labels")
     parser.add_argument("mindboggle", type=Path)
     parser.add_argument("-o", "--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=6000, help="of pre-training")
+    parser.add_argument("--steps", type=int, default=5000, help="of pre-training")
     parser.add_argument("--fine-steps", type=int, default=400)
     parser.add_argument("--seeds", default="1,2")
     parser.add_argument("--view", default="coronal")
     parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--only", default="", help="networks to train, such as unet-6; the default is all")
+    parser.add_argument("--kept", type=Path, help="scores of networks trained before, which the table shows, too")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    parts: list[pd.DataFrame] = []
+    parts = [pd.read_csv(given.kept)] if given.kept else []
     for part in measured(given):  # what is finished stands there if the rest is interrupted
         parts.append(part)
         scores = pd.concat(parts, ignore_index=True)

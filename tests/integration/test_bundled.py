@@ -77,11 +77,11 @@ def test_three_views_of_a_whole_head_take_less_than_six_gigabytes(run: Run) -> N
     assert run.peak < 6
 
 
+@pytest.mark.skipif(not SOAK, reason="a whole head looked at twice; DARTS_SOAK=1 runs it")
 def test_looking_around_the_brain_alone_changes_next_to_no_label(run: Run, shared_data: Path) -> None:
     folder = shared_data / "subjects" / SUBJECT / "mri"
-    method, views = ("ensemble", ("coronal", "axial", "sagittal")) if SOAK else ("coronal", ("coronal",))
-    near = np.asarray(nib.load(run.out / "segmentations" / method / f"{SUBJECT}.nii.gz").dataobj)
-    far = Segmenter(views=views, crop="head").segment(folder / "T1.mgz").ids
+    near = np.asarray(nib.load(run.out / "segmentations" / "ensemble" / f"{SUBJECT}.nii.gz").dataobj)
+    far = Segmenter(views=("coronal", "axial", "sagittal"), crop="head").segment(folder / "T1.mgz").ids
     reference = read_label_map(folder / "aparc.DKTatlas+aseg.mgz").data
 
     def dice(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -91,4 +91,4 @@ def test_looking_around_the_brain_alone_changes_next_to_no_label(run: Run, share
     change = dice(near, reference) - dice(far, reference)
     assert abs(np.nanmean(change)) <= 0.001
     large = np.bincount(reference.ravel(), minlength=3000)[REGION_IDS] > 500
-    assert np.nanmax(np.abs(change[large])) <= 0.01  # of the coronal view 0.0084, in fp32 and in bf16
+    assert np.nanmax(np.abs(change[large])) <= 0.01

@@ -13,6 +13,7 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from reader_study.study.storage import open_study
 from reader_study.study.tables import event_table
+from tests.conftest import SOAK
 from tests.integration.rating_pages import READY, WAIT, pass_screen, wait_past
 from tests.integration.test_rating_browser import yellow_box
 
@@ -139,7 +140,7 @@ class Fingers:
         self.send("touchEnd")
 
 
-@pytest.mark.parametrize(("width", "height"), [(820, 1180), (1180, 820)], ids=["upright", "across"])
+@pytest.mark.parametrize(("width", "height"), [(820, 1180), (1180, 820)] if SOAK else [(820, 1180)])
 def test_fingers_on_a_tablet_scroll_zoom_and_rate(browser: Any, served: Any, width: int, height: int, tmp_path: Path) -> None:
     study, base = served
     context = browser.new_context(viewport={"width": width, "height": height}, has_touch=True, is_mobile=True)

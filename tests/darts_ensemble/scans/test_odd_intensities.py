@@ -8,12 +8,13 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from darts_ensemble.errors import ScanError
 from darts_ensemble.scans.conform import conform
 from darts_ensemble.scans.scan import Scan, read_scan
+from tests.conftest import SOAK
 from tests.darts_ensemble.scans.test_intensities import BRAIN, HEAD, SIZE
 
 AFFINE = np.array([[-3.0, 0, 0, 96], [0, 0, 3, -96], [0, -3, 0, 96], [0, 0, 0, 1]])
@@ -128,6 +129,7 @@ def test_numbers_of_16_bits_that_became_negative_are_positive_again(tmp_path: Pa
         np.testing.assert_array_equal(scan.data, bright)
 
 
+@settings(max_examples=300 if SOAK else 10)  # two seconds each
 @given(gain=st.floats(1e-6, 1e6), shift=st.floats(-100, 100), kind=st.sampled_from([np.float32, np.float64]))
 def test_any_gain_and_shift_leaves_the_brain(gain: float, shift: float, kind: type) -> None:
     assert off(((HEAD + shift * HEAD.max()) * gain).astype(kind)) < 0.06
