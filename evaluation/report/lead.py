@@ -22,7 +22,7 @@ _NAMED_METHODS = 5
 def lead_sentences(results: Results) -> list[str]:
     """Return what a reader should know at once; the run must have means.
 
-    Where references mix manual and automatic labels, the two kinds are told apart. Where a method has regions from the
+    Where references mix manual and automatic labels, each kind has means of its own. Where a method has regions from the
     reference, means are over the regions that every method has of its own.
     """
     by_labelling = means_by_labelling(results.scores, results.account, include_seen=results.include_seen)
