@@ -78,7 +78,8 @@ _OURS = (
     + """
 from darts_ensemble.weights.checkpoints import load_view
 from darts_ensemble.inference.heap import keep_freed_memory
-from darts_ensemble.inference.predict import made_ready, most_probable, predict_view, uses_winograd
+from darts_ensemble.inference.class_scores import most_probable
+from darts_ensemble.inference.predict import made_ready, predict_view, uses_winograd
 from darts_ensemble.device import choose_precision
 from darts_ensemble.inference.device_volume import DeviceVolume
 volume, numbers = np.load(folder + "/volume.npy"), np.load(folder + "/numbers.npy").tolist()

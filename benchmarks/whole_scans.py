@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -48,21 +49,22 @@ def write_full_size(folder: Path) -> None:
 
 
 def thinned(every: int, computed: list[int]) -> Any:
-    """Return a `predict_view` that computes only one of `every` batches and uses its result for the batches after it.
+    """Return a `predict_scores` that computes only one of `every` batches and uses its result for the batches after it.
 
     The number of voxels given to a network, without those of constant slices, is added to `computed`.
     """
 
-    def predict(*given: Any, box: Any, batch_size: int = 4, slices: Any = None, **how: Any) -> Iterator[tuple[slice, Tensor]]:
+    def predict(*given: Any, box: Any, batch_size: int = 4, slices: Any = None, **how: Any) -> Iterator[tuple[slice, Any]]:
         side = box[prediction.SLICE_AXIS[given[0].view]]
         varied = given[1].varied(given[0].view)
         wanted = range(side.start, side.stop) if slices is None else slices
         for number, start in enumerate(range(0, len(wanted), batch_size)):
             here = wanted[start : start + batch_size]
             if number % every == 0:
-                ((_, last),) = prediction.predict_view(*given, box=box, batch_size=batch_size, slices=here, **how)
-                computed.append(int(varied[np.asarray(here)].sum()) * last[0, ..., 0].numel())
-            yield slice(start, start + len(here)), last[: len(here)]
+                ((_, last),) = prediction.predict_scores(*given, box=box, batch_size=batch_size, slices=here, **how)
+                computed.append(int(varied[np.asarray(here)].sum()) * last.shape[1] * last.shape[2])
+            part = last[: len(here)] if isinstance(last, Tensor) else replace(last, position=last.position[: len(here)])
+            yield slice(start, start + len(here)), part
 
     return predict
 
@@ -133,7 +135,7 @@ def measure(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     segmenter = make_segmenter(settings)
     device = segmenter.device
     start = time.perf_counter()
-    with mock.patch("darts_ensemble.segment.segmenter.predict_view", thinned(given.every, computed)):
+    with mock.patch("darts_ensemble.segment.segmenter.predict_scores", thinned(given.every, computed)):
         segment_here(segmenter, jobs, settings, report)
     _wait(device)
     wall = time.perf_counter() - start

@@ -41,6 +41,8 @@ _GPU_LOW_FUSED = 4_000_000_000
 _MOST_SLICES_AT_ONCE = {"cpu": 8, "mps": 8, "cuda": 64}
 #: Feature maps of the first level that a network holds at its peak (counted in a Dense U-Net of four convolutions a block).
 _MAPS_HELD = 16
+#: Maps of the 103 class scores that are held at the same time; on a CPU the views are fused in small pieces.
+_SCORES_HELD = {"cpu": 3, "mps": 8, "cuda": 8}
 
 
 class DeviceMemoryWarning(UserWarning):
@@ -94,7 +96,7 @@ def slices_at_once(
     filters: int, rows: int, columns: int, *, device: torch.device, precision: str, low_memory: bool = False
 ) -> int:
     """Return the batch size, in slices of the given size, that fits the memory for a network with this number of filters."""
-    slice_bytes = bytes_of_slice(filters, rows, columns, precision=precision)
+    slice_bytes = bytes_of_slice(filters, rows, columns, precision=precision, device=device)
     if device.type == "cuda":
         free = int(torch.cuda.mem_get_info(device)[0] * _GPU_SHARE)
         budget = min(free, _GPU_LOW_BUDGET if low_memory else _GPU_BUDGET)
@@ -103,10 +105,10 @@ def slices_at_once(
     return int(np.clip(budget // slice_bytes, 1, _MOST_SLICES_AT_ONCE[device.type]))
 
 
-def bytes_of_slice(filters: int, rows: int, columns: int, *, precision: str) -> int:
+def bytes_of_slice(filters: int, rows: int, columns: int, *, precision: str, device: torch.device) -> int:
     """Return how much memory a network with this number of filters needs for one slice, in bytes."""
     value = 4 if precision == "fp32" else 2
-    return rows * columns * (_MAPS_HELD * filters * value + 8 * N_CLASSES * 4)
+    return rows * columns * (_MAPS_HELD * filters * value + _SCORES_HELD[device.type] * N_CLASSES * 4)
 
 
 def fits_beside_networks(shape: tuple[int, int, int]) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +13,10 @@ import torch
 from torch import Tensor
 
 from darts_ensemble.fusion.sagittal_sides import SagittalPooling, pool_homologues, share_between_sides
-from darts_ensemble.inference.predict import most_probable
+from darts_ensemble.inference.class_scores import SliceScores, most_probable
+from darts_ensemble.inference.pieces import in_pieces
 from darts_ensemble.labels import BACKGROUND_CLASS, N_CLASSES
-from darts_ensemble.slices.views import place_slices, take_slices
+from darts_ensemble.slices.views import take_slices
 
 __all__ = ["DEFAULT_FUSION", "DEFAULT_WEIGHTS", "FUSIONS", "LEAST", "Fused", "ViewWeights", "fuse_views", "mean_in_brain"]
 
@@ -25,7 +27,7 @@ DEFAULT_FUSION = "geometric"
 #: Smallest probability in a geometric mean, so that one view alone can't exclude a class of which the others are certain.
 LEAST = 1e-4
 
-Predictions = Iterable[tuple[slice, Tensor]]
+Predictions = Iterable[tuple[slice, Tensor | SliceScores]]
 #: View to weight, or to the weights of the 103 classes.
 ViewWeights = Mapping[str, float] | Mapping[str, npt.NDArray[np.float64]]
 
@@ -71,6 +73,7 @@ def fuse_views(
     weights: ViewWeights | None = None,
     pooling: SagittalPooling = "split",
     device: torch.device | str = "cpu",
+    logits: bool = False,
 ) -> Fused:
     """Fuse the views one after the other into a single float16 volume; the sagittal view comes last.
 
@@ -79,7 +82,8 @@ def fuse_views(
     Parameters
     ----------
     predictions : mapping
-        View to the predictions of :func:`darts_ensemble.inference.predict.predict_view`.
+        View to the predictions of :func:`darts_ensemble.inference.predict.predict_view`, or with `logits` to those of
+        :func:`darts_ensemble.inference.predict.predict_scores`.
     shape : (a, b, c)
         Shape of the box.
     fusion : {"mean", "geometric", "vote"}
@@ -92,6 +96,8 @@ def fuse_views(
         See :func:`darts_ensemble.fusion.sagittal_sides.share_between_sides`.
     device : torch.device or str
         Device of the volume (206 bytes per voxel); predictions on another device are copied to it.
+    logits : bool
+        Whether the predictions are logits: then their softmax is computed here, while they are in the processor's cache.
 
     Raises
     ------
@@ -110,44 +116,85 @@ def fuse_views(
     view_classes: dict[str, npt.NDArray[np.uint8]] = {}
     weight_so_far = torch.zeros_like(total_weight)
     for view in order:
-        weight = (given[view] / total_weight).float().to(device)
-        before = weight_so_far.float().to(device).clamp(min=1e-6)
+        turn = _Turn(
+            fusion,
+            (given[view] / total_weight).float().to(device),
+            weight_so_far.float().to(device).clamp(min=1e-6) if view != order[0] else None,
+            pooling if view == "sagittal" else "none",
+            last=view == order[-1],
+            scaled=view == order[-1] and not sums_to_one,
+            logits=logits,
+        )
         weight_so_far = weight_so_far + given[view] / total_weight
         classes = torch.zeros(shape, dtype=torch.uint8, device=device)
-        for where, given_here in predictions[view]:
-            probabilities = given_here.to(device)
-            so_far = take_slices(fused, view, where)
-            added = None if view == order[0] else so_far.float()
-            if view == "sagittal" and pooling != "none":
-                pooled = pool_homologues(probabilities)
-                winner = most_probable(pooled)
-                others = torch.zeros_like(pooled) if added is None else _linear(added, before, fusion)
-                probabilities = share_between_sides(pooled, others, pooling)
-            else:
-                winner = most_probable(probabilities)
-            place_slices(classes, view, where, winner)
-            if fusion == "vote":
-                probabilities = torch.zeros_like(probabilities).scatter_(
-                    -1, most_probable(probabilities)[..., None].long(), 1.0
-                )
-            elif fusion == "geometric":
-                probabilities = probabilities.clamp(min=LEAST).log_()
-            added = probabilities * weight if added is None else added.addcmul_(probabilities, weight)
-            if view == order[-1]:
-                if not sums_to_one:
-                    added = _linear(added, None, fusion).clamp_(min=0)
-                    added /= added.sum(dim=-1, keepdim=True)
-                place_slices(best, view, where, most_probable(added))
-            so_far.copy_(added)
+        for where, scores in predictions[view]:
+            places = (take_slices(volume, view, where) for volume in (fused, classes, best))
+            in_pieces(partial(_add, turn), scores.to(device) if isinstance(scores, Tensor) else scores, *places)
         view_classes[view] = classes.cpu().numpy()
     return Fused(fused, best.cpu().numpy(), view_classes)
 
 
+@dataclass(frozen=True)
+class _Turn:
+    """The turn of one view: how its predictions are added to those of the views before it.
+
+    Attributes
+    ----------
+    fusion : str
+    weight : () or (103,) Tensor
+        Its share of all weights.
+    before : () or (103,) Tensor, optional
+        The share of the views before it; None for the first.
+    pooling : SagittalPooling
+        "none" for a view that shows the sides.
+    last : bool
+    scaled : bool
+        Whether the sum of all views has to be scaled to probabilities, after the last.
+    logits : bool
+        Whether the predictions are logits.
+    """
+
+    fusion: str
+    weight: Tensor
+    before: Tensor | None
+    pooling: SagittalPooling
+    last: bool
+    scaled: bool
+    logits: bool
+
+
+def _add(turn: _Turn, scores: Tensor, so_far: Tensor, classes: Tensor, best: Tensor) -> None:
+    """Add the predictions (..., 103) for some voxels to `so_far` (..., 103); write the view's and the fused classes (...)."""
+    added = None if turn.before is None else so_far.float()
+    if turn.pooling != "none":
+        pooled = pool_homologues(torch.softmax(scores, dim=-1) if turn.logits else scores)
+        winner = most_probable(pooled)
+        others = torch.zeros_like(pooled) if added is None else _linear(added, turn.before, turn.fusion)
+        values = share_between_sides(pooled, others, turn.pooling)
+    else:
+        winner, values = most_probable(scores), scores
+    classes.copy_(winner)
+    if turn.fusion == "vote":
+        values = torch.zeros_like(values).scatter_(-1, most_probable(values)[..., None].long(), 1.0)
+    elif turn.logits and values is scores:
+        values = torch.log_softmax(scores, dim=-1) if turn.fusion == "geometric" else torch.softmax(scores, dim=-1)
+        values = values.clamp_(min=math.log(LEAST)) if turn.fusion == "geometric" else values
+    elif turn.fusion == "geometric":
+        values = values.clamp(min=LEAST).log_()
+    added = values * turn.weight if added is None else added.addcmul_(values, turn.weight)
+    if turn.scaled and turn.fusion == "geometric":
+        added = torch.softmax(added, dim=-1)  # of logarithms: their exponentials, scaled to sum to 1
+    elif turn.scaled:
+        added = added.clamp_(min=0)
+        added /= added.sum(dim=-1, keepdim=True)
+    if turn.last:
+        best.copy_(most_probable(added))
+    so_far.copy_(added)
+
+
 def _linear(accumulated: Tensor, weight: Tensor | None, fusion: str) -> Tensor:
-    """The accumulated views on a scale of probabilities; `weight` is what those of a geometric mean weigh, where not 1."""
-    if fusion != "geometric":
-        return accumulated
-    return accumulated.exp() if weight is None else (accumulated / weight).exp_()
+    """The accumulated views on a scale of probabilities; `weight` is what those of a geometric mean weigh together."""
+    return accumulated if fusion != "geometric" or weight is None else (accumulated / weight).exp_()
 
 
 def mean_in_brain(agreement: npt.NDArray[np.float32], classes: npt.NDArray[np.uint8]) -> float:

@@ -39,13 +39,14 @@ def midsagittal_plane(classes: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]
     points = points[:: max(1, len(points) // _POINTS)]
     here = pooled[tuple(points.T)]
     centre = points.mean(axis=0)
+    from_centre = points - centre
     size = np.array(classes.shape)
 
     def unlike(parameters: npt.NDArray[np.float64]) -> float:
         """Return the share of voxels that are mirrored onto another region, or out of the box."""
         normal = np.array([1.0, -parameters[1], -parameters[2]])
         normal /= np.linalg.norm(normal)
-        away = (points - centre) @ normal - parameters[0] * normal[0]
+        away = from_centre @ normal - parameters[0] * normal[0]
         mirrored = np.rint(points - 2 * away[:, None] * normal).astype(np.int64)
         inside = ((mirrored >= 0) & (mirrored < size)).all(axis=1)
         there = pooled[tuple(np.where(inside[:, None], mirrored, 0).T)]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from darts_ensemble.inference.predict import most_probable
+from darts_ensemble.inference.class_scores import most_probable
 from darts_ensemble.labels import BACKGROUND_CLASS
 from darts_ensemble.scans.conform import Conformed
 from darts_ensemble.scans.native import classes_to_native, needs_probabilities

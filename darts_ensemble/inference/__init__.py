@@ -7,7 +7,7 @@ from darts_ensemble.lazy_names import load_on_first_use
 _HOMES = {
     "brain_box": "darts_ensemble.inference.predict",
     "made_ready": "darts_ensemble.inference.predict",
-    "most_probable": "darts_ensemble.inference.predict",
+    "most_probable": "darts_ensemble.inference.class_scores",
     "predict_view": "darts_ensemble.inference.predict",
     "uses_winograd": "darts_ensemble.inference.predict",
 }

@@ -14,24 +14,25 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from scipy import ndimage
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
-from darts_ensemble.device import PRECISIONS, DeviceMemoryWarning, on_device
+from darts_ensemble.device import PRECISIONS, DeviceMemoryWarning
 from darts_ensemble.errors import DeviceError
 from darts_ensemble.inference.bf16_convolution import BFloat16Conv2d
+from darts_ensemble.inference.class_scores import KeptClasses, SliceScores, most_probable
 from darts_ensemble.inference.device_volume import DeviceVolume
 from darts_ensemble.inference.folded import FoldedConv2d, fold
 from darts_ensemble.inference.half_precision import HalfConv2d
+from darts_ensemble.inference.pieces import in_pieces
 from darts_ensemble.inference.winograd import FEWEST_FILTERS, WinogradConv2d
-from darts_ensemble.labels import BACKGROUND_CLASS, KEPT_CHANNELS, N_CLASSES
+from darts_ensemble.labels import BACKGROUND_CLASS
 from darts_ensemble.networks.dense_unet import DenseUNet
 from darts_ensemble.networks.view_network import ViewNetwork
 from darts_ensemble.slices.boxes import side_of_sixteens
 from darts_ensemble.slices.channels import Box, slice_channels
 from darts_ensemble.slices.views import SLICE_AXIS
 
-__all__ = ["brain_box", "made_ready", "most_probable", "predict_view", "uses_winograd"]
+__all__ = ["brain_box", "made_ready", "predict_scores", "predict_view", "uses_winograd"]
 
 
 def brain_box(
@@ -51,14 +52,9 @@ def brain_box(
     """
     axis = SLICE_AXIS[view_network.view]
     sparse = slice(head[axis].start + every // 2, head[axis].stop, every)
-    found = np.concatenate(
-        [
-            most_probable(probabilities).cpu().numpy() != BACKGROUND_CLASS
-            for _, probabilities in predict_view(
-                view_network, volume, box=head, device=device, precision=precision, slices=range(*sparse.indices(sparse.stop))
-            )
-        ]
-    )
+    wanted = range(*sparse.indices(sparse.stop))
+    predicted = predict_scores(view_network, volume, box=head, device=device, precision=precision, slices=wanted)
+    found = np.concatenate([_classes(scores) for _, scores in predicted]) != BACKGROUND_CLASS
     pieces, count = ndimage.label(found)
     sizes = np.bincount(pieces.ravel())[1:]
     # Specks in the neck or the face are not brain: components below a fiftieth of the largest don't enlarge the box.
@@ -75,31 +71,6 @@ def brain_box(
     return sides[0], sides[1], sides[2]
 
 
-class _KeptClasses(nn.Module):
-    """A network that gives the logits of the 103 classes, (B, R, C, 103); the ten other channels are never computed."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-        self.register_buffer("kept", torch.from_numpy(KEPT_CHANNELS))
-        self.kept: Tensor
-        if isinstance(network, DenseUNet):
-            # A 1 x 1 convolution as a product of matrices: its result has the memory layout that softmax and fusion need.
-            self.register_buffer("weight", network.outconv.weight.detach()[self.kept, :, 0, 0].clone())
-            bias = network.outconv.bias
-            self.register_buffer("bias", None if bias is None else bias.detach()[self.kept].clone())
-            self.weight: Tensor
-            self.bias: Tensor | None
-
-    def forward(self, x: Tensor) -> Tensor:
-        if isinstance(self.network, DenseUNet):
-            features = self.network.features(x).permute(0, 2, 3, 1)
-            # Always in fp32: after rounding to bf16, the order of two classes with similar logits would often be chance.
-            with torch.autocast(x.device.type, enabled=False):
-                return functional.linear(features.to(self.weight.dtype), self.weight, self.bias)
-        return self.network(x)[:, self.kept].movedim(1, -1)
-
-
 def uses_winograd(view_network: ViewNetwork) -> bool:
     """Whether a network has enough filters for Winograd's convolutions to be faster, in fp32 on a CPU."""
     return view_network.architecture == "dense-unet" and view_network.filters >= FEWEST_FILTERS
@@ -111,27 +82,26 @@ def made_ready(view_network: ViewNetwork, device: torch.device, precision: str) 
     The given network is not changed, and later changes of it do not affect the returned one.
     """
     network = view_network.network
-    if isinstance(network, _KeptClasses):
+    if isinstance(network, KeptClasses):
         return view_network
     if device.type == "cpu" and precision == "fp32" and isinstance(network, DenseUNet):
-        ready = _KeptClasses(fold(network, WinogradConv2d if uses_winograd(view_network) else FoldedConv2d))
+        ready = KeptClasses(fold(network, WinogradConv2d if uses_winograd(view_network) else FoldedConv2d))
     elif device.type == "cpu" and precision == "bf16" and isinstance(network, DenseUNet):
-        ready = _KeptClasses(fold(network, BFloat16Conv2d, first=BFloat16Conv2d, woven=False))
+        ready = KeptClasses(fold(network, BFloat16Conv2d, first=BFloat16Conv2d, woven=False))
     elif device.type == "cuda" and precision != "fp32" and isinstance(network, DenseUNet):
         half = partial(HalfConv2d, kind=PRECISIONS[precision])
-        ready = _KeptClasses(fold(network, half, first=half, woven=False))
+        ready = KeptClasses(fold(network, half, first=half, woven=False))
     else:
-        ready = _KeptClasses(copy.deepcopy(network))
+        ready = KeptClasses(copy.deepcopy(network))
     ready = ready.eval().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return replace(view_network, network=ready)
 
 
-def most_probable(probabilities: Tensor) -> Tensor:
-    """Return the index of the largest value along the last axis, as uint8; the first of equal values."""
-    if probabilities.device.type == "cpu":
-        # For rows of a hundred values, NumPy's argmax is many times as fast as torch's.
-        return torch.from_numpy(probabilities.numpy().argmax(axis=-1).astype(np.uint8))
-    return probabilities.argmax(dim=-1).to(torch.uint8)
+def _classes(scores: Tensor | SliceScores) -> npt.NDArray[np.uint8]:
+    """The most probable classes (k, rows, columns)."""
+    classes = torch.empty(scores.shape[:-1], dtype=torch.uint8, device=scores.device)
+    in_pieces(lambda piece, there: there.copy_(most_probable(piece)), scores, classes)
+    return classes.cpu().numpy()
 
 
 def predict_view(
@@ -176,6 +146,24 @@ def predict_view(
     DeviceError
         If one slice alone is too much for the device's memory.
     """
+    how: dict[str, Any] = {"box": box, "device": device, "precision": precision, "batch_size": batch_size, "slices": slices}
+    for where, scores in predict_scores(view_network, volume, **how):
+        probabilities = torch.empty(scores.shape, device=scores.device)
+        in_pieces(lambda piece, there: there.copy_(torch.softmax(piece, dim=-1)), scores, probabilities)
+        yield where, probabilities
+
+
+def predict_scores(
+    view_network: ViewNetwork,
+    volume: npt.NDArray[np.float32] | DeviceVolume,
+    *,
+    box: Box,
+    device: torch.device,
+    precision: str = "fp32",
+    batch_size: int = 4,
+    slices: Sequence[int] | None = None,
+) -> Iterator[tuple[slice, Tensor | SliceScores]]:
+    """Predict as :func:`predict_view` does, but yield logits: on a CPU such that are computed in pieces, when they are used."""
     axis = SLICE_AXIS[view_network.view]
     rows, columns = (side for other, side in enumerate(box) if other != axis)
     placed = volume if isinstance(volume, DeviceVolume) else DeviceVolume(volume, device)
@@ -187,25 +175,22 @@ def predict_view(
     }
     varied = placed.varied(view_network.view)
     network = view_network.network
-    if not isinstance(network, _KeptClasses):
-        network = _KeptClasses(network)
+    if not isinstance(network, KeptClasses):
+        network = KeptClasses(network)
     network.to(device)
     wanted = range(box[axis].start, box[axis].stop) if slices is None else slices
-    shape = (rows.stop - rows.start, columns.stop - columns.start, N_CLASSES)
+    shape = (rows.stop - rows.start, columns.stop - columns.start)
     start = 0
     while start < len(wanted):
         numbers = np.asarray(wanted[start : start + batch_size])
-        filled = np.flatnonzero(varied[numbers])
+        filled = varied[numbers]
         try:
-            if filled.size:
+            features = torch.empty((0, *shape, 0), device=device)
+            if filled.any():
                 images = slice_channels(placed.data, view_network.view, numbers[filled], view_network.channels, **how)
-                probabilities = _probabilities(network, images, precision)
-            if filled.size < len(numbers):
-                background = torch.zeros((len(numbers), *shape), device=device)
-                background[..., BACKGROUND_CLASS] = 1
-                if filled.size:
-                    background[on_device(filled, device)] = probabilities
-                probabilities = background
+                features = _features(network, images, precision)
+            scores = SliceScores(network, features, np.where(filled, np.cumsum(filled) - 1, -1))
+            placed_scores = scores if device.type == "cpu" else scores.whole()
         except torch.OutOfMemoryError:
             if batch_size == 1:
                 raise DeviceError(
@@ -219,19 +204,17 @@ def predict_view(
             if device.type == "cuda":
                 torch.cuda.empty_cache()
             continue
-        yield slice(start, start + len(numbers)), probabilities
+        yield slice(start, start + len(numbers)), placed_scores
         start += len(numbers)
 
 
-def _probabilities(network: nn.Module, images: Tensor, precision: str) -> Tensor:
-    """Probabilities (k, rows, columns, 103) of the images (k, channels, rows, columns)."""
+def _features(network: KeptClasses, images: Tensor, precision: str) -> Tensor:
+    """What the class scores are computed from, (k, rows, columns, F), of the images (k, channels, rows, columns)."""
     device = images.device.type
     how: Any = nullcontext()
     if precision != "fp32":
         how = torch.autocast(device, PRECISIONS[precision])
     elif device == "cuda":  # else convolutions round their inputs to TF32
         how = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
-    with torch.inference_mode():
-        with how:
-            logits = network(images.contiguous(memory_format=torch.channels_last))
-        return torch.softmax(logits.float(), dim=-1)
+    with torch.inference_mode(), how:
+        return network.features(images.contiguous(memory_format=torch.channels_last))

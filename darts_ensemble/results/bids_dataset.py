@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pandas as pd
 
 from darts_ensemble.errors import UsageError
 from darts_ensemble.labels import REGIONS
+from darts_ensemble.results.bids_names import letters_and_digits
 from darts_ensemble.results.outputs import write_json, write_text
 
 __all__ = ["describe_dataset", "label_table", "sidecar", "source_uri"]
@@ -176,7 +176,7 @@ def _link_to(root: Path, out: Path, links: Mapping[str, str]) -> str | None:
 
 
 def _new_name(root: Path, links: Mapping[str, str]) -> str:
-    base = re.sub("[^A-Za-z0-9]", "", root.name) or "raw"
+    base = letters_and_digits(root.name) or "raw"
     taken = {name.lower() for name in links}
     return next(name for name in (base, *(f"{base}{number}" for number in range(2, 10**6))) if name.lower() not in taken)
 

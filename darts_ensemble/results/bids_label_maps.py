@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from darts_ensemble.errors import CohortError
-from darts_ensemble.results.bids_names import entities_of
+from darts_ensemble.results.bids_names import entities_of, letters_and_digits
 from darts_ensemble.scans.links import is_there
 from darts_ensemble.scans.scan import without_extension
 
@@ -164,7 +163,7 @@ def by_key(label_maps: Iterable[BidsLabelMap], choice: Mapping[str, str]) -> tup
 
 def bids_key(subject: str) -> str:
     """Return the name that a subject has in BIDS, where only letters and digits are allowed: "sub-OASISTRT2010"."""
-    return subject if subject.startswith("sub-") else "sub-" + re.sub("[^A-Za-z0-9]", "", subject)
+    return subject if subject.startswith("sub-") else "sub-" + letters_and_digits(subject)
 
 
 def alike(one: str, two: str) -> bool:

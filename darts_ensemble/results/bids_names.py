@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
 from darts_ensemble.errors import UsageError
 
-__all__ = ["ENTITY_ORDER", "DerivativeName", "derivative_name", "entities_of"]
+__all__ = ["ENTITY_ORDER", "DerivativeName", "derivative_name", "entities_of", "letters_and_digits"]
 
 #: Short names of entities in the order in which a file name holds them (BIDS 1.10, appendix "Entity table").
 ENTITY_ORDER = (
@@ -57,6 +58,17 @@ class DerivativeName:
         return "_".join([*parts, suffix])
 
 
+def letters_and_digits(name: str) -> str:
+    """Return what BIDS allows of a name: ASCII letters and digits; letters with accents lose the accent, not the letter.
+
+    Examples
+    --------
+    >>> letters_and_digits("Ünï_cöde 07")
+    'Unicode07'
+    """
+    return re.sub("[^A-Za-z0-9]", "", unicodedata.normalize("NFKD", name))
+
+
 def entities_of(name: str) -> dict[str, str]:
     """Return the entities of a BIDS name without its extension, by short name; other parts are passed over.
 
@@ -90,7 +102,7 @@ def derivative_name(name: str) -> DerivativeName:
     suffix = parts.pop() if parts[-1] in _SUFFIXES else ""
     entities = entities_of("_".join(parts))
     if len(entities) < len(parts) or not set(entities) <= set(ENTITY_ORDER) or "sub" not in entities:
-        subject = re.sub("[^A-Za-z0-9]", "", name)
+        subject = letters_and_digits(name)
         if not subject:
             raise UsageError(f"{name}: no letter or digit that BIDS allows in a subject; expected another name or --format")
         return DerivativeName({"sub": subject, "seg": "darts"})

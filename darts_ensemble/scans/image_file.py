@@ -18,9 +18,11 @@ from darts_ensemble.errors import ScanError
 from darts_ensemble.scans.links import why_empty
 from darts_ensemble.scans.packing import open_packed, packed_image
 
-__all__ = ["EXTENSIONS", "damaged", "one_volume", "open_image"]
+__all__ = ["ARCHIVES", "EXTENSIONS", "damaged", "one_volume", "open_image"]
 
 EXTENSIONS = (".nii.gz", ".nii", ".mgz", ".mgh")
+#: Endings of files that hold other files, which have to be unpacked first.
+ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 _GZIP = b"\x1f\x8b"
 #: How an MGH file begins, and files that are taken for images by their name.
 _MGH = b"\0\0\0\1"
@@ -49,7 +51,8 @@ def open_image(path: Path) -> tuple[Any, list[str]]:
     if not path.name.lower().endswith(EXTENSIONS):
         dicom = path.suffix.lower() == ".dcm" or start[128:132] == b"DICM"
         pair = path.name.lower().endswith((".hdr", ".img"))
-        hint = "DICOM: convert it with dcm2niix" if dicom else _PAIR if pair else "convert it to NIfTI"
+        packed = "unpack it" if path.name.lower().endswith(ARCHIVES) else "convert it to NIfTI"
+        hint = "DICOM: convert it with dcm2niix" if dicom else _PAIR if pair else packed
         raise ScanError(f"{path}: not a file that can be read here; expected {', '.join(EXTENSIONS)} ({hint})")
     try:
         with _silent():

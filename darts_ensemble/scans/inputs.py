@@ -13,6 +13,7 @@ from pathlib import Path
 from darts_ensemble.errors import ScanError, UsageError
 from darts_ensemble.scans.dicom_files import holds_dicom
 from darts_ensemble.scans.families import not_a_person, timepoints_in
+from darts_ensemble.scans.image_file import ARCHIVES
 from darts_ensemble.scans.links import as_named, is_there
 from darts_ensemble.scans.scan import EXTENSIONS, SCAN_NAMES, find_scan_in_subject, without_extension
 
@@ -172,7 +173,9 @@ def _in_folder(folder: Path, left_out: Callable[[str], None], *, dicom: bool) ->
     if not images:
         below = (path for levels in ("*/*", "*/*/*") for path in sorted(folder.glob(levels)))
         deeper = next((path for path in below if path.name.lower().endswith(EXTENSIONS)), None)
-        hint = f"name those below it, such as {deeper}" if deeper else "DICOM: convert it with dcm2niix"
+        archive = next((path for path in sorted(folder.iterdir()) if path.name.lower().endswith(ARCHIVES)), None)
+        hint = f"unpack {archive.name} and such" if archive else "DICOM: convert it with dcm2niix"
+        hint = f"name those below it, such as {deeper}" if deeper else hint
         raise ScanError(
             f"{folder}: no scan found; expected a SUBJECTS_DIR, a BIDS data set or files {', '.join(EXTENSIONS)} ({hint})"
         )

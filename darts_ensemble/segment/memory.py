@@ -116,7 +116,7 @@ class Load:
         count = self.batch_size or slices_at_once(
             filters, rows, columns, device=self.device, precision=self.precision, low_memory=self.low_memory
         )
-        return count * bytes_of_slice(filters, rows, columns, precision=self.precision)
+        return count * bytes_of_slice(filters, rows, columns, precision=self.precision, device=self.device)
 
 
 def memory_needed(grid: Grid, load: Load, *, overlapping: bool = False) -> Need:

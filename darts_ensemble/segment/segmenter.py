@@ -20,9 +20,10 @@ from darts_ensemble.fusion.fuse import DEFAULT_FUSION, FUSIONS, Fused, ViewWeigh
 from darts_ensemble.fusion.midsagittal import midsagittal_plane
 from darts_ensemble.fusion.native_labels import labels_to_native
 from darts_ensemble.fusion.sagittal_sides import SagittalPooling, move_to_sides, sides_from_plane
+from darts_ensemble.inference.class_scores import SliceScores
 from darts_ensemble.inference.device_volume import DeviceVolume
 from darts_ensemble.inference.heap import give_back_freed_memory, large_blocks_apart
-from darts_ensemble.inference.predict import brain_box, made_ready, predict_view, uses_winograd
+from darts_ensemble.inference.predict import brain_box, made_ready, predict_scores, uses_winograd
 from darts_ensemble.inference.winograd import FEWEST_FILTERS
 from darts_ensemble.labels import classes_to_ids
 from darts_ensemble.machine_memory import usable_memory
@@ -306,7 +307,7 @@ class Segmenter:
             predictions = {view: self._predictions(view, volume, box, stages) for view in self.views}
             how: dict[str, Any] = {"fusion": self.fusion, "weights": self.weights, "pooling": self.pooling}
             with stages("fuse"):
-                return fuse_views(predictions, shape, device=where, **how)
+                return fuse_views(predictions, shape, device=where, logits=True, **how)
 
         host = torch.device("cpu")
         if self.device.type == "cpu" or (self.low_memory and not fits_beside_networks(shape)):
@@ -319,16 +320,17 @@ class Segmenter:
             torch.cuda.empty_cache()
         return fuse(host)
 
-    def _predictions(self, view: str, volume: DeviceVolume, box: Box, stages: Stages) -> Iterator[tuple[slice, Tensor]]:
+    def _predictions(
+        self, view: str, volume: DeviceVolume, box: Box, stages: Stages
+    ) -> Iterator[tuple[slice, Tensor | SliceScores]]:
         with stages(f"{view} view"):
             network = self._network(view)
             rows, columns = (side.stop - side.start for axis, side in enumerate(box) if axis != SLICE_AXIS[view])
             fitting = slices_at_once(
                 network.filters, rows, columns, device=self.device, precision=self.precision, low_memory=self.low_memory
             )
-        steps = predict_view(
-            network, volume, box=box, device=self.device, precision=self.precision, batch_size=self.batch_size or fitting
-        )
+        at_once = self.batch_size or fitting
+        steps = predict_scores(network, volume, box=box, device=self.device, precision=self.precision, batch_size=at_once)
         return (yield from stages.each(f"{view} view", steps))
 
     def has_seen(self, scan: Scan) -> bool:

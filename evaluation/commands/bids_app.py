@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -75,12 +76,17 @@ def bids_app(
                 )
                 if given
             ]
-            if unused := unused + _options_of_segment(context.args):
+            if unused := unused + _options_of_segment(context.args, "group"):
                 errors.print(f"warning: group takes all of {output_dir}: {', '.join(unused)} not used")
-            failed = run_quality(console, output_dir, None, exclude)
+            try:
+                failed = run_quality(console, output_dir, None, exclude)
+            except CohortError as error:
+                done = any(output_dir.glob("sub-*/**/*_dseg.nii.gz"))
+                raise error if done else CohortError(f"{error}; run the level participant first") from None
             raise typer.Exit(int(failed))
         from evaluation.cohort.bids_scans import find_raw_scans, read_filter
 
+        _options_of_segment(context.args, "participant")
         wanted = read_filter(bids_filter_file) if bids_filter_file else None
         if exclude is not None:
             errors.print("warning: participant segments all scans: --exclude not used")
@@ -109,14 +115,15 @@ def _segment(scans: list[Path], out: Path, more: list[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _options_of_segment(arguments: list[str]) -> list[str]:
+def _options_of_segment(arguments: list[str], level: Level) -> list[str]:
     """Options among the arguments; an option that darts-segment does not have either is refused."""
     from darts_ensemble.commands.segment import app as segment
 
     known = {name for one in typer.main.get_command(segment).params for name in (*one.opts, *one.secondary_opts)}
-    given = [word.partition("=")[0] for word in arguments if word.startswith("-")]
-    if unknown := [name for name in given if name not in known]:
-        raise UsageError(f"group: no option {unknown[0]}; see darts-bids --help")
+    given = [word.partition("=")[0] for word in arguments if re.match("--?[a-zA-Z]", word)]
+    # Of one dash are letters, and perhaps a value: -qv, -ofolder.
+    if unknown := [name for name in given if name not in known and (name.startswith("--") or name[:2] not in known)]:
+        raise UsageError(f"{level}: no option {unknown[0]}; see darts-bids --help")
     return given
 
 

@@ -153,6 +153,16 @@ def test_an_option_that_a_level_does_not_use_is_said_and_a_mistyped_one_refused(
         main([str(tmp_path), str(tmp_path / "out"), "group", "--exlude", "qc.tsv"])
     assert ended.value.code == 2
     assert "no option --exlude" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        main([str(tmp_path), str(tmp_path / "out"), "participant", "--participant-lable", "01"])
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert "participant: no option --participant-lable; see darts-bids --help" in told
+    assert "darts-segment" not in told
+    with pytest.raises(SystemExit) as ended:
+        main([str(tmp_path), str(tmp_path / "not-there"), "group"])
+    assert ended.value.code == 1
+    assert "run the level participant first" in capsys.readouterr().err
 
 
 def test_the_umbrella_command_runs_each_command_by_its_short_name() -> None:

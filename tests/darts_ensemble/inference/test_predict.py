@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +14,13 @@ from torch import Tensor, nn
 from darts_ensemble import device as device_module
 from darts_ensemble.device import DeviceMemoryWarning, choose_precision, slices_at_once
 from darts_ensemble.errors import DeviceError
-from darts_ensemble.inference.predict import made_ready, most_probable, predict_view
+from darts_ensemble.inference.class_scores import SliceScores, most_probable
+from darts_ensemble.inference.pieces import in_pieces
+from darts_ensemble.inference.predict import made_ready, predict_scores, predict_view
 from darts_ensemble.inference.winograd import FEWEST_FILTERS
 from darts_ensemble.labels import BACKGROUND_CLASS, KEPT_CHANNELS, N_CHANNELS
 from darts_ensemble.networks.dense_unet import DenseUNet
+from darts_ensemble.networks.unet import UNet
 from darts_ensemble.networks.view_network import Ensemble, ViewNetwork
 from darts_ensemble.segment.segmenter import Segmenter
 
@@ -161,3 +165,44 @@ def test_batches_shrink_with_size_and_with_low_memory_but_never_to_none() -> Non
 
 def test_of_equally_probable_classes_the_first_is_taken() -> None:
     assert most_probable(torch.tensor([[[0.25, 0.5, 0.5], [1.0, 0.0, 1.0]]])).tolist() == [[1, 0]]
+
+
+@pytest.mark.parametrize("architecture", ["dense-unet", "unet"])
+@pytest.mark.parametrize("batch_size", [1, 3, 16])
+def test_scores_in_pieces_are_those_of_whole_slices_and_their_softmax_the_probabilities(
+    architecture: str, batch_size: int
+) -> None:
+    one = view_network()
+    if architecture == "unet":
+        one = replace(one, network=UNet(out_channels=N_CHANNELS, filters=2).eval(), architecture="unet", filters=2)
+    together = torch.from_numpy(whole(one))
+    for where, scores in predict_scores(one, volume(), box=BOX, device=CPU, batch_size=batch_size):
+        assert isinstance(scores, SliceScores)  # the batch of slice 5 alone has no features at all
+        pieces = [
+            torch.cat([scores[number, slice(row, row + 5)] for row in range(0, scores.shape[1], 5)])
+            for number in range(scores.shape[0])
+        ]
+        torch.testing.assert_close(torch.stack(pieces), scores.whole())
+        torch.testing.assert_close(torch.softmax(scores.whole(), dim=-1), together[where])
+
+
+def test_pieces_cover_every_voxel_once_and_leave_torchs_threads_as_they_are() -> None:
+    before = torch.get_num_threads()
+    first, counts, seen = torch.rand(3, 37, 50, 2), torch.zeros(3, 37, 50), torch.zeros(3, 37, 50, 2)
+
+    def step(piece: torch.Tensor, count: torch.Tensor, copy: torch.Tensor) -> None:
+        count.add_(1)
+        copy.copy_(piece)
+
+    in_pieces(step, first, counts, seen)
+    assert bool((counts == 1).all())
+    assert torch.equal(seen, first)
+    assert torch.get_num_threads() == before
+
+
+def test_an_error_in_a_piece_is_raised() -> None:
+    def fail(piece: torch.Tensor) -> None:
+        raise ArithmeticError(str(tuple(piece.shape)))
+
+    with pytest.raises(ArithmeticError, match="50"):
+        in_pieces(fail, torch.rand(3, 37, 50, 2))

@@ -23,6 +23,7 @@ from darts_ensemble.results.outputs import target_paths
         ("sub-01_inv-1", "sub-01/anat/sub-01_seg-darts_desc-inv1_dseg.nii.gz"),
         ("sub-01_acq-mp2rage_UNIT1", "sub-01/anat/sub-01_acq-mp2rage_seg-darts_desc-UNIT1_dseg.nii.gz"),
         ("a_T1", "sub-aT1/anat/sub-aT1_seg-darts_dseg.nii.gz"),
+        ("Ünï_cöde 07", "sub-Unicode07/anat/sub-Unicode07_seg-darts_dseg.nii.gz"),
         ("sub-01_notes", "sub-sub01notes/anat/sub-sub01notes_seg-darts_dseg.nii.gz"),
         ("sub-01_run-1_run-2", "sub-sub01run1run2/anat/sub-sub01run1run2_seg-darts_dseg.nii.gz"),
     ],

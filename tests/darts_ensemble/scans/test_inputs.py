@@ -183,6 +183,9 @@ def test_a_folder_without_a_scan_is_refused_with_what_was_expected(tmp_path: Pat
     touched(tmp_path, "dicom/IM0001.dcm", "dicom/IM0002.dcm", "bert/mri/aseg.mgz")
     with pytest.raises(ScanError, match=r"dicom: no scan found; expected .*dcm2niix"):
         find_scans([tmp_path / "dicom"])
+    touched(tmp_path, "packed/scans.zip")
+    with pytest.raises(ScanError, match=r"packed: no scan found; expected .*\(unpack scans\.zip"):
+        find_scans([tmp_path / "packed"])
     with pytest.raises(ScanError, match=r"bert: no scan found; expected mri/ with one of T1\.mgz"):
         find_scans([tmp_path / "bert"])
 
