@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from overview import FILE, RATIOS, add, kind_of_machine, table
+from overview import FILE, add, kind_of_machine, table
 
 
 def main() -> None:
@@ -36,25 +36,34 @@ def main() -> None:
     failed = []
     results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as kept:
-        for name, *arguments in (
-            ["segment.py", scan, *reference],
-            ["whole_scans.py", scan, "--scans", "3"],
-            ["shared_machine.py", scan],
-            ["fusion.py"],
-            ["conform.py", scan],
-            ["metrics.py", *maps],
-            ["packing.py", maps[0]],
-            ["train_step.py", "--filters", "48"],
-            ["precision.py", str(given.subjects_dir), given.subject],
+        fine = {size: f"{kept}/{size}.nii.gz" for size in ("0.8 mm", "0.5 mm")}
+        sparse = ["--every", "16"]
+        for name, script, *arguments in (
+            ("segment", "segment.py", scan, *reference),
+            ("whole_scans", "whole_scans.py", scan, "--scans", "3"),
+            ("shared_machine", "shared_machine.py", scan),
+            ("", "fine_scan.py", scan, "320", fine["0.8 mm"]),
+            ("", "fine_scan.py", scan, "512", fine["0.5 mm"]),
+            ("1 mm", "whole_scans.py", scan, *sparse),
+            ("0.8 mm", "whole_scans.py", fine["0.8 mm"], *sparse),
+            ("0.5 mm", "whole_scans.py", fine["0.5 mm"], *sparse),
+            ("0.5 mm, low memory", "whole_scans.py", fine["0.5 mm"], *sparse, "--low-memory"),
+            ("", "fusion.py"),
+            ("", "conform.py", scan),
+            ("metrics", "metrics.py", *maps),
+            ("packing", "packing.py", maps[0]),
+            ("eval_at_scale", "eval_at_scale.py", str(given.subjects_dir)),
+            ("train_step", "train_step.py", "--filters", "48"),
+            ("", "precision.py", str(given.subjects_dir), given.subject),
         ):
-            print(f"\n## {name}\n", flush=True)
+            print(f"\n## {script}{f', {name}' if ' mm' in name else ''}\n", flush=True)
             file = Path(kept) / f"{name}.json"
-            keep = ["--json", str(file)] if name.removesuffix(".py") in {ratio.benchmark for ratio in RATIOS} else []
-            command = [sys.executable, str(Path(__file__).with_name(name)), *arguments, *keep]
+            keep = ["--json", str(file)] if name else []
+            command = [sys.executable, str(Path(__file__).with_name(script)), *arguments, *keep]
             if subprocess.run(command, check=False).returncode:
-                failed.append(name)
-            elif file.is_file():
-                results[name.removesuffix(".py")] = json.loads(file.read_text(encoding="utf-8"))
+                failed.append(script)
+            elif name:
+                results[name] = json.loads(file.read_text(encoding="utf-8"))
     add(results)
     print(f"\n## All ratios\n\n{table(pd.read_csv(FILE), kind_of_machine())}")
     if failed:

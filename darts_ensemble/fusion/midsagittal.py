@@ -37,20 +37,24 @@ def midsagittal_plane(classes: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]
     if len(points) < 1000:
         return np.array([(classes.shape[0] - 1) / 2, 0.0, 0.0])
     points = points[:: max(1, len(points) // _POINTS)]
-    here = pooled[tuple(points.T)]
     centre = points.mean(axis=0)
     from_centre = points - centre
-    size = np.array(classes.shape)
+    # One array for each axis: they are read many times, and whole arrays are read fastest.
+    along_axes = np.ascontiguousarray(points.T)
+    here, everywhere = pooled[tuple(along_axes)], pooled.ravel()
+    _, rows, columns = classes.shape
 
     def unlike(parameters: npt.NDArray[np.float64]) -> float:
         """Return the share of voxels that are mirrored onto another region, or out of the box."""
         normal = np.array([1.0, -parameters[1], -parameters[2]])
         normal /= np.linalg.norm(normal)
         away = from_centre @ normal - parameters[0] * normal[0]
-        mirrored = np.rint(points - 2 * away[:, None] * normal).astype(np.int64)
-        inside = ((mirrored >= 0) & (mirrored < size)).all(axis=1)
-        there = pooled[tuple(np.where(inside[:, None], mirrored, 0).T)]
-        return 1 - float(np.mean(inside & (there == here)))
+        place, inside = np.zeros(len(points), dtype=np.int64), np.ones(len(points), dtype=bool)
+        for axis in range(3):
+            mirrored = np.rint(along_axes[axis] - 2 * away * normal[axis]).astype(np.int64)
+            inside &= (mirrored >= 0) & (mirrored < classes.shape[axis])
+            place += mirrored * (rows * columns, columns, 1)[axis]
+        return 1 - float(np.mean(inside & (everywhere.take(place, mode="clip") == here)))
 
     # First with a large simplex, then with a small one, because the score changes in small steps.
     best = np.zeros(3)
