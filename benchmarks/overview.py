@@ -43,7 +43,8 @@ class Ratio:
     aim: str = ""
 
 
-def _alone(results: Mapping[str, Mapping[str, list[float]]]) -> float:
+def alone(results: Mapping[str, Mapping[str, list[float]]]) -> float:
+    """Return the seconds of one darts-segment alone, from start to end, of the results of `shared_machine.py`."""
     return min(next(rows for name, rows in results.items() if name != "default of libgomp")["1"])
 
 
@@ -56,7 +57,7 @@ def _together(count: int) -> Callable[[Any], float]:
 
 
 RATIOS = (
-    Ratio("one darts-segment, bundled ensemble, start to end, s", "shared_machine", _alone, "14 with AMX, 45 with AVX2"),
+    Ratio("one darts-segment, bundled ensemble, start to end, s", "shared_machine", alone, "14 with AMX, 45 with AVX2"),
     Ratio("two darts-segment at the same time, to one alone", "shared_machine", _together(2), "at most 2.4"),
     Ratio("four at the same time, to one alone", "shared_machine", _together(4), "at most 5"),
     Ratio(
@@ -64,8 +65,8 @@ RATIOS = (
         lambda rows: rows["reference, whole slice"]["cpu_s"] / rows["ours, whole slice"]["cpu_s"], "12 with AMX",
     ),
     Ratio(
-        "a scan in a queue of three, to the first one", "whole_scans",
-        lambda found: (found["wall_s"] - found["first_s"]) / (found["scans"] - 1) / found["first_s"], "at most 0.85",
+        "a further scan in a queue of three, to a command for one scan", "whole_scans",
+        lambda found: (found["wall_s"] - found["first_s"]) / (found["scans"] - 1) / found["alone_s"], "at most 0.85",
     ),
     Ratio("scans a minute in a queue", "whole_scans", lambda found: found["scans_a_minute"], "150 on a GPU"),
     Ratio("0.8 mm, labels to the scan's grid, s", "0.8 mm", lambda found: found["stage: to the scan's grid, s"], "at most 4"),

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from overview import FILE, add, kind_of_machine, table
+from overview import FILE, add, alone, kind_of_machine, table
 
 
 def main() -> None:
@@ -64,6 +64,8 @@ def main() -> None:
                 failed.append(script)
             elif name:
                 results[name] = json.loads(file.read_text(encoding="utf-8"))
+    if {"whole_scans", "shared_machine"} <= set(results):
+        results["whole_scans"]["alone_s"] = alone(results["shared_machine"])
     add(results)
     print(f"\n## All ratios\n\n{table(pd.read_csv(FILE), kind_of_machine())}")
     if failed:

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from darts_ensemble.control_groups import control_groups
 
-__all__ = ["available_cores", "chosen_by_user", "threads_of_each", "wait_without_spinning"]
+__all__ = ["available_cores", "chosen_by_user", "multiply_in_one_thread", "threads_of_each", "wait_without_spinning"]
 
 #: How often a waiting OpenMP thread checks in a loop whether it may go on, before it sleeps. The default of libgomp is 300,000
 #: times where every thread has a core: two commands on the same cores then spend most of their time in this loop.
 SPIN_COUNT = 1000
 #: Variables by which a user says how OpenMP threads wait, and how many there are.
 _WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
+_BLAS = ("OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS")
 _COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_THREAD_LIMIT")
 
 
@@ -31,6 +32,22 @@ def wait_without_spinning(environment: MutableMapping[str, str] = os.environ) ->
     """
     if not any(name in environment for name in _WAITING):
         environment["GOMP_SPINCOUNT"] = str(SPIN_COUNT)
+
+
+def multiply_in_one_thread(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Let NumPy multiply matrices in one thread; must run before NumPy is loaded.
+
+    OpenBLAS shares even the product of many points and a 3 x 3 matrix between all cores, and its threads then wait in a loop: a
+    quarter of the CPU time of scoring label maps. Processes that this one starts inherit the setting. What the user has set is
+    not changed.
+
+    Parameters
+    ----------
+    environment : mutable mapping of str to str
+        Of this process.
+    """
+    if not any(name in environment for name in _BLAS):
+        environment["OPENBLAS_NUM_THREADS"] = "1"
 
 
 def chosen_by_user(environment: Mapping[str, str] = os.environ) -> bool:

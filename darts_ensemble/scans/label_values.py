@@ -37,7 +37,8 @@ def whole_numbers(values: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int32], list
         If a value is further than :data:`FURTHEST` from a whole number, or infinite or too large for one.
     """
     if values.dtype.kind != "f":
-        if values.size and (int(values.max()) > np.iinfo(np.int32).max or int(values.min()) < np.iinfo(np.int32).min):
+        wide = not np.can_cast(values.dtype, np.int32)
+        if wide and values.size and (int(values.max()) > np.iinfo(np.int32).max or int(values.min()) < np.iinfo(np.int32).min):
             raise ValueError("values beyond 32 bits found")
         return values.astype(np.int32), []
     notes = []

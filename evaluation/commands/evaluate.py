@@ -11,7 +11,7 @@ from rich.console import Console
 
 from darts_ensemble.commands.command_line import one_line_errors
 from darts_ensemble.commands.start import start
-from darts_ensemble.cores import wait_without_spinning
+from darts_ensemble.cores import multiply_in_one_thread, wait_without_spinning
 from darts_ensemble.errors import UsageError
 from evaluation.commands.overlay import FIGURES_EPILOG, OVERLAY_EPILOG, Style, figures, overlay
 
@@ -124,6 +124,7 @@ app.command("figures", epilog=FIGURES_EPILOG)(figures)
 def main() -> None:
     """Run darts-eval."""
     wait_without_spinning()
+    multiply_in_one_thread()
     start(app, "darts-eval")
 
 

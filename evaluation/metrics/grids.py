@@ -25,6 +25,8 @@ __all__ = [
 
 #: Class numbers: smallest and largest number of classes, and largest share of numbers that may be missing.
 _FEWEST_CLASSES, _MOST_CLASSES, _LARGEST_GAP = 5, 255, 0.15
+#: One voxel of so many is looked at first.
+_SPARSE = 97
 #: How a prediction was brought to its reference's grid.
 Move = Literal["same grid", "axes reordered", "resampled"]
 
@@ -62,7 +64,7 @@ def read_reference(path: Path, protocol: Protocol) -> Reference:
         If it has no region of the protocol.
     """
     labels = _fortran(read_label_map(path))
-    foreground = np.flatnonzero(flat(labels.data))
+    foreground = np.flatnonzero(flat(labels.data) != 0)
     ids = flat(labels.data)[foreground]
     if not region_voxels(ids, protocol).any():
         raise _no_region(path, protocol, "FreeSurfer ids", ids)
@@ -86,6 +88,8 @@ def read_prediction(path: Path, protocol: Protocol) -> Scan:
         labels = replace(labels, data=classes_to_ids(labels.data).astype(np.int32))
     labels = _fortran(labels)
     ids = flat(labels.data)
+    if region_voxels(ids[::_SPARSE], protocol).any():  # nearly always, and then the whole map need not be looked through
+        return labels
     ids = ids[ids != 0]
     if ids.size and not region_voxels(ids, protocol).any():
         raise _no_region(path, protocol, "FreeSurfer ids or DARTS class indices", ids)

@@ -46,8 +46,8 @@ def other_numbers(
     Parameters
     ----------
     reference : Reference
-    prediction : (x, y, z) ndarray of int
-        On its own grid.
+    prediction : (m,) ndarray of int
+        Its ids that are not 0, on its own grid.
     at : (n,) ndarray of int
         Its ids at a sample of the reference's foreground.
     taken : (n,) int64
@@ -65,7 +65,7 @@ def other_numbers(
     ids = flat(reference.labels.data)
     n = protocol.n_regions
     sizes = np.bincount(protocol.places(ids[reference.foreground]), minlength=n + 3)[:n]
-    values, value_sizes = np.unique(prediction[prediction != 0], return_counts=True)
+    values, value_sizes = np.unique(prediction, return_counts=True)
     if np.count_nonzero(sizes) < _FEWEST_REGIONS or not values.size:
         return None
     places, at = protocol.places(ids[taken]).astype(np.int64), np.asarray(at)

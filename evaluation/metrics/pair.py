@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -44,14 +45,29 @@ class Pair:
     as_background: dict[int, int]
     dropped: dict[int, int]
 
-    def volumes(self, into: npt.NDArray[np.int64]) -> tuple[Places, Places]:
-        """Return both maps as Fortran-ordered volumes, each position p as `into[p]`; the last of `into` is background."""
-        return self._volume(self.reference, into), self._volume(self.prediction, into)
+    def volumes(self, numbers: npt.NDArray[np.int64]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """Return the part of both maps that holds the scored voxels, Fortran-ordered; each position p as `numbers[p]`.
 
-    def _volume(self, places: Places, into: npt.NDArray[np.int64]) -> Places:
-        volume = np.full(self.shape, into[-1], dtype=np.uint16, order="F")
-        flat(volume)[self.at] = into[places]
+        Voxels that are not scored have the number 0, and so must background, the last.
+        """
+        return self._volume(self.reference, numbers), self._volume(self.prediction, numbers)
+
+    def _volume(self, places: Places, numbers: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        shape, at = self._box
+        volume = np.zeros(shape, dtype=np.min_scalar_type(numbers.max()), order="F")
+        flat(volume)[at] = numbers.astype(volume.dtype)[places]
         return volume
+
+    @cached_property
+    def _box(self) -> tuple[tuple[int, ...], npt.NDArray[np.int64]]:
+        """Shape of the smallest box that holds the scored voxels, and their positions in it in memory order."""
+        if not self.at.size:
+            return (1,) * len(self.shape), self.at
+        along = np.unravel_index(self.at, self.shape, order="F")
+        first = [int(one.min()) for one in along]
+        shape = tuple(int(one.max()) + 1 - low for one, low in zip(along, first, strict=True))
+        steps = np.cumprod([1, *shape[:-1]])
+        return shape, np.sum([(one - low) * step for one, low, step in zip(along, first, steps, strict=True)], axis=0)
 
 
 def bring_together(
@@ -79,7 +95,9 @@ def bring_together(
     if prediction.shape != reference.labels.data.shape:
         raise ValueError(f"shapes {reference.labels.data.shape} and {prediction.shape}; expected a prediction on its grid")
     one, two = flat(reference.labels.data), flat(prediction)
-    at = np.flatnonzero((one != 0) | (two != 0))
+    labelled = two != 0
+    labelled[reference.foreground] = True
+    at = np.flatnonzero(labelled)
     one, two = one[at], two[at]
     in_reference, in_prediction = protocol.places(one), protocol.places(two)
     unnamed = in_reference == protocol.outside_place

@@ -181,7 +181,8 @@ def score_pair(
         affines, is compared voxel by voxel.
     """
     protocol = scoring.protocol
-    fault = find_fault(reference, prediction, protocol)
+    foreground = np.flatnonzero(flat(prediction.data) != 0)
+    fault = find_fault(reference, prediction, protocol, foreground)
     laid_on = wrong_header and fault is not None and fault.kind == "another affine"
     if laid_on:
         fault, prediction = None, replace(prediction, affine=reference.labels.affine)
@@ -192,7 +193,6 @@ def score_pair(
     )
     measured = _Measured(reference, pair, joint, scoring)
     regions = _region_rows(measured)
-    foreground = np.flatnonzero(flat(prediction.data))
     return PairScores(
         regions=regions,
         groups=_group_rows(measured, regions),
@@ -285,14 +285,18 @@ def _rows(measured: _Measured, heads: list[_Head]) -> Columns:
     }
     metrics = {name: values[firsts] for name, values in overlap_of_regions(joint).items()}
     if scoring.definitions and heads:
+        numbers = np.zeros(scoring.protocol.n_regions + 1, dtype=np.int64)
+        for number, head in enumerate(heads, start=1):
+            numbers[list(head.members)] = number
         surfaces = surface_scores(
-            *measured.pair.volumes(into),
+            *measured.pair.volumes(numbers),
             spacing=measured.voxel_size,
-            labels=firsts,
-            background=scoring.protocol.background_place,
+            labels=range(1, len(heads) + 1),
+            background=0,
             definitions=scoring.definitions,
             tolerances=scoring.tolerances,
             misses=scoring.misses,
+            image_shape=measured.pair.shape,
         )
         metrics |= {str(name): surfaces[name].to_numpy() for name in surfaces.columns.drop(["label", "status"])}
     return columns | {name: np.where(lacking, np.nan, values).tolist() for name, values in metrics.items()}

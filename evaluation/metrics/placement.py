@@ -67,7 +67,9 @@ class _Sample:
     n_foreground: int
 
 
-def find_fault(reference: Reference, prediction: Scan, protocol: Protocol) -> Fault | None:
+def find_fault(
+    reference: Reference, prediction: Scan, protocol: Protocol, foreground: npt.NDArray[np.int64] | None = None
+) -> Fault | None:
     """Look for signs that a prediction is not where its reference is.
 
     Parameters
@@ -76,6 +78,8 @@ def find_fault(reference: Reference, prediction: Scan, protocol: Protocol) -> Fa
     prediction : Scan
         On its own grid.
     protocol : Protocol
+    foreground : (n,) int64, optional
+        Positions in :func:`flat` data of the prediction that are not 0, if they are known.
 
     Returns
     -------
@@ -89,7 +93,8 @@ def find_fault(reference: Reference, prediction: Scan, protocol: Protocol) -> Fa
     the shapes agree but the affines differ, voxel by voxel.
     """
     one = _sample(reference.labels, reference.foreground, protocol)
-    two = _sample(prediction, np.flatnonzero(flat(prediction.data)), protocol)
+    foreground = np.flatnonzero(flat(prediction.data) != 0) if foreground is None else foreground
+    two = _sample(prediction, foreground, protocol)
     if not two.n_foreground:
         return None
     first = int(flat(prediction.data)[0])
@@ -119,7 +124,7 @@ def find_fault(reference: Reference, prediction: Scan, protocol: Protocol) -> Fa
         codes = ["".join(nib.aff2axcodes(affine)) for affine in (reference.labels.affine, prediction.affine)]
         axes = f": the reference's axes are {codes[0]}, the prediction's {codes[1]}"
         offer(fit(_ids_at_voxels(prediction.data, one.voxels)), "another affine", "voxel by voxel", axes)
-    numbers = other_numbers(reference, flat(prediction.data), placed, one.taken, protocol, scale)
+    numbers = other_numbers(reference, flat(prediction.data)[foreground], placed, one.taken, protocol, scale)
     best = max([as_it_is if numbers is None else numbers.as_it_is, *(value for value, _ in found)])
     if numbers is not None and numbers.dice > best + CLEARLY:
         words = f"{numbers.words}: mean Dice {numbers.as_it_is:.2f}, read so {numbers.dice:.2f}"

@@ -36,6 +36,7 @@ def surface_scores(
     definitions: Sequence[Definition] = ("voxel",),
     tolerances: Sequence[float] = (1.0,),
     misses: Misses = "exclude",
+    image_shape: Sequence[int] | None = None,
 ) -> pd.DataFrame:
     """Measure the distances between the surfaces of each region in two maps.
 
@@ -56,6 +57,8 @@ def surface_scores(
         mm, for the surface Dice.
     misses : {"exclude", "worst", "inf"}
         The distance of a region that only one map has: NaN, the diagonal of the image in mm, or infinity.
+    image_shape : three ints, optional
+        Shape of the image, of which the maps are a part; by default that of the maps.
 
     Returns
     -------
@@ -87,7 +90,8 @@ def surface_scores(
     """
     one, two = np.asarray(reference), np.asarray(prediction)
     size = _checked(one, two, spacing, definitions, misses)
-    distance = {"exclude": np.nan, "worst": float(np.linalg.norm(np.multiply(one.shape, size))), "inf": np.inf}[misses]
+    diagonal = float(np.linalg.norm(np.multiply(image_shape or one.shape, size)))
+    distance = {"exclude": np.nan, "worst": diagonal, "inf": np.inf}[misses]
     names = [name for definition in definitions for name in _columns(definition, tolerances)]
     missing = [0.0 if name.startswith("surface_dice") else distance for name in names]
     maps, size = _foreground(one, two, size, labels, background)
@@ -146,7 +150,7 @@ def _columns(definition: Definition, tolerances: Sequence[float]) -> list[str]:
 def _foreground(
     one: npt.NDArray[Any], two: npt.NDArray[Any], size: Size, labels: Sequence[int], background: int
 ) -> tuple[npt.NDArray[Any], Size]:
-    """Crop both maps, (2, I, J, K), to their foreground; labels become 1, 2, ..., other values a larger number.
+    """Crop both maps, (2, I, J, K), to their foreground; labels become 1, 2, ..., other values 0 or a larger number.
 
     The axes, with their voxel sizes, are put in the fastest order: that of memory, but with two axes of equal size first.
     """
@@ -158,8 +162,13 @@ def _foreground(
     order = (int(first), int(last), 3 - int(first) - int(last))
     box = _box((one != background) | (two != background))
     maps = np.empty((2, *(box[axis].stop - box[axis].start for axis in order)), dtype=np.min_scalar_type(len(labels) + 1))
+    numbered = background == 0 and list(labels) == list(range(1, len(labels) + 1))
     for mine, theirs in zip(maps, (one, two), strict=True):
-        np.add(label_places(theirs[box], labels, maps.dtype).transpose(order), 1, out=mine)
+        inside = theirs[box]
+        if numbered and inside.dtype.kind == "u" and inside.max() <= len(labels):
+            np.copyto(mine, inside.transpose(order), casting="unsafe")
+        else:
+            np.add(label_places(inside, labels, maps.dtype).transpose(order), 1, out=mine)
     return maps, (size[order[0]], size[order[1]], size[order[2]])
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from darts_ensemble.cores import available_cores, threads_of_each, wait_without_spinning
+from darts_ensemble.cores import available_cores, multiply_in_one_thread, threads_of_each, wait_without_spinning
 from darts_ensemble.device import use_threads
 from tests.conftest import ROOT
 
@@ -104,6 +104,13 @@ def test_threads_that_the_user_set_stay(monkeypatch: pytest.MonkeyPatch) -> None
 def test_processes_on_one_machine_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("darts_ensemble.cores.available_cores", lambda: 10)
     assert [threads_of_each(n) for n in (1, 3, 10, 40)] == [10, 3, 1, 1]
+
+
+@pytest.mark.parametrize("own", [{}, {"OMP_NUM_THREADS": "8"}, {"OPENBLAS_NUM_THREADS": "4"}])
+def test_numpy_multiplies_in_one_thread_unless_the_user_says_otherwise(own: dict[str, str]) -> None:
+    environment = dict(own)
+    multiply_in_one_thread(environment)
+    assert environment == (own or {"OPENBLAS_NUM_THREADS": "1"})
 
 
 @pytest.mark.parametrize("own", ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT"])
