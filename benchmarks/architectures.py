@@ -9,9 +9,10 @@ the people of the manifest; `darts-train finetune` goes on with the eight people
 `fine_tuning_folds.py`). `accuracy.py` scores both on the four people of the first fold, whom no network was trained on. A
 step of the Dense U-Net takes 0.31 s of one core with AMX. From random weights, 1,500 steps are far too few.
 
-`--kept architectures.csv --only unet-6` adds a network to the scores that are kept here. After an interruption the same
-command continues. In the output folder: `scores.csv` (one row per network, seed, stage, person,
-reference and region), `runs.csv` (parameters and CPU seconds a step), `table.md` and box plots of the regions.
+`--kept architectures.csv --only unet-6` adds a network to the scores that are kept here, `--only none` trains nothing and makes
+table and figures of the kept scores. After an interruption the same command continues. In the output folder: `scores.csv` (one
+row per network, seed, stage, person, reference and region), `runs.csv` (parameters and CPU seconds a step), `table.md` and box
+plots of the regions.
 """
 
 from __future__ import annotations
@@ -111,11 +112,10 @@ def score(given: argparse.Namespace, weights: Path, people: Sequence[LabelledSub
 
 def measured(given: argparse.Namespace) -> Iterator[pd.DataFrame]:
     """Train and score every network; one table of scores each."""
-    everyone = sorted(find_labelled(given.mindboggle), key=by_number)
+    wanted = [one for one in CANDIDATES if not given.only or one.key in words(given.only)]
+    everyone = sorted(find_labelled(given.mindboggle), key=by_number) if wanted else []
     for seed in map(int, words(given.seeds)):
-        for one in CANDIDATES:
-            if given.only and one.key not in words(given.only):
-                continue
+        for one in wanted:
             folders = train(given, one, seed, training_people(everyone, 1))
             for stage in STAGES:
                 yield score(given, folders[stage], held_out(everyone, 1)).assign(networks=one.name, seed=seed, stage=stage)
@@ -192,19 +192,22 @@ def main() -> None:
     parser.add_argument("--seeds", default="1,2")
     parser.add_argument("--view", default="coronal")
     parser.add_argument("--threads", type=int, default=0)
-    parser.add_argument("--only", default="", help="networks to train, such as unet-6; the default is all")
+    parser.add_argument("--only", default="", help="networks to train, such as unet-6, or none; the default is all")
     parser.add_argument("--kept", type=Path, help="scores of networks trained before, which the table shows, too")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    parts = [pd.read_csv(given.kept)] if given.kept else []
+    known = {"none", *(one.key for one in CANDIDATES)}
+    if unknown := set(words(given.only)) - known:
+        parser.error(f"--only {', '.join(sorted(unknown))}; expected some of {', '.join(sorted(known))}")
+    scores = pd.read_csv(given.kept) if given.kept else pd.DataFrame()
     for part in measured(given):  # what is finished stands there if the rest is interrupted
-        parts.append(part)
-        scores = pd.concat(parts, ignore_index=True)
+        scores = pd.concat([scores, part], ignore_index=True)
         scores.to_csv(given.out / "scores.csv", index=False)
         (given.out / "table.md").write_text(table(scores, given.view) + "\n", encoding="utf-8")
     draw(scores, given.out)
     print(table(scores, given.view))
-    print(pd.read_csv(given.out / "runs.csv").to_string(index=False), file=sys.stderr)
+    if (given.out / "runs.csv").is_file():
+        print(pd.read_csv(given.out / "runs.csv").to_string(index=False), file=sys.stderr)
 
 
 if __name__ == "__main__":
