@@ -142,15 +142,18 @@ def _read_safetensors(path: Path, metadata: dict[str, str]) -> dict[str, Tensor]
 
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:
+    damaged = f"{path}: truncated or not a PyTorch file; expected a state dict: download it again"
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
+    except pickle.UnpicklingError as error:
+        if "unexpected EOF" in str(error):  # so says torch 2.4 of a truncated file
+            raise CheckpointError(damaged) from None
         raise CheckpointError(
             f"{path}: holds Python objects, not only tensors; expected a plain state dict. Such a file can run code when read: "
             "if you trust its source, load it yourself and save its state_dict()"
         ) from None
     except Exception:  # in a damaged file, struct, zipfile and indexing raise errors of many kinds, which torch passes on
-        raise CheckpointError(f"{path}: truncated or not a PyTorch file; expected a state dict: download it again") from None
+        raise CheckpointError(damaged) from None
     plain = isinstance(state, dict) and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items())
     if not plain or not state:
         raise CheckpointError(f"{path}: {type(state).__name__} found; expected a plain state dict of tensors")

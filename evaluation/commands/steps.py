@@ -109,7 +109,7 @@ def _find(console: Console, given: dict[str, Any]) -> _Found:
     where = parse_location(str(given["gt"]))
     cohort = choose_subjects(find_cohort(where), words(*(given["subjects"] or [])))
     if given.get("exclude"):
-        cohort = _without_failed(console, cohort, given["exclude"])
+        cohort = _without_failed(console, cohort, Path(given["exclude"]))
     predictions = {name: find_predictions(location, cohort.subjects, name=name) for name, location in locations.items()}
     show_found(console, where, cohort, predictions, verbose=given["verbose"])
     if weights is None and not any(one.paths for one in predictions.values()):
