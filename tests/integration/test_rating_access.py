@@ -24,8 +24,10 @@ def broken_rules(page: Any) -> list[tuple[str, str]]:
     """Each rule that an element breaks, with axe's explanation."""
     page.wait_for_function("() => document.getAnimations().length === 0")  # what fades has no colour of its own yet
     found = Axe().run(page, options=RULES).response
-    # That contrast was looked at, and not given up on.
-    assert {rule["id"] for rule in found["passes"]} >= {"html-has-lang", "document-title", "color-contrast"}
+    # That contrast was looked at, and not given up on. Newer versions of axe pass over the rules of whole pages.
+    assert "color-contrast" in {rule["id"] for rule in found["passes"]}
+    assert page.title()
+    assert page.locator("html").get_attribute("lang")
     return [
         (rule["id"], " ".join(f"{element['html'][:120]}: {element['failureSummary']}".split()))
         for rule in found["violations"]
