@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from threading import Barrier
 
 import torch
 from torch import Tensor
@@ -56,7 +57,8 @@ def _single_threads(count: int) -> ThreadPoolExecutor:
     """Threads in which torch does not start further ones."""
     pool = ThreadPoolExecutor(count, "fusion", initializer=torch.set_num_threads, initargs=(1,))
     # All of them start now, and what they set is also what later threads of this process would begin with: set it back.
-    list(pool.map(lambda _: torch.get_num_threads(), range(count)))
+    all_started = Barrier(count)
+    list(pool.map(lambda _: all_started.wait(), range(count)))
     torch.set_num_threads(count)
     return pool
 
