@@ -1,6 +1,6 @@
 """Run the benchmarks one after the other, print their tables, and at the end one table of all ratios, as `make bench` does.
 
-    python benchmarks/run_all.py SUBJECTS_DIR [--subject sub-07] [--reference-python REFERENCE/bin/python]
+    python benchmarks/run_all.py SUBJECTS_DIR [--subject sub-07] [--reference-python REFERENCE/bin/python] [--only metrics,packing]
 
 It takes half an hour to an hour, on a machine that does nothing else. bf16 and fp16 are compared with fp32 only where the
 machine multiplies in them.
@@ -19,6 +19,8 @@ from typing import Any
 import pandas as pd
 from overview import FILE, add, alone, kind_of_machine, table
 
+from darts_ensemble.commands.command_line import words
+
 
 def main() -> None:
     """Run all benchmarks; exit 1 if one failed, after the others are done."""
@@ -26,6 +28,7 @@ def main() -> None:
     parser.add_argument("subjects_dir", type=Path)
     parser.add_argument("--subject", default="sub-07")
     parser.add_argument("--reference-python", help="Python of an environment that holds DARTSeg 1.0.0")
+    parser.add_argument("--only", default="", help="scripts to run, without .py, comma-separated; the default is all")
     given = parser.parse_args()
     folder = given.subjects_dir / given.subject / "mri"
     scan, *maps = (str(folder / name) for name in ("T1.mgz", "aparc.DKTatlas+aseg.mgz", "aparc+aseg.mgz"))
@@ -58,6 +61,8 @@ def main() -> None:
             ("train_step", "train_step.py", "--filters", "48"),
             ("", "precision.py", str(given.subjects_dir), given.subject, "--variants", variants),
         ):
+            if given.only and script.removesuffix(".py") not in words(given.only):
+                continue
             print(f"\n## {script}{f', {name}' if ' mm' in name else ''}\n", flush=True)
             file = Path(kept) / f"{name}.json"
             keep = ["--json", str(file)] if name else []

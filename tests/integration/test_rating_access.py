@@ -281,13 +281,14 @@ def test_an_answer_that_is_not_stored_yet_warns_before_the_page_closes(browser: 
     page.set_default_timeout(WAIT)
     asked: list[str] = []
     page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    # From the start, as a request may slip through just after the network is cut.
+    page.route("**/answer", lambda route: route.abort())
     page.goto(f"{base}/enter#{study.tokens['ben']}")
     page.wait_for_selector("#text-actions button")
     for _ in range(2):
         page.wait_for_function(READY)
         pass_screen(page)
     page.wait_for_function(READY)
-    page.route("**/answer", lambda route: route.abort())
     for _ in range(20):  # on a busy machine the page may not take keys yet where the item is just drawn
         page.keyboard.press("3")
         with suppress(PlaywrightTimeoutError):
