@@ -1,6 +1,6 @@
 """Run the benchmarks one after the other, print their tables, and at the end one table of all ratios, as `make bench` does.
 
-    python benchmarks/run_all.py SUBJECTS_DIR [--subject sub-07] [--reference-python REFERENCE/bin/python] [--only metrics,packing]
+    python benchmarks/run_all.py SUBJECTS_DIR [--subject sub-07] [--reference-python REFERENCE/bin/python] [--only packing]
 
 It takes half an hour to an hour, on a machine that does nothing else. bf16 and fp16 are compared with fp32 only where the
 machine multiplies in them.
