@@ -41,7 +41,8 @@ _GPU_LOW_FUSED = 4_000_000_000
 _MOST_SLICES_AT_ONCE = {"cpu": 8, "mps": 8, "cuda": 64}
 #: Feature maps of the first level that a network holds at its peak (counted in a Dense U-Net of four convolutions a block).
 _MAPS_HELD = 16
-#: Maps of the 103 class scores that are held at the same time; on a CPU the views are fused in small pieces.
+#: Maps of the 103 class scores that are held at the same time. On a CPU they are computed in small pieces: 3 leaves room for
+#: one whole map, of who asks for probabilities, and for what the pieces of all threads need.
 _SCORES_HELD = {"cpu": 3, "mps": 8, "cuda": 8}
 
 

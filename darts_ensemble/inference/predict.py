@@ -189,8 +189,8 @@ def predict_scores(
             if filled.any():
                 images = slice_channels(placed.data, view_network.view, numbers[filled], view_network.channels, **how)
                 features = _features(network, images, precision)
-            scores = SliceScores(network, features, np.where(filled, np.cumsum(filled) - 1, -1))
-            placed_scores = scores if device.type == "cpu" else scores.whole()
+            in_parts = SliceScores(network, features, np.where(filled, np.cumsum(filled) - 1, -1))
+            scores = in_parts if device.type == "cpu" else in_parts.whole()
         except torch.OutOfMemoryError:
             if batch_size == 1:
                 raise DeviceError(
@@ -204,7 +204,7 @@ def predict_scores(
             if device.type == "cuda":
                 torch.cuda.empty_cache()
             continue
-        yield slice(start, start + len(numbers)), placed_scores
+        yield slice(start, start + len(numbers)), scores
         start += len(numbers)
 
 

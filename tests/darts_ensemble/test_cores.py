@@ -113,6 +113,19 @@ def test_numpy_multiplies_in_one_thread_unless_the_user_says_otherwise(own: dict
     assert environment == (own or {"OPENBLAS_NUM_THREADS": "1"})
 
 
+def test_darts_eval_says_so_before_numpy_is_loaded() -> None:
+    code = (
+        "import os, sys\n"
+        "from evaluation.commands.evaluate import main\n"
+        "assert 'numpy' not in sys.modules\n"
+        "sys.argv = ['darts-eval', '--help']\n"
+        "try:\n    main()\nexcept SystemExit:\n    print('ends with', os.environ['OPENBLAS_NUM_THREADS'])\n"
+    )
+    clean = {name: value for name, value in os.environ.items() if name not in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT, env=clean)
+    assert done.stdout.endswith("ends with 1\n"), done.stderr
+
+
 @pytest.mark.parametrize("own", ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT"])
 def test_a_users_own_way_to_wait_is_not_changed(own: str) -> None:
     environment = {own: "ACTIVE"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from darts_ensemble import device as device_module
 from darts_ensemble.device import DeviceMemoryWarning, choose_precision, slices_at_once
 from darts_ensemble.errors import DeviceError
+from darts_ensemble.inference import pieces
 from darts_ensemble.inference.class_scores import SliceScores, most_probable
 from darts_ensemble.inference.pieces import in_pieces
 from darts_ensemble.inference.predict import made_ready, predict_scores, predict_view
@@ -178,26 +180,35 @@ def test_scores_in_pieces_are_those_of_whole_slices_and_their_softmax_the_probab
     together = torch.from_numpy(whole(one))
     for where, scores in predict_scores(one, volume(), box=BOX, device=CPU, batch_size=batch_size):
         assert isinstance(scores, SliceScores)  # the batch of slice 5 alone has no features at all
-        pieces = [
+        parts = [
             torch.cat([scores[number, slice(row, row + 5)] for row in range(0, scores.shape[1], 5)])
             for number in range(scores.shape[0])
         ]
-        torch.testing.assert_close(torch.stack(pieces), scores.whole())
+        torch.testing.assert_close(torch.stack(parts), scores.whole())
         torch.testing.assert_close(torch.softmax(scores.whole(), dim=-1), together[where])
 
 
-def test_pieces_cover_every_voxel_once_and_leave_torchs_threads_as_they_are() -> None:
-    before = torch.get_num_threads()
-    first, counts, seen = torch.rand(3, 37, 50, 2), torch.zeros(3, 37, 50), torch.zeros(3, 37, 50, 2)
+def test_pieces_cover_every_voxel_once() -> None:
+    first, counts, seen = torch.rand(3, 107, 50, 2), torch.zeros(3, 107, 50), torch.zeros(3, 107, 50, 2)
+    heights = []
 
     def step(piece: torch.Tensor, count: torch.Tensor, copy: torch.Tensor) -> None:
+        heights.append(len(piece))
         count.add_(1)
         copy.copy_(piece)
 
     in_pieces(step, first, counts, seen)
+    assert len(heights) > 3 and max(heights) * 50 <= pieces.VOXELS
     assert bool((counts == 1).all())
     assert torch.equal(seen, first)
-    assert torch.get_num_threads() == before
+
+
+def test_threads_that_begin_later_have_as_many_threads_as_before() -> None:
+    before = torch.get_num_threads()
+    pieces._single_threads.cache_clear()
+    in_pieces(lambda piece: None, torch.rand(3, 107, 50, 2))
+    with ThreadPoolExecutor(1) as later:
+        assert later.submit(torch.get_num_threads).result() == before == torch.get_num_threads()
 
 
 def test_an_error_in_a_piece_is_raised() -> None:

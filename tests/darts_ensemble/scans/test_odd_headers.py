@@ -246,3 +246,10 @@ def test_half_of_a_pair_of_header_and_image_is_named_as_that(tmp_path: Path, nam
     (tmp_path / half).replace(tmp_path / name)
     with pytest.raises(ScanError, match=r"of a pair of files, \.hdr and \.img, make one \.nii\.gz"):
         read_scan(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["scans.zip", "scans.tar.gz", "x.7z"])
+def test_an_archive_in_place_of_a_scan_is_to_be_unpacked(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"PK\x03\x04 and more")
+    with pytest.raises(ScanError, match=rf"{name}: not a file that can be read here; expected .*\(unpack it\)"):
+        read_scan(tmp_path / name)
