@@ -55,12 +55,19 @@ def in_pieces(step: Callable[..., None], first: Tensor | SliceScores, *others: T
 @lru_cache(maxsize=1)
 def _single_threads(count: int) -> ThreadPoolExecutor:
     """Threads in which torch does not start further ones."""
-    pool = ThreadPoolExecutor(count, "fusion", initializer=torch.set_num_threads, initargs=(1,))
+    pool = ThreadPoolExecutor(count, "fusion", initializer=_one_thread)
     # All of them start now, and what they set is also what later threads of this process would begin with: set it back.
     all_started = Barrier(count)
     list(pool.map(lambda _: all_started.wait(), range(count)))
     torch.set_num_threads(count)
     return pool
+
+
+def _one_thread() -> None:
+    """Let torch use this thread alone for what is called in it."""
+    # Asked first: at the first question, a thread takes over what was last set anywhere, and would forget its own number.
+    torch.get_num_threads()
+    torch.set_num_threads(1)
 
 
 if hasattr(os, "register_at_fork"):
