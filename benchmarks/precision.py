@@ -27,7 +27,8 @@ from full_size_network import FILTERS, full_size_network
 from darts_ensemble import Segmenter
 from darts_ensemble.commands.command_line import words
 from darts_ensemble.device import PRECISIONS, choose_device
-from darts_ensemble.inference.predict import brain_box, made_ready
+from darts_ensemble.inference.find_brain import find_brain
+from darts_ensemble.inference.predict import made_ready
 from darts_ensemble.labels import REGION_IDS
 from darts_ensemble.networks.view_network import ViewNetwork
 from darts_ensemble.results.overlap import dice_of_regions, joint_histogram
@@ -37,7 +38,7 @@ from darts_ensemble.segment import segmenter
 from darts_ensemble.slices.channels import slice_channels
 
 #: Default margin around the brain.
-MARGIN: int = signature(brain_box).parameters["margin"].default
+MARGIN: int = signature(find_brain).parameters["margin"].default
 HEAD, BRAIN = ("fp32", "head", MARGIN), ("fp32", "brain", MARGIN)
 #: Rows and columns of the slice for the network of full size: those of a brain.
 ROWS, COLUMNS = slice(48, 208), slice(56, 200)
@@ -67,7 +68,7 @@ def compare_maps(subjects_dir: Path, subjects: list[str], variants: list[str], *
         for name in variants:
             for precision, crop, margin in compared(name):
                 if (precision, crop, margin) not in maps:
-                    with mock.patch.object(segmenter, "brain_box", partial(brain_box, margin=margin)):
+                    with mock.patch.object(segmenter, "find_brain", partial(find_brain, margin=margin)):
                         made = Segmenter("bundled", precision=precision, crop=crop, **how)
                         maps[precision, crop, margin] = made.segment(folder / "T1.mgz").ids
             ids, plain = (maps[one] for one in compared(name))

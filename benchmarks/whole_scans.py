@@ -61,10 +61,17 @@ def thinned(every: int, computed: list[int]) -> Any:
         for number, start in enumerate(range(0, len(wanted), batch_size)):
             here = wanted[start : start + batch_size]
             if number % every == 0:
-                ((_, last),) = prediction.predict_scores(*given, box=box, batch_size=batch_size, slices=here, **how)
-                computed.append(int(varied[np.asarray(here)].sum()) * last.shape[1] * last.shape[2])
-            part = last[: len(here)] if isinstance(last, Tensor) else replace(last, position=last.position[: len(here)])
-            yield slice(start, start + len(here)), part
+                parts = list(prediction.predict_scores(*given, box=box, batch_size=batch_size, slices=here, **how))
+                last = parts[-1][1]
+                for which, part in parts:
+                    computed.append(int(varied[np.asarray(here[which])].sum()) * part.shape[1] * part.shape[2])
+                    yield slice(start + which.start, start + which.stop), part
+                continue
+            at_once = len(last) if isinstance(last, Tensor) else len(last.position)
+            for first in range(0, len(here), at_once):
+                count = min(at_once, len(here) - first)
+                part = last[:count] if isinstance(last, Tensor) else replace(last, position=last.position[:count])
+                yield slice(start + first, start + first + count), part
 
     return predict
 

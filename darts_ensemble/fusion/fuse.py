@@ -112,7 +112,12 @@ def fuse_views(
     # Weighted means of probabilities that sum to 1 also sum to 1; others have to be scaled.
     sums_to_one = fusion != "geometric" and all(weight.ndim == 0 for weight in given.values())
     fused = torch.empty((*shape, N_CLASSES), dtype=torch.float16, device=device)
-    best = torch.zeros(shape, dtype=torch.uint8, device=device)
+    best = torch.full(shape, BACKGROUND_CLASS, dtype=torch.uint8, device=device)
+    # What no view has looked at is background for all of them, and holds the result for that from the beginning.
+    unseen = []
+    if fused.device.type == "cpu":
+        unseen = [torch.ones(shape, dtype=torch.bool)]
+        fused.copy_(_background(fusion, fused_by_all=True))
     view_classes: dict[str, npt.NDArray[np.uint8]] = {}
     weight_so_far = torch.zeros_like(total_weight)
     for view in order:
@@ -126,9 +131,15 @@ def fuse_views(
             logits=logits,
         )
         weight_so_far = weight_so_far + given[view] / total_weight
-        classes = torch.zeros(shape, dtype=torch.uint8, device=device)
+        classes = torch.full(shape, BACKGROUND_CLASS, dtype=torch.uint8, device=device)
         for where, scores in predictions[view]:
-            places = (take_slices(volume, view, where) for volume in (fused, classes, best))
+            places = [take_slices(volume, view, where) for volume in (fused, classes, best, *unseen)]
+            if isinstance(scores, SliceScores) and scores.inside is not None:
+                outside = places[-1].logical_not()
+                outside[:, scores.inside[0], scores.inside[1]] = False
+                if outside.any():
+                    in_pieces(partial(_add_background, turn), outside, places[0], places[2])
+                places = [place[:, scores.inside[0], scores.inside[1]] for place in places]
             in_pieces(partial(_add, turn), scores.to(device) if isinstance(scores, Tensor) else scores, *places)
         view_classes[view] = classes.cpu().numpy()
     return Fused(fused, best.cpu().numpy(), view_classes)
@@ -163,17 +174,55 @@ class _Turn:
     logits: bool
 
 
-def _add(turn: _Turn, scores: Tensor, so_far: Tensor, classes: Tensor, best: Tensor) -> None:
-    """Add the predictions (..., 103) for some voxels to `so_far` (..., 103); write the view's and the fused classes (...)."""
+def _background(fusion: str, *, fused_by_all: bool = False) -> Tensor:
+    """What one view, or all together, say of a voxel that is certainly background, (103,) float32."""
+    values = torch.zeros(N_CLASSES)
+    values[BACKGROUND_CLASS] = 1
+    if fusion != "geometric":
+        return values
+    values = values.clamp_(min=LEAST).log_()
+    return torch.softmax(values, dim=-1) if fused_by_all else values
+
+
+def _add_background(turn: _Turn, outside: Tensor, so_far: Tensor, best: Tensor) -> None:
+    """Add a view that has not looked at some voxels, `outside` (...), because they are background for it."""
+    if not outside.any():
+        return
+    scores = torch.zeros(N_CLASSES)
+    scores[BACKGROUND_CLASS] = 1
+    scores = (scores.log() if turn.logits else scores).expand(int(outside.sum()), N_CLASSES)
+    joined, _, winner = _joined(turn, scores.contiguous(), so_far[outside].float())
+    so_far[outside] = joined.to(so_far.dtype)
+    if winner is not None:
+        best[outside] = winner
+
+
+def _add(turn: _Turn, scores: Tensor, so_far: Tensor, classes: Tensor, best: Tensor, unseen: Tensor | None = None) -> None:
+    """Add the predictions (..., 103) for some voxels to `so_far` (..., 103); write the view's and the fused classes (...).
+
+    Voxels that are `unseen` (...) by the views before are background for those, whatever `so_far` holds.
+    """
     added = None if turn.before is None else so_far.float()
+    if unseen is not None:
+        if added is not None and turn.before is not None and unseen.any():
+            added[unseen] = _background(turn.fusion) * turn.before
+        unseen.fill_(False)
+    joined, there, winner = _joined(turn, scores, added)
+    classes.copy_(there)
+    if winner is not None:
+        best.copy_(winner)
+    so_far.copy_(joined)
+
+
+def _joined(turn: _Turn, scores: Tensor, added: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Join a view (..., 103) to those before it: all together (..., 103), this view's classes, and after the last the fused."""
     if turn.pooling != "none":
         pooled = pool_homologues(torch.softmax(scores, dim=-1) if turn.logits else scores)
-        winner = most_probable(pooled)
+        classes = most_probable(pooled)
         others = torch.zeros_like(pooled) if added is None else _linear(added, turn.before, turn.fusion)
         values = share_between_sides(pooled, others, turn.pooling)
     else:
-        winner, values = most_probable(scores), scores
-    classes.copy_(winner)
+        classes, values = most_probable(scores), scores
     if turn.fusion == "vote":
         values = torch.zeros_like(values).scatter_(-1, most_probable(values)[..., None].long(), 1.0)
     elif turn.logits and values is scores:
@@ -187,9 +236,7 @@ def _add(turn: _Turn, scores: Tensor, so_far: Tensor, classes: Tensor, best: Ten
     elif turn.scaled:
         added = added.clamp_(min=0)
         added /= added.sum(dim=-1, keepdim=True)
-    if turn.last:
-        best.copy_(most_probable(added))
-    so_far.copy_(added)
+    return added, classes, most_probable(added) if turn.last else None
 
 
 def _linear(accumulated: Tensor, weight: Tensor | None, fusion: str) -> Tensor:

@@ -67,11 +67,14 @@ class SliceScores:
         Of the slices that were given to the network.
     position : (k,) ints
         Of each slice in `features`; -1 for a constant slice, which is background.
+    inside : two slices, optional
+        Which rows and columns of the box `features` hold; what is outside is background. None: all.
     """
 
     network: KeptClasses
     features: Tensor
     position: npt.NDArray[np.int64]
+    inside: tuple[slice, slice] | None = None
 
     @property
     def shape(self) -> tuple[int, int, int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy import ndimage
 from torch import Tensor
 
 from darts_ensemble.device import PRECISIONS, DeviceMemoryWarning
@@ -28,47 +27,16 @@ from darts_ensemble.inference.winograd import FEWEST_FILTERS, WinogradConv2d
 from darts_ensemble.labels import BACKGROUND_CLASS
 from darts_ensemble.networks.dense_unet import DenseUNet
 from darts_ensemble.networks.view_network import ViewNetwork
-from darts_ensemble.slices.boxes import side_of_sixteens
+from darts_ensemble.slices.boxes import LARGEST_SPECK
 from darts_ensemble.slices.channels import Box, slice_channels
 from darts_ensemble.slices.views import SLICE_AXIS
 
-__all__ = ["brain_box", "made_ready", "predict_scores", "predict_view", "uses_winograd"]
+__all__ = ["made_ready", "predict_scores", "predict_view", "uses_winograd"]
 
-
-def brain_box(
-    view_network: ViewNetwork,
-    volume: npt.NDArray[np.float32] | DeviceVolume,
-    *,
-    head: Box,
-    device: torch.device,
-    precision: str = "fp32",
-    every: int = 8,
-    margin: int = 8,
-) -> Box:
-    """Return the box around the labels of every eighth slice of a view, with a margin; `head` if nothing is labelled.
-
-    A brain fills about a third of the box around its head, so this quick prediction costs a tenth of the time that it saves.
-    The caller has to check the box with :func:`darts_ensemble.slices.boxes.reaches_inner_face`.
-    """
-    axis = SLICE_AXIS[view_network.view]
-    sparse = slice(head[axis].start + every // 2, head[axis].stop, every)
-    wanted = range(*sparse.indices(sparse.stop))
-    predicted = predict_scores(view_network, volume, box=head, device=device, precision=precision, slices=wanted)
-    found = np.concatenate([_classes(scores) for _, scores in predicted]) != BACKGROUND_CLASS
-    pieces, count = ndimage.label(found)
-    sizes = np.bincount(pieces.ravel())[1:]
-    # Specks in the neck or the face are not brain: components below a fiftieth of the largest don't enlarge the box.
-    found = np.isin(pieces, 1 + np.flatnonzero(sizes > sizes.max(initial=0) / 50)) & found
-    if count == 0:
-        return head
-    others = [other for other in range(3) if other != axis]
-    sides = list(head)
-    planes = np.flatnonzero(found.any(axis=(1, 2))) * every + sparse.start
-    sides[axis] = side_of_sixteens(planes[0] - margin, planes[-1] + 1 + margin, head[axis])
-    for other, lines in zip(others, (found.any(axis=(0, 2)), found.any(axis=(0, 1))), strict=True):
-        ends = np.flatnonzero(lines) + head[other].start
-        sides[other] = side_of_sixteens(ends[0] - margin, ends[-1] + 1 + margin, head[other])
-    return sides[0], sides[1], sides[2]
+#: From a range of slices to the rows and columns that have to be looked at, in the volume.
+Crop = Callable[[range], tuple[slice, slice]]
+#: Slices with the same crop, for any batch size. They start at multiples of eight, so that a mirrored head has mirrored crops.
+EIGHT = 8
 
 
 def uses_winograd(view_network: ViewNetwork) -> bool:
@@ -95,13 +63,6 @@ def made_ready(view_network: ViewNetwork, device: torch.device, precision: str) 
         ready = KeptClasses(copy.deepcopy(network))
     ready = ready.eval().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return replace(view_network, network=ready)
-
-
-def _classes(scores: Tensor | SliceScores) -> npt.NDArray[np.uint8]:
-    """The most probable classes (k, rows, columns)."""
-    classes = torch.empty(scores.shape[:-1], dtype=torch.uint8, device=scores.device)
-    in_pieces(lambda piece, there: there.copy_(most_probable(piece)), scores, classes)
-    return classes.cpu().numpy()
 
 
 def predict_view(
@@ -162,39 +123,59 @@ def predict_scores(
     precision: str = "fp32",
     batch_size: int = 4,
     slices: Sequence[int] | None = None,
+    crop: Crop | None = None,
 ) -> Iterator[tuple[slice, Tensor | SliceScores]]:
-    """Predict as :func:`predict_view` does, but yield logits: on a CPU such that are computed in pieces, when they are used."""
+    """Predict as :func:`predict_view` does, but yield logits: on a CPU such that are computed in pieces, when they are used.
+
+    With `crop`, a CPU computes only the rows and columns that it returns for each eight slices; what is outside is background.
+    Where more than a speck is labelled at the edge of a crop, the slices are computed again in the whole box.
+    """
     axis = SLICE_AXIS[view_network.view]
     rows, columns = (side for other, side in enumerate(box) if other != axis)
+    whole = (rows, columns)
     placed = volume if isinstance(volume, DeviceVolume) else DeviceVolume(volume, device)
-    how: dict[str, Any] = {
-        "normalisation": view_network.normalisation,
-        "scale": placed.scale(view_network.normalisation),
-        "head": placed.head if view_network.channels.positions else box,
-        "inside": (rows, columns),
-    }
     varied = placed.varied(view_network.view)
     network = view_network.network
     if not isinstance(network, KeptClasses):
         network = KeptClasses(network)
     network.to(device)
+    how: dict[str, Any] = {
+        "normalisation": view_network.normalisation,
+        "scale": placed.scale(view_network.normalisation),
+        "head": placed.head if view_network.channels.positions else box,
+    }
+
+    def scores_of(numbers: npt.NDArray[np.int64], inside: tuple[slice, slice]) -> SliceScores:
+        filled = varied[numbers]
+        features = torch.empty((0, *(side.stop - side.start for side in inside), 0), device=device)
+        if filled.any():
+            there = numbers[filled]
+            images = slice_channels(placed.data, view_network.view, there, view_network.channels, inside=inside, **how)
+            features = _features(network, images, precision)
+        place = tuple(slice(one.start - all_.start, one.stop - all_.start) for one, all_ in zip(inside, whole, strict=True))
+        return SliceScores(network, features, np.where(filled, np.cumsum(filled) - 1, -1), (place[0], place[1]))
+
     wanted = range(box[axis].start, box[axis].stop) if slices is None else slices
-    shape = (rows.stop - rows.start, columns.stop - columns.start)
+    if crop is not None and device.type == "cpu":
+        batch_size = -(-EIGHT // -(-EIGHT // batch_size))  # equal parts of eight slices
     start = 0
     while start < len(wanted):
         numbers = np.asarray(wanted[start : start + batch_size])
-        filled = varied[numbers]
         try:
-            features = torch.empty((0, *shape, 0), device=device)
-            if filled.any():
-                images = slice_channels(placed.data, view_network.view, numbers[filled], view_network.channels, **how)
-                features = _features(network, images, precision)
-            in_parts = SliceScores(network, features, np.where(filled, np.cumsum(filled) - 1, -1))
-            scores = in_parts if device.type == "cpu" else in_parts.whole()
+            if crop is None or device.type != "cpu":
+                scores = scores_of(numbers, whole)
+            else:
+                eight = int(numbers[0]) // EIGHT
+                numbers = numbers[numbers // EIGHT == eight]
+                inside = crop(range(eight * EIGHT, (eight + 1) * EIGHT))
+                scores = scores_of(numbers, inside)
+                if _cut_off(scores, inside, whole):
+                    scores = scores_of(numbers, whole)
+            given = scores if device.type == "cpu" else scores.whole()
         except torch.OutOfMemoryError:
             if batch_size == 1:
                 raise DeviceError(
-                    f"{device}: out of memory at one slice of {shape[0]} x {shape[1]}; "
+                    f"{device}: out of memory at one slice of {rows.stop - rows.start} x {columns.stop - columns.start}; "
                     "expected more free memory: try --low-memory, --crop brain or --device cpu"
                 ) from None
             batch_size = max(1, len(numbers) // 2)
@@ -204,8 +185,25 @@ def predict_scores(
             if device.type == "cuda":
                 torch.cuda.empty_cache()
             continue
-        yield slice(start, start + len(numbers)), scores
+        yield slice(start, start + len(numbers)), given
         start += len(numbers)
+
+
+def _cut_off(scores: SliceScores, inside: tuple[slice, slice], whole: tuple[slice, slice]) -> bool:
+    """Whether labels reach an edge of a crop that is not also an edge of the box, in more than a speck."""
+    rows, columns = inside
+    for line, cut in (
+        (np.s_[:, 0], rows.start > whole[0].start),
+        (np.s_[:, -1], rows.stop < whole[0].stop),
+        (np.s_[:, :, 0], columns.start > whole[1].start),
+        (np.s_[:, :, -1], columns.stop < whole[1].stop),
+    ):
+        if cut and len(scores.features):
+            with torch.inference_mode():
+                classes = most_probable(scores.network.scores(scores.features[line]))
+            if int((classes != BACKGROUND_CLASS).sum()) > LARGEST_SPECK // 4:
+                return True
+    return False
 
 
 def _features(network: KeptClasses, images: Tensor, precision: str) -> Tensor:

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,9 @@ from darts_ensemble.fusion.native_labels import labels_to_native
 from darts_ensemble.fusion.sagittal_sides import SagittalPooling, move_to_sides, sides_from_plane
 from darts_ensemble.inference.class_scores import SliceScores
 from darts_ensemble.inference.device_volume import DeviceVolume
+from darts_ensemble.inference.find_brain import Brain, find_brain
 from darts_ensemble.inference.heap import give_back_freed_memory, large_blocks_apart
-from darts_ensemble.inference.predict import brain_box, made_ready, predict_scores, uses_winograd
+from darts_ensemble.inference.predict import made_ready, predict_scores, uses_winograd
 from darts_ensemble.inference.winograd import FEWEST_FILTERS
 from darts_ensemble.labels import classes_to_ids
 from darts_ensemble.machine_memory import usable_memory
@@ -185,17 +186,17 @@ class Segmenter:
         with stages("find the brain"):
             whole = slice(0, len(volume.host))
             outer = (whole, whole, whole) if self.crop == "none" else head_box(volume.host)
-            box = outer
+            brain = Brain(outer)
             if self.crop == "brain":
                 scout = self.scout if self.scout is not None else self._network(self.views[0])
-                box = brain_box(scout, volume, head=outer, device=self.device, precision=self.precision)
+                brain = find_brain(scout, volume, head=outer, device=self.device, precision=self.precision)
         while True:
             if self.device.type == "cpu":
-                self.check_memory(loaded.conformed.scan, box)
-            fused = self._fuse(volume, box, stages)
-            if box == outer or not reaches_inner_face(fused.classes, box, outer):
-                return Labelled(loaded.conformed, fused, box, stages)
-            box = outer
+                self.check_memory(loaded.conformed.scan, brain.box)
+            fused = self._fuse(volume, brain, stages)
+            if brain.box == outer or not reaches_inner_face(fused.classes, brain.box, outer):
+                return Labelled(loaded.conformed, fused, brain.box, stages)
+            brain = Brain(outer)
 
     def finish(self, labelled: Labelled, *, keep_views: bool = False, keep_probabilities: bool = False) -> Segmentation:
         """Bring the labels to the scan's grid, measure and check them: the third step."""
@@ -300,17 +301,15 @@ class Segmenter:
             give_back_freed_memory()
         return ready
 
-    def _fuse(self, volume: DeviceVolume, box: Box, stages: Stages) -> Fused:
-        shape = (box[0].stop - box[0].start, box[1].stop - box[1].start, box[2].stop - box[2].start)
-
+    def _fuse(self, volume: DeviceVolume, brain: Brain, stages: Stages) -> Fused:
         def fuse(where: torch.device) -> Fused:
-            predictions = {view: self._predictions(view, volume, box, stages) for view in self.views}
+            predictions = {view: self._predictions(view, volume, brain, stages) for view in self.views}
             how: dict[str, Any] = {"fusion": self.fusion, "weights": self.weights, "pooling": self.pooling}
             with stages("fuse"):
-                return fuse_views(predictions, shape, device=where, logits=True, **how)
+                return fuse_views(predictions, brain.shape, device=where, logits=True, **how)
 
         host = torch.device("cpu")
-        if self.device.type == "cpu" or (self.low_memory and not fits_beside_networks(shape)):
+        if self.device.type == "cpu" or (self.low_memory and not fits_beside_networks(brain.shape)):
             return fuse(host)
         with suppress(torch.OutOfMemoryError, DeviceError):
             return fuse(self.device)
@@ -321,16 +320,16 @@ class Segmenter:
         return fuse(host)
 
     def _predictions(
-        self, view: str, volume: DeviceVolume, box: Box, stages: Stages
+        self, view: str, volume: DeviceVolume, brain: Brain, stages: Stages
     ) -> Iterator[tuple[slice, Tensor | SliceScores]]:
         with stages(f"{view} view"):
             network = self._network(view)
-            rows, columns = (side.stop - side.start for axis, side in enumerate(box) if axis != SLICE_AXIS[view])
+            rows, columns = (side.stop - side.start for axis, side in enumerate(brain.box) if axis != SLICE_AXIS[view])
             fitting = slices_at_once(
                 network.filters, rows, columns, device=self.device, precision=self.precision, low_memory=self.low_memory
             )
-        at_once = self.batch_size or fitting
-        steps = predict_scores(network, volume, box=box, device=self.device, precision=self.precision, batch_size=at_once)
+        how: dict[str, Any] = {"device": self.device, "precision": self.precision, "batch_size": self.batch_size or fitting}
+        steps = predict_scores(network, volume, box=brain.box, crop=partial(brain.crop, view), **how)
         return (yield from stages.each(f"{view} view", steps))
 
     def has_seen(self, scan: Scan) -> bool:

@@ -123,7 +123,7 @@ def test_verbose_prints_the_stages_and_the_crop_decides_where_the_networks_look(
     segment: Any, scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked: list[str] = []
-    for name in ("head_box", "brain_box"):
+    for name in ("head_box", "find_brain"):
         original = getattr(segmenter_module, name)
 
         def noted(*given: Any, name: str = name, original: Any = original, **how: Any) -> Any:
@@ -131,7 +131,7 @@ def test_verbose_prints_the_stages_and_the_crop_decides_where_the_networks_look(
             return original(*given, **how)
 
         monkeypatch.setattr(segmenter_module, name, noted)
-    boxes: dict[str, list[str]] = {"none": [], "head": ["head_box"], "brain": ["head_box", "brain_box"]}
+    boxes: dict[str, list[str]] = {"none": [], "head": ["head_box"], "brain": ["head_box", "find_brain"]}
     for crop in ("none", "head", "brain") if SOAK else ("head", "brain"):  # the whole volume takes a minute
         looked.clear()
         result = segment(scans / "s0.nii.gz", "-o", tmp_path / crop, "--crop", crop, "--verbose")
