@@ -113,11 +113,7 @@ def fuse_views(
     sums_to_one = fusion != "geometric" and all(weight.ndim == 0 for weight in given.values())
     fused = torch.empty((*shape, N_CLASSES), dtype=torch.float16, device=device)
     best = torch.full(shape, BACKGROUND_CLASS, dtype=torch.uint8, device=device)
-    # What no view has looked at is background for all of them, and holds the result for that from the beginning.
-    unseen = []
-    if fused.device.type == "cpu":
-        unseen = [torch.ones(shape, dtype=torch.bool)]
-        fused.copy_(_background(fusion, fused_by_all=True))
+    looked = torch.ones(shape, dtype=torch.bool)
     view_classes: dict[str, npt.NDArray[np.uint8]] = {}
     weight_so_far = torch.zeros_like(total_weight)
     for view in order:
@@ -133,15 +129,17 @@ def fuse_views(
         weight_so_far = weight_so_far + given[view] / total_weight
         classes = torch.full(shape, BACKGROUND_CLASS, dtype=torch.uint8, device=device)
         for where, scores in predictions[view]:
-            places = [take_slices(volume, view, where) for volume in (fused, classes, best, *unseen)]
+            places = [take_slices(volume, view, where) for volume in (fused, classes, best)]
             if isinstance(scores, SliceScores) and scores.inside is not None:
-                outside = places[-1].logical_not()
-                outside[:, scores.inside[0], scores.inside[1]] = False
-                if outside.any():
-                    in_pieces(partial(_add_background, turn), outside, places[0], places[2])
-                places = [place[:, scores.inside[0], scores.inside[1]] for place in places]
+                rows, columns = scores.inside
+                places = [place[:, rows, columns] for place in places]
+                outside = torch.ones_like(there := take_slices(looked, view, where))
+                outside[:, rows, columns] = False
+                there &= ~outside
             in_pieces(partial(_add, turn), scores.to(device) if isinstance(scores, Tensor) else scores, *places)
         view_classes[view] = classes.cpu().numpy()
+    if not looked.all():
+        in_pieces(partial(_fill, _certain(fusion)), ~looked, fused, best)
     return Fused(fused, best.cpu().numpy(), view_classes)
 
 
@@ -174,40 +172,24 @@ class _Turn:
     logits: bool
 
 
-def _background(fusion: str, *, fused_by_all: bool = False) -> Tensor:
-    """What one view, or all together, say of a voxel that is certainly background, (103,) float32."""
+def _certain(fusion: str) -> Tensor:
+    """Fused probabilities of a voxel for which every view is certain that it is background, (103,) float16."""
     values = torch.zeros(N_CLASSES)
     values[BACKGROUND_CLASS] = 1
-    if fusion != "geometric":
-        return values
-    values = values.clamp_(min=LEAST).log_()
-    return torch.softmax(values, dim=-1) if fused_by_all else values
+    if fusion == "geometric":
+        values = values.clamp(min=LEAST)
+    return (values / values.sum()).half()
 
 
-def _add_background(turn: _Turn, outside: Tensor, so_far: Tensor, best: Tensor) -> None:
-    """Add a view that has not looked at some voxels, `outside` (...), because they are background for it."""
-    if not outside.any():
-        return
-    scores = torch.zeros(N_CLASSES)
-    scores[BACKGROUND_CLASS] = 1
-    scores = (scores.log() if turn.logits else scores).expand(int(outside.sum()), N_CLASSES)
-    joined, _, winner = _joined(turn, scores.contiguous(), so_far[outside].float())
-    so_far[outside] = joined.to(so_far.dtype)
-    if winner is not None:
-        best[outside] = winner
+def _fill(values: Tensor, outside: Tensor, so_far: Tensor, best: Tensor) -> None:
+    """Write the probabilities of background (103,) where a view did not look, `outside` (...)."""
+    so_far[outside] = values
+    best[outside] = BACKGROUND_CLASS
 
 
-def _add(turn: _Turn, scores: Tensor, so_far: Tensor, classes: Tensor, best: Tensor, unseen: Tensor | None = None) -> None:
-    """Add the predictions (..., 103) for some voxels to `so_far` (..., 103); write the view's and the fused classes (...).
-
-    Voxels that are `unseen` (...) by the views before are background for those, whatever `so_far` holds.
-    """
-    added = None if turn.before is None else so_far.float()
-    if unseen is not None:
-        if added is not None and turn.before is not None and unseen.any():
-            added[unseen] = _background(turn.fusion) * turn.before
-        unseen.fill_(False)
-    joined, there, winner = _joined(turn, scores, added)
+def _add(turn: _Turn, scores: Tensor, so_far: Tensor, classes: Tensor, best: Tensor) -> None:
+    """Add the predictions (..., 103) for some voxels to `so_far` (..., 103); write the view's and the fused classes (...)."""
+    joined, there, winner = _joined(turn, scores, None if turn.before is None else so_far.float())
     classes.copy_(there)
     if winner is not None:
         best.copy_(winner)

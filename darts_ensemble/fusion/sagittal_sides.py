@@ -25,7 +25,20 @@ SagittalPooling = Literal["split", "duplicate", "none"]
 
 _PAIRED = torch.from_numpy(HOMOLOGUE_CLASS) != torch.arange(N_CLASSES)
 _SMALL = torch.where(_PAIRED, 0.5e-4, 1e-4)
-_HOMOLOGUES = torch.from_numpy(HOMOLOGUE_CLASS).long()
+
+
+def _runs(of: npt.NDArray[np.int64]) -> list[tuple[slice, slice]]:
+    """Runs of neighbouring paired classes whose homologues are neighbours, too, with the homologues.
+
+    torch adds a few runs several times as fast as it picks the 103 values one by one.
+    """
+    paired = np.flatnonzero(of != np.arange(len(of)))
+    starts = np.flatnonzero(np.diff(paired, prepend=-2) + np.diff(of[paired], prepend=-2) != 2)
+    runs = np.split(paired, starts[1:])
+    return [(slice(int(run[0]), int(run[-1]) + 1), slice(int(of[run[0]]), int(of[run[-1]]) + 1)) for run in runs]
+
+
+_SIDES = _runs(HOMOLOGUE_CLASS)
 
 _LEFT = np.array([region.class_index for region in REGIONS if region.hemisphere == "left"])
 #: One class for both regions of a pair: that of the left; (256,) uint8, other classes map to themselves.
@@ -38,9 +51,10 @@ def pool_homologues(probabilities: Tensor) -> Tensor:
 
     The result counts each pair twice: :func:`share_between_sides` divides it between the sides.
     """
-    # Many times as fast as indexing with a list, for which torch copies value by value.
-    others = probabilities.gather(-1, _HOMOLOGUES.to(probabilities.device).expand(probabilities.shape))
-    return torch.addcmul(probabilities, others, _PAIRED.to(probabilities))
+    pooled = probabilities.clone()
+    for one, other in _SIDES:
+        pooled[..., one] += probabilities[..., other]
+    return pooled
 
 
 def share_between_sides(pooled: Tensor, others: Tensor, pooling: SagittalPooling = "split") -> Tensor:
@@ -64,7 +78,7 @@ def share_between_sides(pooled: Tensor, others: Tensor, pooling: SagittalPooling
         return pooled / pooled.sum(dim=-1, keepdim=True)
     # (l + e/2) / (l + r + e): 1/2 where both are 0, and shares always sum to 1; a midline class is paired with itself.
     share = others + _SMALL.to(others.device)
-    share /= pool_homologues(others) + 1e-4
+    share /= pool_homologues(others).add_(1e-4)
     return share.mul_(pooled)
 
 
