@@ -1,6 +1,6 @@
 """How good the ensemble is: Dice of each view, of the ensemble and of FreeSurfer against manual labels and FreeSurfer's labels.
 
-    python benchmarks/accuracy.py SUBJECT_FOLDER... -o accuracy/ [--reruns RERUNS_DIR] [--weights bundled] [--regions]
+    python benchmarks/accuracy.py SUBJECT_FOLDER... -o accuracy/ [--reruns RERUNS_DIR] [--weights bundled] [--tta mirror]
 
 A subject folder is one of Mindboggle-101 (its labels are manual) or of a SUBJECTS_DIR (its labels are FreeSurfer's; where
 `mri/orig.mgz` is there beside `mri/T1.mgz`, both are segmented). Label maps are kept in the output folder, by the checksum of
@@ -165,9 +165,10 @@ def region_table(scores: pd.DataFrame, methods: Iterable[str]) -> str:
 
 
 def key_of(segmenter: Segmenter) -> str:
-    """A short checksum of the weights in use and of the code that fuses."""
+    """A short checksum of the weights in use, of test-time augmentation and of the code that fuses."""
     parts = list(networks_of(segmenter.ensemble).values())
     sources = sorted(Path(next(iter(darts_ensemble.fusion.__path__))).glob("*.py"))
+    parts += [segmenter.tta] if segmenter.tta != "none" else []
     content = b"".join([*(part.encode() for part in parts), *(path.read_bytes() for path in sources)])
     return hashlib.sha256(content).hexdigest()[:12]
 
@@ -179,13 +180,14 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, required=True, help="folder of label maps and scores.csv")
     parser.add_argument("--reruns", type=Path, help="SUBJECTS_DIR of a second FreeSurfer run of the same scans")
     parser.add_argument("--weights", default="bundled")
+    parser.add_argument("--tta", default="none")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--regions", action="store_true", help="also print the mean Dice of each region")
     given = parser.parse_args()
     if given.threads:
         torch.set_num_threads(given.threads)
-    segmenter = Segmenter(load_ensemble(given.weights), device=given.device)
+    segmenter = Segmenter(load_ensemble(given.weights), device=given.device, tta=given.tta)
     key = key_of(segmenter)
     given.out.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []

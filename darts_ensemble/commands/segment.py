@@ -32,6 +32,7 @@ Crop = Literal["brain", "head", "none"]
 Form = Literal["nifti", "mgz", "bids", "freesurfer"]
 Fusion = Literal["mean", "geometric", "vote"]
 Pooling = Literal["split", "duplicate", "none"]
+Tta = Literal["none", "mirror"]
 Device = Literal["auto", "cuda", "mps", "cpu"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 ProbabilityType = Literal["float32", "uint8", "uint16"]
@@ -101,6 +102,9 @@ def segment(
         typer.Option(min=1, help="Number of slices at once. Default: as many as the memory allows.", show_default=False),
     ] = None,
     crop: Annotated[Crop, typer.Option(help="Where the networks look: around the brain, the head, or everywhere.")] = "brain",
+    tta: Annotated[
+        Tta, typer.Option(help="mirror: also predict the mirrored head, and take the mean; twice the time in the networks.")
+    ] = "none",
     low_memory: Annotated[bool, typer.Option("--low-memory", help="Small batches, and one scan in memory at a time.")] = False,
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0: all cores that this process may use.")] = 0,
     part: Annotated[
@@ -163,7 +167,7 @@ def segment(
     settings = Settings(
         weights=files or weights, device=device, precision=precision, fusion=fusion, views=views, view_weights=view_weights,
         fusion_weights=None if fusion_weights is None else str(fusion_weights), sagittal_pooling=sagittal_pooling,
-        batch_size=batch_size, crop=crop, low_memory=low_memory, threads=threads, form=form, agreement=save_agreement,
+        batch_size=batch_size, crop=crop, low_memory=low_memory, tta=tta, threads=threads, form=form, agreement=save_agreement,
         probabilities=save_probabilities, probability_type=probability_type, dicom_seg=dicom_seg, clean=clean,
         overwrite=overwrite, verbose=verbose, strict=strict,
     )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from darts_ensemble.device import on_device
-from darts_ensemble.labels import BACKGROUND_CLASS, KEPT_CHANNELS, N_CLASSES
+from darts_ensemble.labels import BACKGROUND_CLASS, HOMOLOGUE_CLASS, KEPT_CHANNELS, N_CLASSES
 from darts_ensemble.networks.dense_unet import DenseUNet
 
 __all__ = ["KeptClasses", "SliceScores", "most_probable"]
@@ -25,7 +26,9 @@ class KeptClasses(nn.Module):
         super().__init__()
         self.network = network
         self.register_buffer("kept", torch.from_numpy(KEPT_CHANNELS))
+        self.register_buffer("homologues", torch.from_numpy(HOMOLOGUE_CLASS))
         self.kept: Tensor
+        self.homologues: Tensor
         if isinstance(network, DenseUNet):
             self.register_buffer("weight", network.outconv.weight.detach()[self.kept, :, 0, 0].clone())
             bias = network.outconv.bias
@@ -42,16 +45,19 @@ class KeptClasses(nn.Module):
             return self.network.features(x).permute(0, 2, 3, 1)
         return self.network(x)[:, self.kept].movedim(1, -1)
 
-    def scores(self, features: Tensor) -> Tensor:
-        """Logits (..., 103) of features (..., F), float32."""
+    def scores(self, features: Tensor, *, mirrored: bool = False) -> Tensor:
+        """Logits (..., 103) of features (..., F), float32; `mirrored`: of a mirrored head, where left is called right."""
         if not isinstance(self.network, DenseUNet):
-            return features.float()
+            return features[..., self.homologues].float() if mirrored else features.float()
+        weight, bias = (self.weight, self.bias) if not mirrored else (self.weight[self.homologues], self.bias)
+        if mirrored and bias is not None:
+            bias = bias[self.homologues]
         # Always in fp32: after rounding to bf16, the order of two classes with similar logits would often be chance.
         with torch.autocast(features.device.type, enabled=False):
             features = features.to(self.weight.dtype)
             if features.device.type == "cpu" and _in_one_step():
-                return _multiplied(features, self.weight, self.bias)
-            return functional.linear(features, self.weight, self.bias)
+                return _multiplied(features, weight, bias)
+            return functional.linear(features, weight, bias)
 
 
 @dataclass(frozen=True)
@@ -69,12 +75,15 @@ class SliceScores:
         Of each slice in `features`; -1 for a constant slice, which is background.
     inside : two slices, optional
         Which rows and columns of the box `features` hold; what is outside is background. None: all.
+    mirrored : Tensor, (f, rows, columns, F), optional
+        Features of the mirrored head, at the place of the head itself; logits are then the mean of both.
     """
 
     network: KeptClasses
     features: Tensor
     position: npt.NDArray[np.int64]
     inside: tuple[slice, slice] | None = None
+    mirrored: Tensor | None = None
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -91,17 +100,24 @@ class SliceScores:
         number, rows = place
         there = int(self.position[number])
         if there >= 0:
-            return self.network.scores(self.features[there, rows])
+            return self._scores((there, rows))
         return self._background(len(range(*rows.indices(self.shape[1]))))
 
     def whole(self) -> Tensor:
         """All logits, (k, rows, columns, 103)."""
         if (self.position >= 0).all():
-            return self.network.scores(self.features)
+            return self._scores(...)
         scores = self._background(self.shape[1]).expand(self.shape).clone()
         if len(self.features):
-            scores[on_device(np.flatnonzero(self.position >= 0), self.device)] = self.network.scores(self.features)
+            scores[on_device(np.flatnonzero(self.position >= 0), self.device)] = self._scores(...)
         return scores
+
+    def _scores(self, place: Any) -> Tensor:
+        """Logits of a part of the features."""
+        scores = self.network.scores(self.features[place])
+        if self.mirrored is None:
+            return scores
+        return (scores + self.network.scores(self.mirrored[place], mirrored=True)) / 2
 
     def _background(self, rows: int) -> Tensor:
         """Logits of voxels that are background for certain, (rows, columns, 103)."""

@@ -6,7 +6,7 @@ import copy
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,7 @@ from darts_ensemble.inference.class_scores import KeptClasses, SliceScores, most
 from darts_ensemble.inference.device_volume import DeviceVolume
 from darts_ensemble.inference.folded import FoldedConv2d, fold
 from darts_ensemble.inference.half_precision import HalfConv2d
+from darts_ensemble.inference.mirrored import mirrored_back, mirrored_channels
 from darts_ensemble.inference.pieces import in_pieces
 from darts_ensemble.inference.winograd import FEWEST_FILTERS, WinogradConv2d
 from darts_ensemble.labels import BACKGROUND_CLASS
@@ -124,37 +125,21 @@ def predict_scores(
     batch_size: int = 4,
     slices: Sequence[int] | None = None,
     crop: Crop | None = None,
+    mirror: bool = False,
 ) -> Iterator[tuple[slice, Tensor | SliceScores]]:
     """Predict as :func:`predict_view` does, but yield logits: on a CPU such that are computed in pieces, when they are used.
 
     With `crop`, a CPU computes only the rows and columns that it returns for each eight slices; what is outside is background.
-    Where more than a speck is labelled at the edge of a crop, the slices are computed again in the whole box.
+    Where more than a speck is labelled at the edge of a crop, the slices are computed again in the whole box. With `mirror`,
+    the mirrored head is predicted, too, and the logits are the mean of both.
     """
-    axis = SLICE_AXIS[view_network.view]
-    rows, columns = (side for other, side in enumerate(box) if other != axis)
-    whole = (rows, columns)
     placed = volume if isinstance(volume, DeviceVolume) else DeviceVolume(volume, device)
-    varied = placed.varied(view_network.view)
     network = view_network.network
     if not isinstance(network, KeptClasses):
         network = KeptClasses(network)
     network.to(device)
-    how: dict[str, Any] = {
-        "normalisation": view_network.normalisation,
-        "scale": placed.scale(view_network.normalisation),
-        "head": placed.head if view_network.channels.positions else box,
-    }
-
-    def scores_of(numbers: npt.NDArray[np.int64], inside: tuple[slice, slice]) -> SliceScores:
-        filled = varied[numbers]
-        features = torch.empty((0, *(side.stop - side.start for side in inside), 0), device=device)
-        if filled.any():
-            there = numbers[filled]
-            images = slice_channels(placed.data, view_network.view, there, view_network.channels, inside=inside, **how)
-            features = _features(network, images, precision)
-        place = tuple(slice(one.start - all_.start, one.stop - all_.start) for one, all_ in zip(inside, whole, strict=True))
-        return SliceScores(network, features, np.where(filled, np.cumsum(filled) - 1, -1), (place[0], place[1]))
-
+    slices_of = _Slices(replace(view_network, network=network), placed, box, precision, mirror)
+    axis, varied = SLICE_AXIS[view_network.view], placed.varied(view_network.view)
     wanted = range(box[axis].start, box[axis].stop) if slices is None else slices
     if crop is not None and device.type == "cpu":
         batch_size = -(-EIGHT // -(-EIGHT // batch_size))  # equal parts of eight slices
@@ -163,19 +148,20 @@ def predict_scores(
         numbers = np.asarray(wanted[start : start + batch_size])
         try:
             if crop is None or device.type != "cpu":
-                scores = scores_of(numbers, whole)
+                scores = slices_of.scores(numbers, varied[numbers], slices_of.whole)
             else:
                 eight = int(numbers[0]) // EIGHT
                 numbers = numbers[numbers // EIGHT == eight]
                 inside = crop(range(eight * EIGHT, (eight + 1) * EIGHT))
-                scores = scores_of(numbers, inside)
-                if _cut_off(scores, inside, whole):
-                    scores = scores_of(numbers, whole)
+                scores = slices_of.scores(numbers, varied[numbers], inside)
+                if _cut_off(scores, inside, slices_of.whole):
+                    scores = slices_of.scores(numbers, varied[numbers], slices_of.whole)
             given = scores if device.type == "cpu" else scores.whole()
         except torch.OutOfMemoryError:
             if batch_size == 1:
+                rows, columns = (side.stop - side.start for side in slices_of.whole)
                 raise DeviceError(
-                    f"{device}: out of memory at one slice of {rows.stop - rows.start} x {columns.stop - columns.start}; "
+                    f"{device}: out of memory at one slice of {rows} x {columns}; "
                     "expected more free memory: try --low-memory, --crop brain or --device cpu"
                 ) from None
             batch_size = max(1, len(numbers) // 2)
@@ -187,6 +173,44 @@ def predict_scores(
             continue
         yield slice(start, start + len(numbers)), given
         start += len(numbers)
+
+
+@dataclass(frozen=True)
+class _Slices:
+    """The slices of a view in a box, and how they are predicted."""
+
+    view_network: ViewNetwork
+    volume: DeviceVolume
+    box: Box
+    precision: str
+    mirror: bool
+
+    @property
+    def whole(self) -> tuple[slice, slice]:
+        """Rows and columns of the box."""
+        rows, columns = (side for axis, side in enumerate(self.box) if axis != SLICE_AXIS[self.view_network.view])
+        return rows, columns
+
+    def scores(self, numbers: npt.NDArray[np.int64], filled: npt.NDArray[np.bool_], inside: tuple[slice, slice]) -> SliceScores:
+        """Scores of some rows and columns of the slices with these numbers in the volume; `filled`: which are not constant."""
+        network, view, channels = self.view_network.network, self.view_network.view, self.view_network.channels
+        assert isinstance(network, KeptClasses)
+        features = torch.empty((0, *(side.stop - side.start for side in inside), 0), device=self.volume.data.device)
+        mirrored = None
+        if filled.any():
+            images = slice_channels(
+                self.volume.data, view, numbers[filled], channels,
+                normalisation=self.view_network.normalisation, scale=self.volume.scale(self.view_network.normalisation),
+                head=self.volume.head if channels.positions else self.box, inside=inside,
+            )  # fmt: skip
+            features = _features(network, images, self.precision)
+            if self.mirror:
+                turned = mirrored_channels(images, view, channels)
+                mirrored = mirrored_back(_features(network, turned, self.precision), view)
+        rows, columns = (
+            slice(part.start - side.start, part.stop - side.start) for part, side in zip(inside, self.whole, strict=True)
+        )
+        return SliceScores(network, features, np.where(filled, np.cumsum(filled) - 1, -1), (rows, columns), mirrored)
 
 
 def _cut_off(scores: SliceScores, inside: tuple[slice, slice], whole: tuple[slice, slice]) -> bool:

@@ -47,6 +47,7 @@ from darts_ensemble.weights.checkpoints import load_ensemble, load_view
 __all__ = ["CROPS", "Labelled", "Loaded", "Segmentation", "Segmenter"]
 
 CROPS = ("none", "head", "brain")
+TTAS = ("none", "mirror")
 #: A network with more filters is too slow to find the brain: the bundled network does it.
 MOST_SCOUT_FILTERS = 64
 
@@ -76,11 +77,13 @@ class Segmenter:
     low_memory : bool
         Small batches, only one network in memory at a time (a large one is read again for each scan), and, with a GPU, fused
         volumes of more than 4 GB in main memory.
+    tta : {"none", "mirror"}
+        Test-time augmentation. "mirror": the mirrored head is predicted, too; the logits are the mean of both.
 
     Raises
     ------
     UsageError
-        If the device is not available, or no view in use has a weight.
+        If the device is not available, no view in use has a weight, or an option has no such value.
     CheckpointError
         If the ensemble lacks one of `views`.
     """
@@ -98,6 +101,7 @@ class Segmenter:
         batch_size: int | None = None,
         crop: str = "brain",
         low_memory: bool = False,
+        tta: str = "none",
     ) -> None:
         self.ensemble = ensemble if isinstance(ensemble, Ensemble) else load_ensemble(ensemble)
         if low_memory:
@@ -106,11 +110,10 @@ class Segmenter:
         winograd = all(uses_winograd(one) for one in self.ensemble.networks.values())
         self.precision_asked = precision
         self.precision = choose_precision(precision, self.device, winograd=winograd)
-        if fusion not in FUSIONS:
-            raise UsageError(f"fusion {fusion}; expected one of {', '.join(FUSIONS)}")
-        if crop not in CROPS:
-            raise UsageError(f"crop {crop}; expected one of {', '.join(CROPS)}")
-        self.fusion, self.weights, self.pooling = fusion, weights, sagittal_pooling
+        for option, value, known in (("fusion", fusion, FUSIONS), ("crop", crop, CROPS), ("tta", tta, TTAS)):
+            if value not in known:
+                raise UsageError(f"{option} {value}; expected one of {', '.join(known)}")
+        self.fusion, self.weights, self.pooling, self.tta = fusion, weights, sagittal_pooling, tta
         self.batch_size, self.crop, self.low_memory = batch_size, crop, low_memory
         self._ready: dict[str, ViewNetwork] = {}
         self.views = tuple(view for view in VIEWS if view in (views or self.ensemble.networks))
@@ -258,6 +261,7 @@ class Segmenter:
             precision=self.precision,
             precision_asked=self.precision_asked,
             crop=self.crop,
+            tta=self.tta,
         )
 
     @cached_property
@@ -328,16 +332,15 @@ class Segmenter:
             fitting = slices_at_once(
                 network.filters, rows, columns, device=self.device, precision=self.precision, low_memory=self.low_memory
             )
-        how: dict[str, Any] = {"device": self.device, "precision": self.precision, "batch_size": self.batch_size or fitting}
-        steps = predict_scores(network, volume, box=brain.box, crop=partial(brain.crop, view), **how)
+        how: dict[str, Any] = {"device": self.device, "precision": self.precision, "mirror": self.tta == "mirror"}
+        how |= {"box": brain.box, "crop": partial(brain.crop, view), "batch_size": self.batch_size or fitting}
+        steps = predict_scores(network, volume, **how)
         return (yield from stages.each(f"{view} view", steps))
 
     def has_seen(self, scan: Scan) -> bool:
         """Whether any of the networks in use was trained on exactly these voxels."""
-        checksum = voxel_checksum(scan.data)
-        return any(
-            subject["sha256"] == checksum for view in self.views for subject in self.ensemble.networks[view].training_subjects
-        )
+        seen = {one["sha256"] for view in self.views for one in self.ensemble.networks[view].training_subjects}
+        return voxel_checksum(scan.data) in seen
 
 
 def _aside(view_network: ViewNetwork) -> ViewNetwork:

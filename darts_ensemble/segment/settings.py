@@ -50,6 +50,7 @@ class Settings:
     batch_size: int | None = None
     crop: str = "brain"
     low_memory: bool = False
+    tta: str = "none"
     threads: int = 0
     form: str = "nifti"
     agreement: bool = False
@@ -107,6 +108,7 @@ def make_segmenter(settings: Settings) -> Segmenter:
         batch_size=settings.batch_size,
         crop=settings.crop,
         low_memory=settings.low_memory,
+        tta=settings.tta,
     )
     if settings.agreement and len(segmenter.views) < 2:
         raise UsageError("--save-agreement: a single view has no agreement; expected two or three views")

@@ -31,6 +31,7 @@ CHANGED: dict[str, tuple[Any, bool]] = {
     "sagittal_pooling": ("duplicate", False),
     "precision": ("fp16", False),
     "crop": ("head", False),
+    "tta": ("mirror", False),
     "clean": (True, False),
     "form": ("mgz", False),
     "agreement": (True, False),
