@@ -1,4 +1,4 @@
-"""How changes of a scan lower the Dice: one subject plain, resampled, rotated, mirrored, darkened, noisy, skull-stripped.
+"""How changes of a scan lower the Dice: one subject resampled, rotated, mirrored, noisy, skull-stripped, in another contrast.
 
     python benchmarks/robustness.py SUBJECTS_DIR -o robustness.csv [--subject sub-07] [--only gamma,noise] [--weights bundled]
 
@@ -43,6 +43,9 @@ from darts_ensemble.weights.checkpoints import load_ensemble
 
 #: Orientations: FreeSurfer's, the usual ones of NIfTI, and those of sagittal, coronal and oblique acquisitions.
 ORIENTATIONS = ("LIA", "RAS", "LAS", "LPS", "RPI", "PIR", "ASL", "SPR")
+#: Brightness of CSF, grey and white matter and of what is brighter than white matter in T1 (fat), in the order of T2 and FLAIR:
+#: in T2 CSF is brightest and white matter darkest, in FLAIR CSF is darkest and grey matter brightest.
+CONTRASTS = {"T2": (1.0, 0.55, 0.35, 0.6), "FLAIR": (0.15, 1.0, 0.75, 0.8)}
 COLUMNS = (
     "weights", "subject", "kind", "variant", "dice", "cortex", "deep_grey", "with_plain", "ceiling", "missed", "flags",
     "seconds",
@@ -112,6 +115,20 @@ def biased(image: Any, strength: float) -> Any:
     return with_values(image, values_of(image) * (1 + strength * field))
 
 
+def in_contrast(image: Any, folder: Path, name: str) -> Any:
+    """Give tissue the brightness that it has in another contrast; partial volume and texture stay, air stays dark.
+
+    A curve through the medians of ventricles, cortex and white matter, which the labels of the subject say where to find.
+    """
+    labels = np.asarray(nib.load(folder / "mri" / "aparc.DKTatlas+aseg.mgz").dataobj)  # type: ignore[attr-defined]
+    values = values_of(image)
+    csf, grey, white = (
+        float(np.median(values[where])) for where in (np.isin(labels, [4, 43]), labels > 1000, np.isin(labels, [2, 41]))
+    )
+    curve = ([0, csf / 2, csf, grey, white, 1.4 * white], [0, 0.05, *CONTRASTS[name]])
+    return with_values(image, 255 * np.interp(values, *curve))
+
+
 def stripped(image: Any, folder: Path) -> Any:
     mask: Any = nib.load(folder / "mri" / "brainmask.mgz")
     return with_values(image, np.where(values_of(mask) > 0, values_of(image), 0))
@@ -139,6 +156,10 @@ def variants() -> list[Variant]:
     found += [_with("orientation", codes, turned, codes) for codes in ORIENTATIONS]
     found += [_with("gamma", f"gamma {g}", gamma, g) for g in (0.7, 0.85, 1.2, 1.5)]
     found += [_with("noise", f"noise {share:.0%}", noisy, share) for share in (0.03, 0.06, 0.1)]
+    found += [
+        Variant("contrast", f"{name} contrast", lambda image, folder, name=name: in_contrast(image, folder, name))
+        for name in CONTRASTS
+    ]
     found += [_with("bias field", f"bias ±{strength:.0%}", biased, strength) for strength in (0.2, 0.4)]
     found += [
         Variant("skull-stripped", "skull-stripped", stripped),

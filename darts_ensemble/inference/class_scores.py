@@ -45,13 +45,13 @@ class KeptClasses(nn.Module):
             return self.network.features(x).permute(0, 2, 3, 1)
         return self.network(x)[:, self.kept].movedim(1, -1)
 
-    def scores(self, features: Tensor, *, mirrored: bool = False) -> Tensor:
-        """Logits (..., 103) of features (..., F), float32; `mirrored`: of a mirrored head, where left is called right."""
+    def scores(self, features: Tensor, *, renamed: bool = False) -> Tensor:
+        """Logits (..., 103) of features (..., F), float32; `renamed`: left and right regions have each other's."""
         if not isinstance(self.network, DenseUNet):
-            return features[..., self.homologues].float() if mirrored else features.float()
-        weight, bias = (self.weight, self.bias) if not mirrored else (self.weight[self.homologues], self.bias)
-        if mirrored and bias is not None:
-            bias = bias[self.homologues]
+            return features[..., self.homologues].float() if renamed else features.float()
+        weight, bias = self.weight, self.bias
+        if renamed:
+            weight, bias = weight[self.homologues], None if bias is None else bias[self.homologues]
         # Always in fp32: after rounding to bf16, the order of two classes with similar logits would often be chance.
         with torch.autocast(features.device.type, enabled=False):
             features = features.to(self.weight.dtype)
@@ -77,6 +77,8 @@ class SliceScores:
         Which rows and columns of the box `features` hold; what is outside is background. None: all.
     mirrored : Tensor, (f, rows, columns, F), optional
         Features of the mirrored head, at the place of the head itself; logits are then the mean of both.
+    renamed : bool
+        Whether left regions in `mirrored` are right ones in the head.
     """
 
     network: KeptClasses
@@ -84,6 +86,7 @@ class SliceScores:
     position: npt.NDArray[np.int64]
     inside: tuple[slice, slice] | None = None
     mirrored: Tensor | None = None
+    renamed: bool = True
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -117,7 +120,7 @@ class SliceScores:
         scores = self.network.scores(self.features[place])
         if self.mirrored is None:
             return scores
-        return (scores + self.network.scores(self.mirrored[place], mirrored=True)) / 2
+        return (scores + self.network.scores(self.mirrored[place], renamed=self.renamed)) / 2
 
     def _background(self, rows: int) -> Tensor:
         """Logits of voxels that are background for certain, (rows, columns, 103)."""

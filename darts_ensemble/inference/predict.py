@@ -126,19 +126,21 @@ def predict_scores(
     slices: Sequence[int] | None = None,
     crop: Crop | None = None,
     mirror: bool = False,
+    sides: bool = True,
 ) -> Iterator[tuple[slice, Tensor | SliceScores]]:
     """Predict as :func:`predict_view` does, but yield logits: on a CPU such that are computed in pieces, when they are used.
 
     With `crop`, a CPU computes only the rows and columns that it returns for each eight slices; what is outside is background.
     Where more than a speck is labelled at the edge of a crop, the slices are computed again in the whole box. With `mirror`,
-    the mirrored head is predicted, too, and the logits are the mean of both.
+    the mirrored head is predicted, too, and the logits are the mean of both; there left regions become right ones, unless the
+    network does not know its `sides` and homologous regions are added up later.
     """
     placed = volume if isinstance(volume, DeviceVolume) else DeviceVolume(volume, device)
     network = view_network.network
     if not isinstance(network, KeptClasses):
         network = KeptClasses(network)
     network.to(device)
-    slices_of = _Slices(replace(view_network, network=network), placed, box, precision, mirror)
+    slices_of = _Slices(replace(view_network, network=network), placed, box, precision, mirror, sides)
     axis, varied = SLICE_AXIS[view_network.view], placed.varied(view_network.view)
     wanted = range(box[axis].start, box[axis].stop) if slices is None else slices
     if crop is not None and device.type == "cpu":
@@ -184,6 +186,7 @@ class _Slices:
     box: Box
     precision: str
     mirror: bool
+    sides: bool
 
     @property
     def whole(self) -> tuple[slice, slice]:
@@ -210,7 +213,8 @@ class _Slices:
         rows, columns = (
             slice(part.start - side.start, part.stop - side.start) for part, side in zip(inside, self.whole, strict=True)
         )
-        return SliceScores(network, features, np.where(filled, np.cumsum(filled) - 1, -1), (rows, columns), mirrored)
+        position = np.where(filled, np.cumsum(filled) - 1, -1)
+        return SliceScores(network, features, position, (rows, columns), mirrored, self.sides)
 
 
 def _cut_off(scores: SliceScores, inside: tuple[slice, slice], whole: tuple[slice, slice]) -> bool:

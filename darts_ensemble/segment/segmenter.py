@@ -83,7 +83,7 @@ class Segmenter:
     Raises
     ------
     UsageError
-        If the device is not available, no view in use has a weight, or an option has no such value.
+        If the device is not available, no view has a weight, or an option has no such value.
     CheckpointError
         If the ensemble lacks one of `views`.
     """
@@ -332,9 +332,9 @@ class Segmenter:
             fitting = slices_at_once(
                 network.filters, rows, columns, device=self.device, precision=self.precision, low_memory=self.low_memory
             )
-        how: dict[str, Any] = {"device": self.device, "precision": self.precision, "mirror": self.tta == "mirror"}
-        how |= {"box": brain.box, "crop": partial(brain.crop, view), "batch_size": self.batch_size or fitting}
-        steps = predict_scores(network, volume, **how)
+        how: dict[str, Any] = {"device": self.device, "precision": self.precision, "batch_size": self.batch_size or fitting}
+        how |= {"mirror": self.tta == "mirror", "sides": view != "sagittal" or self.pooling == "none"}
+        steps = predict_scores(network, volume, box=brain.box, crop=partial(brain.crop, view), **how)
         return (yield from stages.each(f"{view} view", steps))
 
     def has_seen(self, scan: Scan) -> bool:
