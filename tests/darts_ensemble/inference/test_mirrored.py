@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,16 +12,18 @@ import torch
 from darts_ensemble.errors import UsageError
 from darts_ensemble.fusion.sagittal_sides import SagittalPooling
 from darts_ensemble.inference.class_scores import SliceScores
+from darts_ensemble.inference.device_volume import DeviceVolume
+from darts_ensemble.inference.find_brain import Brain
 from darts_ensemble.inference.predict import made_ready, predict_scores
 from darts_ensemble.labels import HOMOLOGUE_CLASS, N_CHANNELS
 from darts_ensemble.networks.dense_unet import DenseUNet
 from darts_ensemble.networks.unet import UNet
 from darts_ensemble.networks.view_network import Ensemble, ViewNetwork
-from darts_ensemble.scans.scan import Scan
 from darts_ensemble.segment import segmenter as segmenter_module
 from darts_ensemble.segment.segmenter import Segmenter
 from darts_ensemble.slices.channels import Channels
 from darts_ensemble.slices.views import SLICE_AXIS, VIEWS
+from darts_ensemble.stages import Stages
 
 CPU = torch.device("cpu")
 BOX = (slice(16, 48), slice(0, 32), slice(16, 32))
@@ -37,7 +38,7 @@ def view_network(view: str, channels: Channels, architecture: str) -> ViewNetwor
 
 def volume() -> npt.NDArray[np.float32]:
     values = np.zeros((64, 64, 64), dtype=np.float32)
-    values[14:50, :34, 10:40] = np.random.default_rng(1).random((36, 34, 30))  # in the middle between left and right
+    values[14:50, :34, 10:40] = 50 + 100 * np.random.default_rng(1).random((36, 34, 30))  # in the middle between left and right
     return values
 
 
@@ -83,8 +84,8 @@ def test_the_sagittal_view_knows_its_sides_only_where_homologous_regions_are_not
 
     monkeypatch.setattr(segmenter_module, "predict_scores", noted)
     networks = {view: view_network(view, Channels(1), "dense-unet") for view in VIEWS}
-    made = Segmenter(Ensemble(networks, "three"), device="cpu", tta="mirror", crop="head", sagittal_pooling=pooling)
-    made.label(made.load(Scan(Path("head.nii.gz"), volume(), np.diag([-1.0, 1, 1, 1]), None)))
+    made = Segmenter(Ensemble(networks, "three"), device="cpu", tta="mirror", sagittal_pooling=pooling)
+    made._fuse(DeviceVolume(volume(), CPU), Brain(BOX), Stages())
     assert asked == {"coronal": True, "axial": True, "sagittal": sides}
 
 
