@@ -113,7 +113,7 @@ def fuse_views(
     sums_to_one = fusion != "geometric" and all(weight.ndim == 0 for weight in given.values())
     fused = torch.empty((*shape, N_CLASSES), dtype=torch.float16, device=device)
     best = torch.full(shape, BACKGROUND_CLASS, dtype=torch.uint8, device=device)
-    looked = torch.ones(shape, dtype=torch.bool)
+    looked = torch.ones(shape, dtype=torch.bool)  # whether all views do: what one of them leaves out is background
     view_classes: dict[str, npt.NDArray[np.uint8]] = {}
     weight_so_far = torch.zeros_like(total_weight)
     for view in order:
@@ -133,9 +133,9 @@ def fuse_views(
             if isinstance(scores, SliceScores) and scores.inside is not None:
                 rows, columns = scores.inside
                 places = [place[:, rows, columns] for place in places]
-                outside = torch.ones_like(there := take_slices(looked, view, where))
-                outside[:, rows, columns] = False
-                there &= ~outside
+                inside = torch.zeros_like(there := take_slices(looked, view, where))
+                inside[:, rows, columns] = True
+                there &= inside
             in_pieces(partial(_add, turn), scores.to(device) if isinstance(scores, Tensor) else scores, *places)
         view_classes[view] = classes.cpu().numpy()
     if not looked.all():
@@ -189,22 +189,15 @@ def _fill(values: Tensor, outside: Tensor, so_far: Tensor, best: Tensor) -> None
 
 def _add(turn: _Turn, scores: Tensor, so_far: Tensor, classes: Tensor, best: Tensor) -> None:
     """Add the predictions (..., 103) for some voxels to `so_far` (..., 103); write the view's and the fused classes (...)."""
-    joined, there, winner = _joined(turn, scores, None if turn.before is None else so_far.float())
-    classes.copy_(there)
-    if winner is not None:
-        best.copy_(winner)
-    so_far.copy_(joined)
-
-
-def _joined(turn: _Turn, scores: Tensor, added: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Join a view (..., 103) to those before it: all together (..., 103), this view's classes, and after the last the fused."""
+    added = None if turn.before is None else so_far.float()
     if turn.pooling != "none":
         pooled = pool_homologues(torch.softmax(scores, dim=-1) if turn.logits else scores)
-        classes = most_probable(pooled)
+        winner = most_probable(pooled)
         others = torch.zeros_like(pooled) if added is None else _linear(added, turn.before, turn.fusion)
         values = share_between_sides(pooled, others, turn.pooling)
     else:
-        classes, values = most_probable(scores), scores
+        winner, values = most_probable(scores), scores
+    classes.copy_(winner)
     if turn.fusion == "vote":
         values = torch.zeros_like(values).scatter_(-1, most_probable(values)[..., None].long(), 1.0)
     elif turn.logits and values is scores:
@@ -218,7 +211,9 @@ def _joined(turn: _Turn, scores: Tensor, added: Tensor | None) -> tuple[Tensor, 
     elif turn.scaled:
         added = added.clamp_(min=0)
         added /= added.sum(dim=-1, keepdim=True)
-    return added, classes, most_probable(added) if turn.last else None
+    if turn.last:
+        best.copy_(most_probable(added))
+    so_far.copy_(added)
 
 
 def _linear(accumulated: Tensor, weight: Tensor | None, fusion: str) -> Tensor:
