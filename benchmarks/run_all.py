@@ -71,9 +71,9 @@ def main() -> None:
                 failed.append(script)
             elif name:
                 results[name] = json.loads(file.read_text(encoding="utf-8"))
-    if {"whole_scans", "shared_machine"} <= set(results):
-        results["whole_scans"]["alone_s"] = alone(results["shared_machine"])
-    add(results)
+                if {"whole_scans", "shared_machine"} <= set(results):
+                    results["whole_scans"]["alone_s"] = alone(results["shared_machine"])
+                add(results)  # at once, so that what was measured stays if the run is interrupted
     print(f"\n## All ratios\n\n{table(pd.read_csv(FILE), kind_of_machine())}")
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")
