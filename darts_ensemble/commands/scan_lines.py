@@ -52,13 +52,13 @@ def _memory(row: dict[str, Any]) -> str:
 
 def _notes(row: dict[str, Any]) -> str:
     """What deserves a look, for the line of a scan: one sentence if the scan itself is in doubt, else three flags at most."""
-    from darts_ensemble.results.segmentation import SIDES_ESTIMATED
+    from darts_ensemble.results.segmentation import NOT_T1, SIDES_ESTIMATED
 
-    flags = sorted(row.get("flags", []), key=lambda flag: flag != SIDES_ESTIMATED)
+    flags = sorted(row.get("flags", []), key=lambda flag: flag not in (SIDES_ESTIMATED, NOT_T1))
     if row["status"] != "wrote" and not row.get("suspicion"):
         return ""
     if row.get("suspicion"):
-        shown = [f"warning: {row['suspicion']}", *(flag for flag in flags if flag == SIDES_ESTIMATED)]
+        shown = [f"warning: {row['suspicion']}", *(flag for flag in flags if flag in (SIDES_ESTIMATED, NOT_T1))]
     else:
         shown = flags[:_MOST_FLAGS]
     more = len(flags) - sum(flag in flags for flag in shown)

@@ -32,7 +32,7 @@ from darts_ensemble.slices.boxes import LARGEST_SPECK
 from darts_ensemble.slices.channels import Box, slice_channels
 from darts_ensemble.slices.views import SLICE_AXIS
 
-__all__ = ["made_ready", "predict_scores", "predict_view", "uses_winograd"]
+__all__ = ["made_ready", "predict_scores", "predict_view", "uses_winograd", "without_large_weights"]
 
 #: From a range of slices to the rows and columns that have to be looked at, in the volume.
 Crop = Callable[[range], tuple[slice, slice]]
@@ -43,6 +43,13 @@ EIGHT = 8
 def uses_winograd(view_network: ViewNetwork) -> bool:
     """Whether a network has enough filters for Winograd's convolutions to be faster, in fp32 on a CPU."""
     return view_network.architecture == "dense-unet" and view_network.filters >= FEWEST_FILTERS
+
+
+def without_large_weights(view_network: ViewNetwork) -> ViewNetwork:
+    """Return a large network that can be read again without its weights; any other unchanged."""
+    if view_network.filters < FEWEST_FILTERS or view_network.path is None:
+        return view_network
+    return view_network.without_weights()
 
 
 def made_ready(view_network: ViewNetwork, device: torch.device, precision: str) -> ViewNetwork:

@@ -31,10 +31,12 @@ from darts_ensemble.scans.scan import Scan, write_label_map, write_volume
 from darts_ensemble.stages import Stages
 from darts_ensemble.versions import package_version
 
-__all__ = ["SIDES_ESTIMATED", "Segmentation", "all_flags"]
+__all__ = ["NOT_T1", "SIDES_ESTIMATED", "Segmentation", "all_flags"]
 
 #: Flag of what a sagittal network alone labelled.
 SIDES_ESTIMATED = "left and right from the estimated mid-sagittal plane"
+#: Flag of a scan in another contrast, which was labelled twice.
+NOT_T1 = "labelled a second time, with the intensities in the order of T1"
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ class Segmentation:
     def cleaned(self) -> Segmentation:
         """Return the same with small islands removed, volumes and flags computed again."""
         ids = remove_islands(self.ids)
-        kept = [flag for flag in self.flags if flag == SIDES_ESTIMATED]
+        kept = [flag for flag in self.flags if flag in (SIDES_ESTIMATED, NOT_T1)]
         volumes = region_volumes(ids, self.scan.affine)
         return replace(
             self,

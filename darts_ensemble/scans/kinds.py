@@ -11,7 +11,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["SHORTEST_HEAD", "dark_white_matter", "looks_like_ct", "looks_like_statistics", "short_side"]
+__all__ = [
+    "CORTEX",
+    "SHORTEST_HEAD",
+    "VENTRICLES",
+    "WHITE_MATTER",
+    "dark_white_matter",
+    "looks_like_ct",
+    "looks_like_statistics",
+    "short_side",
+]
 
 Volume = npt.NDArray[Any]
 
@@ -25,8 +34,8 @@ _CT_OFFSETS = (0, 1000, 1024)
 _LEAST_ZERO, _LEAST_RARER = 0.2, 0.1
 #: Millimetres of tissue from side to side below which a scan shows a part of a head; a brain alone has 110 and more.
 SHORTEST_HEAD = 100
-#: Ids of the white matter, and from where on ids are of the cortex.
-_WHITE_MATTER, _CORTEX = (2, 41), 1000
+#: Ids of the white matter and of the lateral ventricles, and from where on ids are of the cortex.
+WHITE_MATTER, VENTRICLES, CORTEX = (2, 41), (4, 43), 1000
 #: Share of pairs of a voxel of white matter and one of the cortex in which the first is brighter: in T1 scans 0.96 and more,
 #: with inverted contrast 0.14 and less (measured with FreeSurfer's labels, and with those of the bundled networks).
 _LEAST_BRIGHTER = 0.4
@@ -90,7 +99,7 @@ def dark_white_matter(data: Volume, ids: Volume) -> bool:
     ids : (x, y, z) ndarray of int
         FreeSurfer ids on the same grid.
     """
-    white, cortex = (_some(data, mask) for mask in (np.isin(ids, _WHITE_MATTER), ids >= _CORTEX))
+    white, cortex = (_some(data, mask) for mask in (np.isin(ids, WHITE_MATTER), ids >= CORTEX))
     if min(len(white), len(cortex)) < _FEWEST:
         return False
     cortex = np.sort(cortex)

@@ -11,25 +11,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from darts_ensemble.device import DeviceMemoryWarning, choose_device, choose_precision, fits_beside_networks, slices_at_once
 from darts_ensemble.errors import CheckpointError, DeviceError, UsageError
 from darts_ensemble.fusion.fuse import DEFAULT_FUSION, FUSIONS, Fused, ViewWeights, fuse_views, mean_in_brain
-from darts_ensemble.fusion.midsagittal import midsagittal_plane
 from darts_ensemble.fusion.native_labels import labels_to_native
-from darts_ensemble.fusion.sagittal_sides import SagittalPooling, move_to_sides, sides_from_plane
+from darts_ensemble.fusion.sagittal_sides import SagittalPooling
 from darts_ensemble.inference.class_scores import SliceScores
 from darts_ensemble.inference.device_volume import DeviceVolume
 from darts_ensemble.inference.find_brain import Brain, find_brain
 from darts_ensemble.inference.heap import give_back_freed_memory, large_blocks_apart
-from darts_ensemble.inference.predict import made_ready, predict_scores, uses_winograd
+from darts_ensemble.inference.predict import made_ready, predict_scores, uses_winograd, without_large_weights
 from darts_ensemble.inference.winograd import FEWEST_FILTERS
 from darts_ensemble.labels import classes_to_ids
 from darts_ensemble.machine_memory import usable_memory
 from darts_ensemble.networks.view_network import Ensemble, ViewNetwork
-from darts_ensemble.results.segmentation import SIDES_ESTIMATED, Segmentation, all_flags
+from darts_ensemble.results.segmentation import NOT_T1, SIDES_ESTIMATED, Segmentation, all_flags
 from darts_ensemble.results.volumetry import region_volumes
 from darts_ensemble.scans.conform import conform
 from darts_ensemble.scans.header import Header, read_header
@@ -37,6 +37,8 @@ from darts_ensemble.scans.native import classes_to_native
 from darts_ensemble.scans.scan import Scan, read_scan, voxel_checksum
 from darts_ensemble.segment.made_with import describe_networks
 from darts_ensemble.segment.memory import Load, Need, check_memory, grid_of, memory_needed
+from darts_ensemble.segment.other_contrast import in_order_of_t1
+from darts_ensemble.segment.sides import with_sides
 from darts_ensemble.segment.steps import Labelled, Loaded
 from darts_ensemble.slices.boxes import head_box, reaches_inner_face
 from darts_ensemble.slices.channels import Box
@@ -105,7 +107,9 @@ class Segmenter:
     ) -> None:
         self.ensemble = ensemble if isinstance(ensemble, Ensemble) else load_ensemble(ensemble)
         if low_memory:
-            self.ensemble = replace(self.ensemble, networks={view: _aside(one) for view, one in self.ensemble.networks.items()})
+            self.ensemble = replace(
+                self.ensemble, networks={view: without_large_weights(one) for view, one in self.ensemble.networks.items()}
+            )
         self.device = choose_device(device)
         winograd = all(uses_winograd(one) for one in self.ensemble.networks.values())
         self.precision_asked = precision
@@ -178,14 +182,26 @@ class Segmenter:
     def label(self, loaded: Loaded) -> Labelled:
         """Run the networks and fuse their predictions: the second step.
 
-        If labels reach an inner face of the box around the brain, the networks are run again in the box around the head.
+        If labels reach an inner face of the box around the brain, the networks are run again in the box around the head. If
+        white matter is darker than the cortex, they are run again with the intensities in the order of T1, and the result in
+        which the views agree more counts.
 
         Raises
         ------
         DeviceError
             If the device has too little memory.
         """
-        volume, stages = DeviceVolume(loaded.conformed.data, self.device), loaded.stages
+        labelled = self._label(loaded, loaded.conformed.data)
+        volume = in_order_of_t1(loaded.conformed.data, labelled.box, labelled.fused.classes)
+        if volume is None:
+            return labelled
+        again = replace(self._label(loaded, volume), other_contrast=True)
+        before, after = (mean_in_brain(one.fused.agreement(), one.fused.classes) for one in (labelled, again))
+        return again if after >= before else labelled
+
+    def _label(self, loaded: Loaded, data: npt.NDArray[np.float32]) -> Labelled:
+        """Run the networks on these intensities of a scan."""
+        volume, stages = DeviceVolume(data, self.device), loaded.stages
         with stages("find the brain"):
             whole = slice(0, len(volume.host))
             outer = (whole, whole, whole) if self.crop == "none" else head_box(volume.host)
@@ -204,7 +220,7 @@ class Segmenter:
     def finish(self, labelled: Labelled, *, keep_views: bool = False, keep_probabilities: bool = False) -> Segmentation:
         """Bring the labels to the scan's grid, measure and check them: the third step."""
         conformed, stages, origin = labelled.conformed, labelled.stages, labelled.origin
-        fused = self._with_sides(labelled)
+        fused = labelled.fused if self.pooling == "none" else with_sides(labelled, estimated=self._sides_estimated)
         with stages("to the scan's grid"):
             ids = classes_to_ids(labels_to_native(fused.probabilities, fused.classes, origin, conformed))
         agreement, mean_agreement = None, None
@@ -215,6 +231,7 @@ class Segmenter:
         with stages("volumes and flags"):
             volumes = region_volumes(ids, conformed.scan.affine)
             flags = all_flags(volumes, ids, mean_agreement) + ([SIDES_ESTIMATED] if self._sides_estimated else [])
+            flags += [NOT_T1] if labelled.other_contrast else []
             seen = self.has_seen(conformed.scan)
         views = fused.view_classes if keep_views else {}
         return Segmentation(
@@ -232,21 +249,6 @@ class Segmenter:
             stages=stages,
             made_with=self.made_with,
         )
-
-    def _with_sides(self, labelled: Labelled) -> Fused:
-        """Add left and right to the sagittal view, which can't distinguish them; if it is the only view, to the result, too."""
-        fused = labelled.fused
-        if "sagittal" not in fused.view_classes or self.pooling == "none":
-            return fused
-        with labelled.stages("sides of the sagittal view"):
-            sagittal = fused.view_classes["sagittal"]
-            plane = midsagittal_plane(sagittal)
-            view_classes = {**fused.view_classes, "sagittal": sides_from_plane(sagittal, plane)}
-            if not self._sides_estimated:
-                return replace(fused, view_classes=view_classes)
-            probabilities = fused.probabilities
-            move_to_sides(probabilities, plane)
-            return Fused(probabilities, probabilities.argmax(axis=-1).astype(np.uint8), view_classes)
 
     @cached_property
     def made_with(self) -> dict[str, Any]:
@@ -341,10 +343,3 @@ class Segmenter:
         """Whether any of the networks in use was trained on exactly these voxels."""
         seen = {one["sha256"] for view in self.views for one in self.ensemble.networks[view].training_subjects}
         return voxel_checksum(scan.data) in seen
-
-
-def _aside(view_network: ViewNetwork) -> ViewNetwork:
-    """Return a large network that can be read again without its weights; any other unchanged."""
-    if view_network.filters < FEWEST_FILTERS or view_network.path is None:
-        return view_network
-    return view_network.without_weights()

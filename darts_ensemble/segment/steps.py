@@ -25,12 +25,16 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Labelled:
-    """A scan after the networks: fused predictions in a box of its conformed volume."""
+    """A scan after the networks: fused predictions in a box of its conformed volume.
+
+    `other_contrast`: whether they are of intensities that were brought into the order of T1.
+    """
 
     conformed: Conformed
     fused: Fused
     box: Box
     stages: Stages
+    other_contrast: bool = False
 
     @property
     def origin(self) -> npt.NDArray[np.int64]:
