@@ -213,10 +213,11 @@ def run(segmenter: Segmenter, variant: Variant, folder: Path, reference: Scan, w
         there = Scan(path, carried(reference, result.scan), result.scan.affine, None)
         back = carried(there, reference)
         ceiling = mean_of(score(reference, back))
+    noted = ([result.suspicion] if result.suspicion else []) + result.flags
     missed = int(((dice == 0) & np.isin([region.id for region in REGIONS], found, invert=True)).sum())
     row = {
         "kind": variant.kind, "variant": variant.name, "dice": mean_of(dice), "cortex": mean_of(dice, "cortex"),
-        "deep_grey": mean_of(dice, "deep grey"), "ceiling": ceiling, "missed": missed, "flags": "; ".join(([result.suspicion] if result.suspicion else []) + result.flags),
+        "deep_grey": mean_of(dice, "deep grey"), "ceiling": ceiling, "missed": missed, "flags": "; ".join(noted),
         "seconds": round(seconds, 1),
     }  # fmt: skip
     return row, found
