@@ -203,6 +203,18 @@ def test_pieces_cover_every_voxel_once() -> None:
     assert torch.equal(seen, first)
 
 
+def test_each_piece_has_one_thread() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    pieces._single_threads.cache_clear()
+    counts: list[int] = []
+    try:
+        in_pieces(lambda piece: counts.append(torch.get_num_threads()), torch.rand(3, 107, 50, 2))
+    finally:
+        torch.set_num_threads(before)
+    assert set(counts) == {1}
+
+
 def test_threads_that_begin_later_are_given_as_many_threads_as_before() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(2)
