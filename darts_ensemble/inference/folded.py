@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from darts_ensemble.inference.upsampling import Join, TransposedUpsampling
 from darts_ensemble.networks.dense_unet import DenseUNet
 
 __all__ = ["Fold", "FoldedConv2d", "fold", "scale_and_shift"]
@@ -188,17 +189,19 @@ def _after_upsampling(upsample: nn.ConvTranspose2d, weight: Tensor) -> nn.Conv2d
 class _PlainUp(nn.Module):
     """An up-sampling step in which only the convolution and what follows it are folded."""
 
-    def __init__(self, up: nn.Module, make: Fold) -> None:
+    def __init__(self, up: nn.Module, make: Fold, join: Join) -> None:
         super().__init__()
-        self.upsample = up.get_submodule("upsample_layer")
+        self.join = join(up.get_submodule("upsample_layer"))  # type: ignore[arg-type]
         self.conv = make(up.get_submodule("conv"), up.get_submodule("bn"))  # type: ignore[arg-type]
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        y: Tensor = self.conv(torch.cat([self.upsample(x), skip], dim=1))
+        y: Tensor = self.conv(self.join(x, skip))
         return y
 
 
-def fold(network: DenseUNet, make: Fold, *, first: Fold | None = None, woven: bool = True) -> DenseUNet:
+def fold(
+    network: DenseUNet, make: Fold, *, first: Fold | None = None, woven: bool = True, join: Join = TransposedUpsampling
+) -> DenseUNet:
     """Return a copy of a network, for prediction, whose convolutions are folded with the layers that follow them.
 
     Parameters
@@ -212,6 +215,9 @@ def fold(network: DenseUNet, make: Fold, *, first: Fold | None = None, woven: bo
     woven : bool
         Whether convolutions after up-sampling become convolutions of small slices. It saves a sixth of their multiplications
         but adds many small steps at the edges, which on a GPU take as long as they save.
+    join : callable
+        :class:`darts_ensemble.inference.upsampling.TransposedUpsampling` or
+        :class:`darts_ensemble.inference.upsampling.Upsampling` with its type; not used if `woven`.
     """
     network = copy.deepcopy(network).eval()
     network.d1 = _FirstBlock(network.conv1, network.get_submodule("d1"), make, first or FoldedConv2d)
@@ -220,5 +226,5 @@ def fold(network: DenseUNet, make: Fold, *, first: Fold | None = None, woven: bo
         if hasattr(child, "conv_list"):
             setattr(network, name, _DenseBlock(child, make))
         elif hasattr(child, "upsample_layer"):
-            setattr(network, name, _DenseUp(child, make) if woven else _PlainUp(child, make))
+            setattr(network, name, _DenseUp(child, make) if woven else _PlainUp(child, make, join))
     return network

@@ -24,6 +24,7 @@ from darts_ensemble.inference.folded import FoldedConv2d, fold
 from darts_ensemble.inference.half_precision import HalfConv2d
 from darts_ensemble.inference.mirrored import mirrored_back, mirrored_channels
 from darts_ensemble.inference.pieces import in_pieces
+from darts_ensemble.inference.upsampling import Upsampling
 from darts_ensemble.inference.winograd import FEWEST_FILTERS, WinogradConv2d
 from darts_ensemble.labels import BACKGROUND_CLASS
 from darts_ensemble.networks.dense_unet import DenseUNet
@@ -63,7 +64,8 @@ def made_ready(view_network: ViewNetwork, device: torch.device, precision: str) 
     if device.type == "cpu" and precision == "fp32" and isinstance(network, DenseUNet):
         ready = KeptClasses(fold(network, WinogradConv2d if uses_winograd(view_network) else FoldedConv2d))
     elif device.type == "cpu" and precision == "bf16" and isinstance(network, DenseUNet):
-        ready = KeptClasses(fold(network, BFloat16Conv2d, first=BFloat16Conv2d, woven=False))
+        join = partial(Upsampling, kind=torch.bfloat16)
+        ready = KeptClasses(fold(network, BFloat16Conv2d, first=BFloat16Conv2d, woven=False, join=join))
     elif device.type == "cuda" and precision != "fp32" and isinstance(network, DenseUNet):
         half = partial(HalfConv2d, kind=PRECISIONS[precision])
         ready = KeptClasses(fold(network, half, first=half, woven=False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch import nn
 from darts_ensemble.inference import bf16_convolution
 from darts_ensemble.inference.bf16_convolution import BFloat16Conv2d
 from darts_ensemble.inference.folded import fold
+from darts_ensemble.inference.upsampling import Upsampling
 from darts_ensemble.networks.dense_unet import DenseUNet
 from tests.phantoms.random_network import network_with_statistics
 
@@ -35,7 +37,8 @@ def test_it_is_about_as_near_to_the_network_as_autocast_is(monkeypatch: pytest.M
     slices = torch.rand(2, 3, 32, 48)
     with torch.inference_mode():
         exact = network.features(slices)
-    folded = fold(network, BFloat16Conv2d, first=BFloat16Conv2d, woven=False)
+    join = partial(Upsampling, kind=torch.bfloat16)
+    folded = fold(network, BFloat16Conv2d, first=BFloat16Conv2d, woven=False, join=join)
     apart = [float((in_bf16(one, slices) - exact).norm() / exact.norm()) for one in (folded, network)]
     assert 0 < apart[0] < 0.01
     assert apart[0] < 1.3 * apart[1]
