@@ -50,7 +50,15 @@ class _DenseUp(nn.Module):
         self.bn = nn.BatchNorm2d(filters)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        return functional.relu(self.bn(self.conv(torch.cat([self.upsample_layer(x), skip], dim=1))))
+        return functional.relu(self.bn(self.conv(torch.cat([self._upsampled(x), skip], dim=1))))
+
+    def _upsampled(self, x: Tensor) -> Tensor:
+        """Up-sample (B, filters, R, C) to (B, filters, 2 R, 2 C)."""
+        if x.device.type != "cpu" or self.upsample_layer.out_channels % 16 == 0:
+            return self.upsample_layer(x)
+        # In bfloat16 with AMX, oneDNN 3.12 is suspected of writing beyond its memory; see darts_ensemble.inference.upsampling.
+        with torch.autocast("cpu", enabled=False):
+            return self.upsample_layer(x.float())
 
 
 class DenseUNet(nn.Module):
