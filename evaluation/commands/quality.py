@@ -30,7 +30,10 @@ EXAMPLES = """Examples:
 @app.command(epilog=EXAMPLES)
 def quality(
     folder: Annotated[
-        Path, typer.Argument(help="Output folder of darts-segment, in any format, or a SUBJECTS_DIR.", show_default=False)
+        Path,
+        typer.Argument(
+            help="Output folder of darts-segment, in any format, or of darts-eval, or a SUBJECTS_DIR.", show_default=False
+        ),
     ],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the page. Default: FOLDER/quality.")] = None,
     exclude: Annotated[

@@ -32,7 +32,7 @@ class LabelMap:
     scan : Path or None
         The scan it was made from, if it is known and exists.
     account : dict
-        What `darts-segment` wrote beside it (`flags`, `mean_view_agreement` ...); empty for maps of other programs.
+        What was written beside it (`flags`, `mean_view_agreement` ...); empty for maps of other programs.
     """
 
     name: str
@@ -48,7 +48,7 @@ class LabelMap:
 
 
 def find_label_maps(folder: Path) -> list[LabelMap]:
-    """Return the label maps that `darts-segment` wrote to a folder, in any format, or those of a SUBJECTS_DIR, by name.
+    """Return the label maps of a folder of `darts-segment`, in any format, of `darts-eval`, or of a SUBJECTS_DIR, by name.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def find_label_maps(folder: Path) -> list[LabelMap]:
     """
     if not folder.is_dir():
         raise CohortError(f"{folder}: no such folder; expected one that darts-segment wrote to, or a SUBJECTS_DIR")
-    found = list(_of_subjects(folder)) or list(_of_files(folder))
+    found = list(_of_subjects(folder)) or list(_of_files(folder)) or list(_of_evaluation(folder))
     if not found:
         raise CohortError(f"{folder}: no label map found; expected *_dseg.nii.gz, *_dseg.mgz or <subject>/mri/{_FREESURFER[0]}")
     return sorted(found, key=lambda one: one.name)
@@ -83,6 +83,17 @@ def _of_files(folder: Path) -> Iterator[LabelMap]:
         beside = path.parent / f"{stem}_quality.json"
         account = _read(beside if beside.is_file() else path.parent / f"{stem}_dseg.json")
         yield LabelMap(stem.replace("_seg-darts", ""), path, _scan_of(account, path), account)
+
+
+def _of_evaluation(folder: Path) -> Iterator[LabelMap]:
+    """Those that `darts-eval` made: of each scan that of the ensemble, or that of the only view."""
+    inside = folder / "segmentations" if (folder / "segmentations").is_dir() else folder
+    for path in sorted(inside.glob("*.json")):
+        account = _read(path)
+        methods = account["maps_sha256"] if isinstance(account.get("maps_sha256"), dict) else {}
+        maps = [inside / name / f"{path.stem}.nii.gz" for name in ("ensemble", *methods) if name in methods]
+        if maps and maps[0].is_file():
+            yield LabelMap(path.stem, maps[0], _scan_of(account, maps[0]), account)
 
 
 def _scan_of(account: dict[str, Any], path: Path) -> Path | None:

@@ -159,6 +159,8 @@ def _segment(
         "seen_in_training": result.seen_in_training,
         "warnings": result.warnings,
         "suspicion": result.suspicion,
+        "flags": result.flags,
+        "mean_view_agreement": result.mean_agreement,
     }
     write_json(_account(out, subject), account)
     return account

@@ -88,6 +88,26 @@ def test_bids_derivatives_and_subjects_directories_are_found(tmp_path: Path) -> 
         find_label_maps(tmp_path / "subjects/bert/mri")
 
 
+def test_what_darts_eval_segmented_itself_is_found_in_its_results(tmp_path: Path) -> None:
+    made = tmp_path / "results/segmentations"
+    save(tmp_path / "scan.nii.gz", brain())
+    for method in ("coronal", "sagittal", "ensemble"):
+        save(made / method / "person.nii.gz", brain())
+    save(made / "coronal/other.nii.gz", brain())
+    account = {"scan": str(tmp_path / "scan.nii.gz"), "maps_sha256": dict.fromkeys(("coronal", "sagittal", "ensemble"), "0")}
+    (made / "person.json").write_text(json.dumps(account))
+    (made / "other.json").write_text(json.dumps({"maps_sha256": {"coronal": "0"}}))
+    (made / "unfinished.json").write_text(json.dumps({"maps_sha256": {"coronal": "0"}}))
+    for folder in (tmp_path / "results", made):
+        found = {one.name: (one.path, one.scan) for one in find_label_maps(folder)}
+        assert found == {
+            "person": (made / "ensemble/person.nii.gz", tmp_path / "scan.nii.gz"),
+            "other": (made / "coronal/other.nii.gz", None),
+        }
+    assert CliRunner().invoke(app, [str(tmp_path / "results")]).exit_code == 0
+    assert (tmp_path / "results/quality/quality.html").is_file()
+
+
 def test_what_failed_by_hand_is_left_out_of_the_tables_and_a_broken_map_stops_nobody(tmp_path: Path) -> None:
     folder = results(tmp_path / "out", ["one", "two", "three"])
     (folder / "three_dseg.nii.gz").write_bytes(b"not an image")
