@@ -46,7 +46,7 @@ def main() -> None:
         for name, script, *arguments in (
             ("segment", "segment.py", scan, *reference),
             ("whole_scans", "whole_scans.py", scan, "--scans", "3"),
-            ("shared_machine", "shared_machine.py", scan),
+            ("shared_machine", "shared_machine.py", scan, "--repeat", "1", "--without-default"),
             ("", "fine_scan.py", scan, "320", fine["0.8 mm"]),
             ("", "fine_scan.py", scan, "512", fine["0.5 mm"]),
             ("1 mm", "whole_scans.py", scan, *sparse),

@@ -1,6 +1,7 @@
 """Commands side by side on the same cores: how much longer each takes than alone, with and without our way of waiting.
 
-    python benchmarks/shared_machine.py SCAN [--together 1,2,4] [--spin-counts 0,1000,10000] [--repeat 2] [--json FILE]
+    python benchmarks/shared_machine.py SCAN [--together 1,2,4] [--spin-counts 0,1000,10000] [--repeat 2] [--without-default]
+                                        [--json FILE]
 
 Each row starts so many `darts-segment` commands at the same time, each on the same scan with a folder of its own, and takes
 the time until the last has ended. "default of libgomp" is what happened before: threads that wait turn in a loop 300,000
@@ -47,12 +48,13 @@ def main() -> None:
     parser.add_argument("--together", default="1,2,4", help="how many commands at the same time; the first is the basis")
     parser.add_argument("--spin-counts", default="1000", help="turns of the waiting loop that are tried")
     parser.add_argument("--repeat", type=int, default=2, help="runs of each; the median counts")
+    parser.add_argument("--without-default", action="store_true", help="leave out libgomp's default, the slowest by far")
     parser.add_argument("--json", type=Path, help="write the seconds of every run")
     given = parser.parse_args()
     clean = {name: value for name, value in os.environ.items() if name not in WAITING}
     together = [int(word) for word in given.together.split(",")]
     # 300,000 turns are what libgomp does by itself where each thread has a core; our commands would set their own.
-    settings = {"default of libgomp": {**clean, "GOMP_SPINCOUNT": "300000"}}
+    settings = {} if given.without_default else {"default of libgomp": {**clean, "GOMP_SPINCOUNT": "300000"}}
     settings |= {f"{count} turns": {**clean, "GOMP_SPINCOUNT": count} for count in given.spin_counts.split(",")}
     seconds: dict[str, dict[int, list[float]]] = {name: {n: [] for n in together} for name in settings}
     for _ in range(given.repeat):
