@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -82,8 +83,22 @@ def test_it_loads_without_an_error_and_asks_for_nothing(visit: Open, report: str
     seen.page.wait_for_timeout(200)
     assert seen.errors == []
     assert seen.requests == [report]
-    assert seen.page.evaluate("document.images[0].naturalWidth") == 1920
     assert seen.page.locator("tbody th", has_text="<script>").count() == 1
+    seen.page.locator("figure img").first.scroll_into_view_if_needed()
+    seen.page.wait_for_function("document.images[0].naturalWidth == 1920")
+    assert seen.requests == [report]
+
+
+def test_a_figure_that_was_not_scrolled_to_is_printed(visit: Open, report: str, tmp_path: Path) -> None:
+    text = Path(report.removeprefix("file://")).read_text(encoding="utf-8")
+    long = tmp_path / "long.html"
+    long.write_text(
+        text.replace('<main id="content">', '<main id="content">' + "<p>One more paragraph.</p>" * 1000), encoding="utf-8"
+    )
+    page = visit(long.as_uri()).page
+    page.wait_for_timeout(500)
+    assert page.evaluate("document.images[0].naturalWidth") == 0
+    assert b"/Subtype /Image" in page.pdf()
 
 
 def test_columns_sort_as_numbers_both_ways_with_what_is_missing_last(visit: Open, report: str) -> None:
