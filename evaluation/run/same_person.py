@@ -18,8 +18,6 @@ Pairs = Mapping[str, Mapping[str, PairScores]]
 
 #: A map whose regions are further than this from its reference's, in mm, may be of another subject.
 _FAR = 3.0
-#: So many sets of subjects with equal voxels are named, before the others are counted.
-_SETS = 5
 #: It is if the distance to another's reference is less than this share of that, and smaller by at least this number of mm.
 _SHARE, _NEARER = 0.5, 2.0
 
@@ -44,29 +42,23 @@ def families_of(subjects: Mapping[str, Subject], pairs: Pairs) -> tuple[dict[str
         warnings.append(
             f"the references of {named(names)} have equal voxels: one person under several names, treated as one family"
         )
-    return families, _first_sets(warnings, "more sets of references with equal voxels are treated as one family each")
+    return families, warnings
 
 
 def equal_maps(pairs: Pairs) -> list[str]:
-    """Return a line for each set of subjects for whom a method has maps with equal voxels, although their references differ.
-
-    A line of each method counts the sets after the first few.
-    """
+    """Return a line for each set of subjects for whom a method has maps with equal voxels, although their references differ."""
     by_method: dict[str, dict[str, str]] = {}
     for subject, found in pairs.items():
         for method, one in found.items():
             if not one.empty:
                 by_method.setdefault(method, {})[subject] = one.prediction_map.voxels
     references = {subject: next(iter(found.values())).reference_map.voxels for subject, found in pairs.items() if found}
-    lines = []
-    for method, voxels in by_method.items():
-        sets = [names for names in _equal(voxels) if len({references[name] for name in names}) > 1]
-        said = [
-            f"{method}: the label maps of {named(names)} have equal voxels: all but one are of another subject"
-            for names in sets
-        ]
-        lines += _first_sets(said, f"more sets of label maps of {method} have equal voxels")
-    return lines
+    return [
+        f"{method}: the label maps of {named(names)} have equal voxels: all but one are of another subject"
+        for method, voxels in by_method.items()
+        for names in _equal(voxels)
+        if len({references[name] for name in names}) > 1
+    ]
 
 
 def maps_of_others(pairs: Pairs) -> dict[tuple[str, str], Fault]:
@@ -111,12 +103,6 @@ def reading_notes(pairs: Pairs) -> list[str]:
                     if subject not in subjects:
                         subjects.append(subject)
     return [f"{whose}: {note}: {named(subjects)}" for (whose, note), subjects in found.items()]
-
-
-def _first_sets(lines: list[str], rest: str) -> list[str]:
-    """Return the first lines; of more than a few, the others are counted in one."""
-    more = len(lines) - _SETS
-    return lines if more <= 1 else [*lines[:_SETS], f"{more} {rest}"]
 
 
 def _equal(voxels: Mapping[str, str]) -> list[list[str]]:

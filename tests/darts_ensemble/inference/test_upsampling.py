@@ -13,7 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from darts_ensemble.inference.predict import made_ready
 from darts_ensemble.inference.upsampling import Upsampling
+from darts_ensemble.networks.dense_unet import DenseUNet
+from darts_ensemble.networks.view_network import ViewNetwork
 from tests.conftest import ROOT, SOAK
 
 CHECKED_HEAP = find_library("c_malloc_debug")
@@ -60,6 +63,23 @@ def test_it_equals_a_transposed_convolution_beside_the_other_channels(
     with torch.inference_mode():
         expected = torch.cat([transposed(x), beside], dim=1)
         torch.testing.assert_close(Upsampling(transposed)(x, beside), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_no_transposed_convolution_is_left_in_a_network_that_predicts_in_bf16_on_a_cpu() -> None:
+    network = ViewNetwork("coronal", DenseUNet(3, filters=4), "dense-unet", 4, "volume")
+    ready = made_ready(network, torch.device("cpu"), "bf16").network
+    kinds = {type(module) for module in ready.modules()}
+    assert Upsampling in kinds
+    assert nn.ConvTranspose2d not in kinds
+
+
+@pytest.mark.parametrize(("filters", "kind"), [(3, torch.float32), (16, torch.bfloat16)])
+def test_in_training_only_networks_with_few_filters_are_up_sampled_in_fp32(filters: int, kind: torch.dtype) -> None:
+    network, found = DenseUNet(1, filters=filters, convolutions=1), []
+    network.get_submodule("up1.upsample_layer").register_forward_hook(lambda *given: found.append(given[2].dtype))
+    with torch.autocast("cpu", torch.bfloat16):
+        network(torch.rand(2, 1, 16, 16))
+    assert found == [kind]
 
 
 @pytest.mark.skipif(not SOAK, reason="many networks, each free of memory checked: make soak")

@@ -53,14 +53,6 @@ def test_one_map_for_two_subjects_and_one_person_under_two_names_are_said(tmp_pa
     assert scores.table.groupby("subject")["family"].first().to_dict() == scores.families
 
 
-def test_of_many_sets_of_equal_label_maps_the_first_are_named_and_the_others_counted(tmp_path: Path) -> None:
-    maps = {f"{number}{twin}": brain(jitter=1.5, seed=number) for number in range(8) for twin in "ab"}
-    references = {name: brain(jitter=0.5, seed=100 + number) for number, name in enumerate(maps)}
-    warnings = [line for line in scored(tmp_path, references, maps).warnings if "equal voxels" in line]
-    assert [line.split()[5:7] for line in warnings[:-1]] == [[f"{number}a,", f"{number}b"] for number in range(5)]
-    assert warnings[-1] == "3 more sets of label maps of m have equal voxels"
-
-
 NUMBERINGS = {
     "1 to 102": (lambda ids: np.where(ids, np.searchsorted(REGION_IDS, ids) + 1, 0), "consecutive class numbers"),
     "modulo 256": (lambda ids: ids % 256, "FreeSurfer ids modulo 256"),
