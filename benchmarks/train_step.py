@@ -20,17 +20,23 @@ from darts_ensemble.labels import N_CLASSES
 from darts_ensemble.training.fit import new_network
 from darts_ensemble.training.losses import segmentation_loss
 from darts_ensemble.training.recipe import CROPS, Recipe
+from darts_ensemble.training.weight_gradients import products_are_faster, use_products
 
 STEPS = 6
 
 
-def step_seconds(recipe: Recipe, *, compiled: bool = False, profiled: bool = False) -> tuple[float, int]:
-    """Return the seconds of the fastest step, and the number of parameters; `profiled` prints a step by operation."""
+def step_seconds(recipe: Recipe, *, compiled: bool = False, profiled: bool = False, plain: bool = False) -> tuple[float, int]:
+    """Return the seconds of the fastest step, and the number of parameters.
+
+    `profiled` prints a step by operation. `plain` leaves the gradients of weights to torch.
+    """
     torch.manual_seed(recipe.seed)
     size = CROPS["coronal"]
     images = torch.rand(recipe.batch, recipe.channels.count, *size).contiguous(memory_format=torch.channels_last)
     labels = torch.randint(0, N_CLASSES, (recipe.batch, *size))
     network = new_network(recipe).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if not plain and products_are_faster(images.device, recipe.precision):
+        use_products(network)
     optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.rate)
     forward = torch.compile(network) if compiled else network
     seconds = []
@@ -66,13 +72,15 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     kept = {}
     how = {"compiled": given.compile, "profiled": given.profile}
-    print("| network | filters | parameters | fp32, s per step | bf16, s per step |\n| --- | --- | ---: | --- | --- |")
+    print("| network | filters | parameters | fp32, s per step | its gradients by torch | bf16, s per step |")
+    print("| --- | --- | ---: | --- | --- | --- |")
     for architecture, filters in [*(("dense-unet", int(number)) for number in words(given.filters)), ("unet", 16)]:
-        recipes = (Recipe(architecture=architecture, filters=filters, precision=name) for name in ("fp32", "bf16"))
-        (plain, parameters), (half, _) = (step_seconds(recipe, **how) for recipe in recipes)
-        print(f"| {architecture} | {filters} | {parameters:,} | {plain:.2f} | {half:.2f} |", flush=True)
+        single, narrow = (Recipe(architecture=architecture, filters=filters, precision=name) for name in ("fp32", "bf16"))
+        (seconds, parameters), (by_torch, _) = step_seconds(single, **how), step_seconds(single, plain=True, **how)
+        half, _ = step_seconds(narrow, **how)
+        print(f"| {architecture} | {filters} | {parameters:,} | {seconds:.2f} | {by_torch:.2f} | {half:.2f} |", flush=True)
         if architecture == "dense-unet":
-            kept[str(filters)] = {"fp32": plain, "bf16": half}
+            kept[str(filters)] = {"fp32": seconds, "bf16": half}
     if given.json:
         given.json.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 

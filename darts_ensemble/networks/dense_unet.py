@@ -6,18 +6,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["DenseUNet"]
+__all__ = ["DenseUNet", "Pointwise"]
 
 
-class _Pointwise(nn.Conv2d):
+class Pointwise(nn.Conv2d):
     """A 1 x 1 convolution as a product of matrices; its result is channels-last in memory, even for input with one channel.
 
     With one channel, the strides of channels-last and channels-first are the same. A convolution then assumes channels-first,
     and every layer after it has to reorder the memory.
     """
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(inputs, outputs, 1)
 
     def forward(self, input: Tensor) -> Tensor:
         return functional.linear(input.permute(0, 2, 3, 1), self.weight[:, :, 0, 0], self.bias).permute(0, 3, 1, 2)
@@ -81,7 +78,7 @@ class DenseUNet(nn.Module):
 
     def __init__(self, in_channels: int = 1, out_channels: int = 113, filters: int = 256, convolutions: int = 4) -> None:
         super().__init__()
-        self.conv1 = _Pointwise(in_channels, filters)
+        self.conv1 = Pointwise(in_channels, filters, 1)
         for name in ("d1", "d2", "d3", "d4", "bottom", "u4", "u3", "u2", "u1"):
             self.add_module(name, _DenseBlock(filters, convolutions))
         for name in ("up4", "up3", "up2", "up1"):
