@@ -17,10 +17,10 @@ import torch
 
 from darts_ensemble.commands.command_line import words
 from darts_ensemble.labels import N_CLASSES
+from darts_ensemble.networks.weight_gradients import products_are_faster, use_products
 from darts_ensemble.training.fit import new_network
 from darts_ensemble.training.losses import segmentation_loss
 from darts_ensemble.training.recipe import CROPS, Recipe
-from darts_ensemble.training.weight_gradients import products_are_faster, use_products
 
 STEPS = 6
 

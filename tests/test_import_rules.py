@@ -20,8 +20,8 @@ from tests.conftest import ROOT
 #: that stand in a package's own folder, and rooms and packages before its own.
 ROOMS = {
     "darts_ensemble": (
-        "scans", "dicom", "results", "slices", "networks", "weights", "inference", "fusion", "segment", "training", "fitting",
-        "commands",
+        "scans", "dicom", "results", "slices", "networks", "weights", "inference", "fusion", "refinement", "segment",
+        "training", "fitting", "commands",
     ),
     "evaluation": (
         "protocols", "metrics", "cohort", "results", "statistics", "figures", "tables", "overlays", "quality", "serving",

@@ -105,6 +105,9 @@ def segment(
     tta: Annotated[
         Tta, typer.Option(help="mirror: also predict the mirrored head, and take the mean; twice the time in the networks.")
     ] = "none",
+    refine: Annotated[
+        bool, typer.Option("--refine/--no-refine", help="Second look at borders of deep structures, if the weights have one.")
+    ] = True,
     low_memory: Annotated[bool, typer.Option("--low-memory", help="Small batches, and one scan in memory at a time.")] = False,
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0: all cores that this process may use.")] = 0,
     part: Annotated[
@@ -167,9 +170,9 @@ def segment(
     settings = Settings(
         weights=files or weights, device=device, precision=precision, fusion=fusion, views=views, view_weights=view_weights,
         fusion_weights=None if fusion_weights is None else str(fusion_weights), sagittal_pooling=sagittal_pooling,
-        batch_size=batch_size, crop=crop, low_memory=low_memory, tta=tta, threads=threads, form=form, agreement=save_agreement,
-        probabilities=save_probabilities, probability_type=probability_type, dicom_seg=dicom_seg, clean=clean,
-        overwrite=overwrite, verbose=verbose, strict=strict,
+        batch_size=batch_size, crop=crop, low_memory=low_memory, tta=tta, refine=refine, threads=threads, form=form,
+        agreement=save_agreement, probabilities=save_probabilities, probability_type=probability_type, dicom_seg=dicom_seg,
+        clean=clean, overwrite=overwrite, verbose=verbose, strict=strict,
     )  # fmt: skip
     with one_line_errors("darts-segment"):
         account = _run(scans, out, part, series, dask, settings, console, dry=dry_run)

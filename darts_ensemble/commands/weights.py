@@ -10,6 +10,7 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from darts_ensemble.commands.command_line import errors, one_line_errors
+from darts_ensemble.commands.fit_refinement import fit_refinement_of
 from darts_ensemble.commands.start import start
 from darts_ensemble.commands.weights_on_scans import (
     AsJson,
@@ -52,6 +53,8 @@ EXAMPLES = """Examples:
   darts-weights verify-orientation axial.pth --scan T1.mgz --labels aparc+aseg.mgz
 
   darts-weights fit-fusion --weights weights/ --data SUBJECTS_DIR --accept-on sub-07
+
+  darts-weights fit-refinement --weights weights/ --data SUBJECTS_DIR
 """
 
 
@@ -269,6 +272,7 @@ def export(
 
 app.command("verify-orientation")(verify_orientation_of)
 app.command("fit-fusion")(fit_fusion)
+app.command("fit-refinement")(fit_refinement_of)
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from darts_ensemble.errors import CheckpointError
 from darts_ensemble.labels import N_CHANNELS
 from darts_ensemble.networks.dense_unet import DenseUNet
+from darts_ensemble.networks.refinement_network import Refinement
 from darts_ensemble.networks.unet import UNet
 from darts_ensemble.slices.channels import Channels
 
@@ -73,10 +74,11 @@ class ViewNetwork:
 
 @dataclass(frozen=True)
 class Ensemble:
-    """One network per view, in the order coronal, axial, sagittal."""
+    """One network per view, in the order coronal, axial, sagittal, and the second look at what they say, if there is one."""
 
     networks: dict[str, ViewNetwork]
     name: str
+    refinement: Refinement | None = None
 
 
 def not_finite(state: Mapping[str, Tensor]) -> str | None:

@@ -23,7 +23,7 @@ __all__ = ["SETTLED", "WITHOUT_EFFECT", "describe_networks", "differences", "wit
 WITHOUT_EFFECT = frozenset({"device", "batch_size", "low_memory", "threads", "overwrite", "verbose", "strict"})
 #: Options that the segmenter resolves (a default to a value, a file to its content); the account holds the resolved value.
 SETTLED = frozenset(
-    {"weights", "views", "view_weights", "fusion_weights", "fusion", "sagittal_pooling", "precision", "crop", "tta"}
+    {"weights", "views", "view_weights", "fusion_weights", "fusion", "sagittal_pooling", "precision", "crop", "tta", "refine"}
 )
 #: Files that a run may add to a result. A result with more files than a run needs can still be kept.
 _ADDITIONS = ("agreement", "probabilities", "dicom_seg")
@@ -43,7 +43,7 @@ def describe_networks(
     scout : ViewNetwork or None
         The network that finds the brain, if it is another one.
     **settled
-        Other options as resolved by the segmenter: fusion, sagittal_pooling, precision, precision_asked, crop, tta.
+        Other options as resolved by the segmenter: fusion, sagittal_pooling, precision, precision_asked, crop, tta, refinement.
 
     Returns
     -------

@@ -38,6 +38,8 @@ from darts_ensemble.scans.scan import Scan, read_scan, voxel_checksum
 from darts_ensemble.segment.made_with import describe_networks
 from darts_ensemble.segment.memory import Load, Need, check_memory, grid_of, memory_needed
 from darts_ensemble.segment.other_contrast import in_order_of_t1
+from darts_ensemble.segment.scout import scout_for
+from darts_ensemble.segment.second_look import refinement_for, second_look
 from darts_ensemble.segment.sides import with_sides
 from darts_ensemble.segment.steps import Labelled, Loaded
 from darts_ensemble.slices.boxes import head_box, reaches_inner_face
@@ -45,13 +47,12 @@ from darts_ensemble.slices.channels import Box
 from darts_ensemble.slices.views import SLICE_AXIS, VIEWS
 from darts_ensemble.stages import Stages
 from darts_ensemble.weights.checkpoints import load_ensemble, load_view
+from darts_ensemble.weights.checksums import sha256_of
 
 __all__ = ["CROPS", "Labelled", "Loaded", "Segmentation", "Segmenter"]
 
 CROPS = ("none", "head", "brain")
 TTAS = ("none", "mirror")
-#: A network with more filters is too slow to find the brain: the bundled network does it.
-MOST_SCOUT_FILTERS = 64
 
 
 class Segmenter:
@@ -81,6 +82,8 @@ class Segmenter:
         volumes of more than 4 GB in main memory.
     tta : {"none", "mirror"}
         Test-time augmentation. "mirror": the mirrored head is predicted, too; the logits are the mean of both.
+    refine : bool
+        Whether to take a second look (:mod:`darts_ensemble.refinement`) if the weights have one and all their views are in use.
 
     Raises
     ------
@@ -104,6 +107,7 @@ class Segmenter:
         crop: str = "brain",
         low_memory: bool = False,
         tta: str = "none",
+        refine: bool = True,
     ) -> None:
         self.ensemble = ensemble if isinstance(ensemble, Ensemble) else load_ensemble(ensemble)
         if low_memory:
@@ -129,6 +133,7 @@ class Segmenter:
             )
         if weights is not None and np.min(sum(weights.get(view, 0) for view in self.views)) <= 0:
             raise UsageError(f"view weights {weights}: none above 0 for {', '.join(self.views)}")
+        self.refinement = refinement_for(self.ensemble, self.views) if refine else None
 
     @property
     def _sides_estimated(self) -> bool:
@@ -214,6 +219,9 @@ class Segmenter:
                 self.check_memory(loaded.conformed.scan, brain.box)
             fused = self._fuse(volume, brain, stages)
             if brain.box == outer or not reaches_inner_face(fused.classes, brain.box, outer):
+                if self.refinement is not None:
+                    with stages("second look"):
+                        fused = second_look(fused, data[brain.box], self.refinement)
                 return Labelled(loaded.conformed, fused, brain.box, stages)
             brain = Brain(outer)
 
@@ -264,18 +272,13 @@ class Segmenter:
             precision_asked=self.precision_asked,
             crop=self.crop,
             tta=self.tta,
+            refinement=None if self.refinement is None else sha256_of(self.refinement.path),
         )
 
     @cached_property
     def scout(self) -> ViewNetwork | None:
         """The bundled network, if those in use are too slow to find the brain; else None."""
-        if self.ensemble.networks[self.views[0]].filters <= MOST_SCOUT_FILTERS:
-            return None
-        try:
-            bundled = load_ensemble("bundled").networks
-        except CheckpointError:  # removed from the installation: then the network in use has to do it
-            return None
-        return made_ready(bundled.get(self.views[0]) or next(iter(bundled.values())), self.device, self.precision)
+        return scout_for(self.ensemble, self.views[0], self.device, self.precision)
 
     @cached_property
     def _load(self) -> Load:
@@ -342,4 +345,5 @@ class Segmenter:
     def has_seen(self, scan: Scan) -> bool:
         """Whether any of the networks in use was trained on exactly these voxels."""
         seen = {one["sha256"] for view in self.views for one in self.ensemble.networks[view].training_subjects}
+        seen |= {one["sha256"] for one in ([] if self.refinement is None else self.refinement.training_subjects)}
         return voxel_checksum(scan.data) in seen

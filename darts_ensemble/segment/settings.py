@@ -51,6 +51,7 @@ class Settings:
     crop: str = "brain"
     low_memory: bool = False
     tta: str = "none"
+    refine: bool = True
     threads: int = 0
     form: str = "nifti"
     agreement: bool = False
@@ -109,6 +110,7 @@ def make_segmenter(settings: Settings) -> Segmenter:
         crop=settings.crop,
         low_memory=settings.low_memory,
         tta=settings.tta,
+        refine=settings.refine,
     )
     if settings.agreement and len(segmenter.views) < 2:
         raise UsageError("--save-agreement: a single view has no agreement; expected two or three views")

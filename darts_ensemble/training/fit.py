@@ -19,6 +19,7 @@ from darts_ensemble.labels import BACKGROUND_CLASS, IGNORE_CLASS, N_CHANNELS
 from darts_ensemble.networks.dense_unet import DenseUNet
 from darts_ensemble.networks.unet import UNet
 from darts_ensemble.networks.view_network import ViewNetwork
+from darts_ensemble.networks.weight_gradients import products_are_faster, use_products
 from darts_ensemble.training.batch_statistics import measure_batch_statistics
 from darts_ensemble.training.dataset import CachedSubject
 from darts_ensemble.training.journal import Journal
@@ -28,7 +29,6 @@ from darts_ensemble.training.recipe import Recipe
 from darts_ensemble.training.slice_pool import SlicePool
 from darts_ensemble.training.starting import start_from
 from darts_ensemble.training.validate import validate_view
-from darts_ensemble.training.weight_gradients import products_are_faster, use_products
 from darts_ensemble.weights.checksums import sha256_of
 from darts_ensemble.weights.view_file import save_view
 from darts_ensemble.whole_files import written_whole

@@ -13,11 +13,13 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from darts_ensemble.errors import CheckpointError
+from darts_ensemble.networks.refinement_network import Refinement
 from darts_ensemble.networks.view_network import Ensemble, ViewNetwork, network_for, not_finite
 from darts_ensemble.slices.channels import Channels
 from darts_ensemble.slices.views import NORMALISATIONS, VIEWS
-from darts_ensemble.weights.checksums import network_files_in
+from darts_ensemble.weights.checksums import REFINEMENT_NAME, network_files_in
 from darts_ensemble.weights.file_form import refuse_other_forms
+from darts_ensemble.weights.refinement_file import read_refinement
 
 __all__ = ["BUNDLED", "load_ensemble", "load_view", "view_of_name"]
 
@@ -87,14 +89,16 @@ def load_ensemble(weights: str | Path | Mapping[str, str | Path] = "bundled") ->
     Parameters
     ----------
     weights : "bundled", a folder, a file, a manifest or a mapping
-        A folder holds one file per view. A manifest is a JSON file such as `{"coronal": "a.pth"}`, with paths relative to it,
-        for files without the view in their names; a mapping is the same in Python.
+        A folder holds one file per view, and the second look at what they say, if it has one. A manifest is a JSON file such
+        as `{"coronal": "a.pth"}`, with paths relative to it, for files without the view in their names; a mapping is the same
+        in Python.
 
     Raises
     ------
     CheckpointError
         If a file can't be used, or two files are for the same view.
     """
+    folder: Path | None = None
     if isinstance(weights, Mapping):
         loaded = [load_view(path, view) for view, path in weights.items()]
         name = "given files"
@@ -110,16 +114,19 @@ def load_ensemble(weights: str | Path | Mapping[str, str | Path] = "bundled") ->
             if not files:
                 raise CheckpointError(f"{folder}: no weights file; expected one .safetensors or .pth per view")
         else:
-            files = [folder]
+            files, folder = [folder], None
         loaded = [load_view(path) for path in files]
     networks: dict[str, ViewNetwork] = {}
+    refinement: Refinement | None = None
     for network in sorted(loaded, key=lambda one: VIEWS.index(one.view)):
         if network.view in networks:
             raise CheckpointError(
                 f"{network.path}: a second {network.view} network beside {networks[network.view].path}; expected one per view"
             )
         networks[network.view] = network
-    return Ensemble(networks, name)
+    if folder is not None and (second := folder / REFINEMENT_NAME).is_file():
+        refinement = read_refinement(second)
+    return Ensemble(networks, name, refinement)
 
 
 def _read_manifest(path: Path) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import Literal
 from darts_ensemble.errors import CheckpointError
 
 __all__ = [
+    "REFINEMENT_NAME",
     "SUMS_NAME",
     "FileCheck",
     "check_file",
@@ -23,6 +24,8 @@ __all__ = [
 ]
 
 SUMS_NAME = "SHA256SUMS"
+#: The second look in a weights folder; see :mod:`darts_ensemble.refinement`.
+REFINEMENT_NAME = "refinement.safetensors"
 _LINE = re.compile(r"([0-9a-fA-F]{64}) [ *](\S.*)")
 
 Status = Literal["ok", "changed", "missing", "unlisted", "not known"]
@@ -69,18 +72,20 @@ def sha256_of(path: Path) -> str:
 
 
 def network_files_in(folder: Path) -> list[Path]:
-    """Return the weights files of the views in a folder, by name, without training checkpoints."""
+    """Return the weights files of the views in a folder, by name, without training checkpoints and the second look."""
     return sorted(
         path
         for path in folder.iterdir()
-        if path.suffix in (".safetensors", ".pth", ".pt") and not path.name.endswith(".checkpoint.pt")
+        if path.suffix in (".safetensors", ".pth", ".pt")
+        and not path.name.endswith(".checkpoint.pt")
+        and path.name != REFINEMENT_NAME
     )
 
 
 def weights_files_in(folder: Path) -> list[Path]:
-    """Return the files of a weights folder, by name: weights of the views, and fusion weights."""
-    fusion = folder / "fusion.json"
-    return sorted([*network_files_in(folder), *([fusion] if fusion.exists() else [])])
+    """Return the files of a weights folder, by name: weights of the views, fusion weights, and the second look."""
+    others = (folder / name for name in ("fusion.json", REFINEMENT_NAME))
+    return sorted([*network_files_in(folder), *(path for path in others if path.exists())])
 
 
 def read_sums(folder: Path) -> dict[str, str] | None:

@@ -46,7 +46,7 @@ BOXES: tuple[tuple[Kind, int, int, int, int, str, str], ...] = (
     ("room", 1, 1, 56, 72, "scans", "read and check,|LIA 1 mm grid"),
     ("room", 2, 1, 56, 72, "slices", "three views,|boxes, channels"),
     ("room", 3, 1, 56, 72, "inference", "slices to|probabilities"),
-    ("room", 4, 1, 56, 72, "fusion", "one probability|map"),
+    ("room", 4, 1, 56, 72, "fusion", "+ refinement|one probability map"),
     ("room", 5, 1, 56, 72, "results", "scan's own grid,|volumes, flags"),
     ("file", 6, 2, 60, 64, "label map", "FreeSurfer ids,|volumes, quality flags"),
     ("room", 0, 1, 152, 56, "dicom", "series, SEG"),

@@ -22,7 +22,7 @@ from darts_ensemble.labels import REGIONS
 from darts_ensemble.networks.dense_unet import DenseUNet
 from darts_ensemble.weights.checkpoints import load_ensemble, load_view
 
-COMMANDS = ("list", "fetch", "verify", "info", "export", "verify-orientation", "fit-fusion")
+COMMANDS = ("list", "fetch", "verify", "info", "export", "verify-orientation", "fit-fusion", "fit-refinement")
 
 
 @pytest.fixture(autouse=True)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.grad import conv2d_weight
 
+from darts_ensemble.networks import weight_gradients
 from darts_ensemble.networks.dense_unet import DenseUNet
-from darts_ensemble.training import weight_gradients
-from darts_ensemble.training.weight_gradients import products_are_faster, use_products
+from darts_ensemble.networks.weight_gradients import products_are_faster, use_products
 
 CPU = torch.device("cpu")
 
