@@ -84,7 +84,7 @@ def fit_refinement_of(
 
             def report(step: int, before: float, after: float) -> None:
                 losses.append((before, after))
-                bar.update(task, advance=1, description=f"loss {after:.3f}")
+                bar.update(task, completed=len(chosen) + step, description=f"loss {after:.3f}")
                 if step % _EVERY == 0 or step == steps:
                     views, second = (sum(column) / len(losses) for column in zip(*losses, strict=True))
                     say(f"step {step} of {steps}: loss of the views {views:.3f}, with the second look {second:.3f}")

@@ -38,6 +38,8 @@ OTHER_OUTER = (3, 42, 77, 78, 79)
 LEAST_INNER = 0.1
 #: Added to both sides of a Dice in the loss, so that a structure of a few voxels does not outweigh the others.
 SMOOTHING = 10.0
+#: Steps between two reports. The loss of the views alone takes a tenth of a step.
+REPORT_EVERY = 10
 _IGNORED = 255
 _SCALE = 3.5
 
@@ -139,7 +141,7 @@ def fit_refinement(
     samples : sequence of Sample
     settings : FitSettings
     report : callable
-        Called after each step with its number, and the loss of the views alone and with the second look.
+        Called after every tenth step and the last one, with its number and the loss of the views alone and with the second look.
 
     Returns
     -------
@@ -167,7 +169,8 @@ def fit_refinement(
             decay = min(settings.average, (step + 1) / (step + 10))
             for kept, current in zip(average.parameters(), network.parameters(), strict=True):
                 kept.lerp_(current, 1 - decay)
-            report(step + 1, float(_loss(before, truth, settings.dice)), float(loss))
+            if (step + 1) % REPORT_EVERY == 0 or step + 1 == settings.steps:
+                report(step + 1, float(_loss(before, truth, settings.dice)), float(loss))
     return average.eval().requires_grad_(requires_grad=False)
 
 

@@ -22,6 +22,7 @@ from darts_ensemble.labels import BACKGROUND_CLASS, N_CLASSES, classes_to_ids, i
 from darts_ensemble.networks.refinement_network import RefinementNetwork
 from darts_ensemble.scans.conform import conform_labels
 from darts_ensemble.scans.scan import read_label_map
+from darts_ensemble.segment.made_with import differences
 from darts_ensemble.segment.steps import Labelled, Loaded
 from darts_ensemble.slices.boxes import head_box
 from darts_ensemble.weights.checkpoints import load_ensemble
@@ -67,6 +68,7 @@ def test_it_belongs_to_its_folder_and_is_no_view(folder: Path) -> None:
     ):
         assert without.refinement is None
         assert without.made_with["refinement"] is None
+        assert any(line.startswith("refinement none, was") for line in differences(without.made_with, segmenter.made_with))
 
 
 def test_with_other_networks_it_is_refused_in_one_line(folder: Path) -> None:

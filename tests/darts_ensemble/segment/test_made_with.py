@@ -38,6 +38,7 @@ CHANGED: dict[str, tuple[Any, bool]] = {
     "probabilities": ("17,53", False),
     "dicom_seg": (True, False),
     "probability_type": ("uint8", True),  # of probabilities that nobody asks for
+    "refine": (False, True),  # these weights have no second look
     "device": ("cpu", True),
     "batch_size": (3, True),
     "low_memory": (True, True),
