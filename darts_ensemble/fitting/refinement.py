@@ -141,7 +141,7 @@ def fit_refinement(
     samples : sequence of Sample
     settings : FitSettings
     report : callable
-        Called after every tenth step and the last one, with its number and the loss of the views alone and with the second look.
+        Called after every tenth step and the last one: its number, the loss of the views alone, and with the second look.
 
     Returns
     -------
