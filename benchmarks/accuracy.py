@@ -29,6 +29,7 @@ import pandas as pd
 import torch
 
 import darts_ensemble.fusion
+import darts_ensemble.refinement
 from darts_ensemble.errors import DartsError
 from darts_ensemble.fusion.view_weights import networks_of
 from darts_ensemble.labels import IGNORE_CLASS, REGIONS, ids_to_classes
@@ -165,9 +166,12 @@ def region_table(scores: pd.DataFrame, methods: Iterable[str]) -> str:
 
 
 def key_of(segmenter: Segmenter) -> str:
-    """A short checksum of the weights in use, of test-time augmentation and of the code that fuses."""
+    """A short checksum of the weights in use, of test-time augmentation, and of the code that fuses and refines."""
     parts = list(networks_of(segmenter.ensemble).values())
     sources = sorted(Path(next(iter(darts_ensemble.fusion.__path__))).glob("*.py"))
+    if segmenter.refinement is not None:
+        parts.append(segmenter.made_with["refinement"])
+        sources += sorted(Path(next(iter(darts_ensemble.refinement.__path__))).glob("*.py"))
     parts += [segmenter.tta] if segmenter.tta != "none" else []
     content = b"".join([*(part.encode() for part in parts), *(path.read_bytes() for path in sources)])
     return hashlib.sha256(content).hexdigest()[:12]

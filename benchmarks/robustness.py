@@ -265,8 +265,9 @@ def main() -> None:
     if unknown:
         parser.error(f"--only {', '.join(unknown)}; expected some of {', '.join(dict.fromkeys(v.kind for v in variants()))}")
     ensemble = load_ensemble(given.weights)
-    name = hashlib.sha256("".join(networks_of(ensemble).values()).encode()).hexdigest()[:12]
     segmenter = Segmenter(ensemble, device=given.device)
+    used = [*networks_of(ensemble).values(), segmenter.made_with["refinement"] or ""]
+    name = hashlib.sha256("".join(used).encode()).hexdigest()[:12]
     folder = given.subjects_dir / given.subject
     reference = read_label_map(folder / "mri" / "aparc.DKTatlas+aseg.mgz")
     kept = given.out.with_name(f"{given.out.stem}.{name}.{given.subject}.plain.npz")
